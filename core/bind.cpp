@@ -1,0 +1,204 @@
+// The only file that sees Python: checks shapes, releases the GIL, calls the kernels of the level asked for.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "spec.hpp"
+
+namespace nb = nanobind;
+using namespace estep;
+
+void estep::out_of_memory() { throw std::bad_alloc(); }
+
+namespace {
+
+using Doubles = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+using Out = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+using Integers = nb::ndarray<const int64_t, nb::c_contig, nb::device::cpu>;
+using Data = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using MaybeDoubles = std::optional<Doubles>;
+using MaybeOut = std::optional<Out>;
+
+void require(bool ok, const char *what) {
+    if (!ok) throw nb::value_error((std::string("kernel argument of the wrong size: ") + what).c_str());
+}
+
+int64_t statistics_size(const Spec &s) {
+    const int64_t D = s.D, pairs = D * (D + 1) / 2;
+    switch (s.kind) {
+        case Kind::dense:
+            return 0;
+        case Kind::table:
+            return s.K * s.M;
+        case Kind::linear:
+            return s.K * (1 + D);
+        case Kind::diag:
+            return s.K * (1 + 2 * D);
+        case Kind::spherical:
+            return s.K * (2 + D);
+        case Kind::full:
+            return s.K * (1 + D + pairs);
+        case Kind::tied:
+            return s.K * (1 + D) + pairs;
+    }
+    return 0;
+}
+
+class OwnedSpec {  // a Spec with its arrays
+    std::vector<double> weights_, shared_, origin_, means_, factor_, lognorm_;
+
+    static const double *keep(std::vector<double> &to, const MaybeDoubles &from, int64_t size, const char *what) {
+        if (!from) return nullptr;
+        require(static_cast<int64_t>(from->size()) == size, what);
+        to.assign(from->data(), from->data() + from->size());
+        return to.data();
+    }
+
+  public:
+    Spec spec{};
+    OwnedSpec(int kind, bool whitened, bool counts, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
+              MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm) {
+        require(kind >= 0 && kind <= static_cast<int>(Kind::dense) + 6 && K > 0 && D > 0, "kind");
+        spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
+        spec.K = K, spec.D = D, spec.M = M;
+        const bool full = spec.kind == Kind::full || spec.kind == Kind::tied, tied = spec.kind == Kind::tied;
+        const int64_t per = (statistics_size(spec) - (tied ? D * (D + 1) / 2 : 0)) / K;
+        spec.weights = keep(weights_, weights, spec.kind == Kind::table ? M * K : per * K, "weights");
+        spec.shared = keep(shared_, shared, D * (D + 1) / 2, "shared");
+        spec.origin = keep(origin_, origin, D, "origin");
+        spec.means = keep(means_, means, K * D, "means");
+        spec.factor = keep(factor_, factor, K * D * (full ? D : 1), "factor");
+        spec.lognorm = keep(lognorm_, lognorm, K, "lognorm");
+        if (spec.kind == Kind::dense) return;
+        require(whitened ? spec.means && spec.factor && spec.lognorm : spec.weights != nullptr, "parameters");
+        require(whitened || !tied || spec.shared, "shared");
+    }
+};
+
+const Kernels &kernels(const std::string &level) {
+    if (level == "baseline") return *estep_kernels_baseline();
+#if defined(ESTEP_X86)
+    if (level == "v3") return *estep_kernels_v3();
+    if (level == "v4") return *estep_kernels_v4();
+#endif
+    throw nb::value_error(("no kernels named " + level).c_str());
+}
+
+std::vector<std::string> levels() {  // those this processor runs, the best last
+    std::vector<std::string> out{"baseline"};
+#if defined(ESTEP_X86)
+    __builtin_cpu_init();
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    if (v3) out.push_back("v3");
+    if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
+        out.push_back("v4");
+#endif
+    return out;
+}
+
+Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t weights) {
+    require(x.ndim() == 2 && static_cast<int64_t>(x.shape(1)) == s.D, "X");
+    Rows rows{x.data(), Dtype::f64, static_cast<int64_t>(x.shape(0)), s.D, nullptr};
+    if (x.dtype() == nb::dtype<float>()) rows.dtype = Dtype::f32;
+    else if (x.dtype() == nb::dtype<int32_t>()) rows.dtype = Dtype::i32;
+    else require(x.dtype() == nb::dtype<double>(), "dtype of X");
+    require((rows.dtype == Dtype::i32) == (s.kind == Kind::table), "dtype of X");
+    require(s.kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
+    if (weight) {
+        require(static_cast<int64_t>(weight->size()) == weights, "weights");
+        rows.weight = weight->data();
+    }
+    return rows;
+}
+
+Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, const Integers &ends, int64_t n) {
+    require(static_cast<int64_t>(start.size()) == s.K && static_cast<int64_t>(trans.size()) == s.K * s.K, "chain");
+    const int64_t S = static_cast<int64_t>(ends.size());
+    int64_t last = 0;
+    for (int64_t i = 0; i < S; i++) {
+        require(ends.data()[i] >= last, "ends");
+        last = ends.data()[i];
+    }
+    require(last == n, "ends");
+    return {s.K, start.data(), trans.data(), ends.data(), S};
+}
+
+double *pointer(const MaybeOut &a, int64_t size, const char *what) {
+    if (!a) return nullptr;
+    require(static_cast<int64_t>(a->size()) == size, what);
+    return a->data();
+}
+
+void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, const Out &out) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+    require(static_cast<int64_t>(out.size()) == rows.n * o.spec.K, "out");
+    nb::gil_scoped_release release;
+    kernels(level).log_densities(o.spec, rows, out.data());
+}
+
+double mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
+               const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &loglik,
+               const MaybeOut &resp) {
+    const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
+    const Rows rows = make_rows(o.spec, x, weight, n);
+    require(static_cast<int64_t>(logweights.size()) == K, "logweights");
+    const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
+                         pointer(loglik, n, "loglik"), pointer(resp, n * K, "resp")};
+    nb::gil_scoped_release release;
+    return kernels(level).mixture(o.spec, logweights.data(), rows, out);
+}
+
+void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
+           const Integers &ends, const Data &x, const MaybeDoubles &weight, const Out &loglik,
+           const MaybeOut &start_counts, const MaybeOut &trans_counts, const MaybeOut &stats, const MaybeOut &gamma) {
+    const int64_t K = o.spec.K, S = static_cast<int64_t>(ends.size());
+    const Rows rows = make_rows(o.spec, x, weight, S);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n);
+    require(static_cast<int64_t>(loglik.size()) == S, "loglik");
+    const ChainOut out{pointer(start_counts, K, "start"), pointer(trans_counts, K * K, "trans"),
+                       pointer(stats, statistics_size(o.spec), "stats"), loglik.data(),
+                       pointer(gamma, rows.n * K, "gamma")};
+    nb::gil_scoped_release release;
+    kernels(level).chain(o.spec, c, rows, out);
+}
+
+void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
+             const Integers &ends, const Data &x, nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path,
+             const Out &logprob) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n);
+    require(static_cast<int64_t>(path.size()) == rows.n && static_cast<int64_t>(logprob.size()) == c.S, "path");
+    require(c.K < 65536, "states");
+    nb::gil_scoped_release release;
+    kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data());
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
+    nb::class_<OwnedSpec>(m, "Spec").def(
+        nb::init<int, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles, MaybeDoubles,
+                 MaybeDoubles, MaybeDoubles>(),
+        nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("K"), nb::arg("D"), nb::arg("M"),
+        nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(), nb::arg("means").none(),
+        nb::arg("factor").none(), nb::arg("lognorm").none());
+    m.def("levels", &levels);
+    m.def("log_densities", &log_densities);
+    m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
+          nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("loglik").none(),
+          nb::arg("resp").none());
+    m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
+          nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
+          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none());
+    m.def("viterbi", &viterbi);
+}

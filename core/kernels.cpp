@@ -1,0 +1,13 @@
+// Compiled once for each instruction set, with ESTEP_TABLE naming the one symbol it shows.
+#include "chain_run.hpp"
+#include "mixture.hpp"
+
+#define ESTEP_TEXT_(x) #x
+#define ESTEP_TEXT(x) ESTEP_TEXT_(x)
+#define ESTEP_NAME_(x) estep_kernels_##x
+#define ESTEP_NAME(x) ESTEP_NAME_(x)
+
+extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
+    static constexpr estep::Kernels table{ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi};
+    return &table;
+}

@@ -1,0 +1,74 @@
+// Independent draws: responsibilities of a tile of rows live in its buffer and are gone when the tile is.
+#pragma once
+#include "emission.hpp"
+
+namespace {
+
+// L (K, ld) of log-densities becomes responsibilities times weight; loglik (ld,) the rows' log-likelihoods.
+void responsibilities(const Tile &tile, const double *logweights, const double *weight, double *L, double *loglik) {
+    const int64_t K = tile.K, ld = tile.ld;
+    for (int64_t i = 0; i < tile.padded; i += V) {
+        vec m = load(L + i) + logweights[0];
+        store(L + i, m);
+        for (int64_t k = 1; k < K; k++) {
+            vec l = load(L + k * ld + i) + logweights[k];
+            store(L + k * ld + i, l);
+            m = vmax(m, l);
+        }
+        ivec none = m < IMPOSSIBLE;
+        vec safe = none ? vec{} : m, z{};
+        for (int64_t k = 0; k < K; k++) {
+            vec e = vexp(load(L + k * ld + i) - safe);
+            store(L + k * ld + i, e);
+            z += e;
+        }
+        vec scale = none ? vec{} : load(weight + i) / z;
+        for (int64_t k = 0; k < K; k++) store(L + k * ld + i, load(L + k * ld + i) * scale);
+        store(loglik + i, none ? splat(-INFINITY) : m + vlog(z));
+    }
+}
+
+double mixture(const Spec &spec, const double *logweights, const Rows &rows, const estep::MixtureOut &out) {
+    FlushDenormals guard;
+    AnyTile tile(spec);
+    const int64_t K = spec.K, ld = tile->ld;
+    Buffer L(K * ld), loglik(ld), weight(ld), counts(K * V);
+    double sum = 0;
+    for (int64_t first = 0; first < rows.n; first += tile->size) {
+        const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
+        tile->load(rows, first, n);
+        tile->log_densities(L.p);
+        for (int64_t i = 0; i < tile->padded; i++) weight[i] = i >= n ? 0 : rows.weight ? rows.weight[first + i] : 1;
+        responsibilities(*tile.tile, logweights, weight.p, L.p, loglik.p);
+        for (int64_t i = 0; i < n; i++)
+            if (weight[i] > 0) sum += weight[i] * loglik[i];
+        if (out.stats) tile->accumulate(L.p);
+        for (int64_t k = 0; k < K && out.counts; k++)
+            for (int64_t i = 0; i < tile->padded; i += V)
+                store(counts + k * V, load(counts + k * V) + load(L + k * ld + i));
+        for (int64_t i = 0; i < n && out.loglik; i++) out.loglik[first + i] = loglik[i];
+        for (int64_t i = 0; i < n && out.resp; i++)
+            for (int64_t k = 0; k < K; k++) out.resp[(first + i) * K + k] = L[k * ld + i];
+    }
+    for (int64_t k = 0; k < K && out.counts; k++) out.counts[k] += total(load(counts + k * V));
+    if (out.stats) tile->finish(out.stats);
+    return sum;
+}
+
+void log_densities(const Spec &spec, const Rows &rows, double *out) {
+    AnyTile tile(spec);
+    const int64_t K = spec.K, ld = tile->ld;
+    Buffer L(K * ld);
+    for (int64_t first = 0; first < rows.n; first += tile->size) {
+        const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
+        tile->load(rows, first, n);
+        tile->log_densities(L.p);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t k = 0; k < K; k++) {
+                const double l = L[k * ld + i];
+                out[(first + i) * K + k] = l < IMPOSSIBLE ? -INFINITY : l;
+            }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,77 @@
+// What crosses the border between Python and the kernels: plain structs, no code.
+#pragma once
+#include <cstdint>
+
+namespace estep {
+
+// How a family's densities are computed and how its statistics are laid out.
+//   table               statistics (K, M)             log b = table[x, k]
+//   linear              (K, 1 + D)                    features [1, x]
+//   diag                (K, 1 + 2 D)                  features [1, x, x^2]
+//   spherical           (K, 2 + D)                    features [1, x, |x|^2]
+//   full                (K, (D + 1)(D + 2) / 2)       features [1, x, x_i x_j (i <= j)]
+//   tied                (K, 1 + D) then D (D + 1) / 2 features [1, x], one x'Px for all components
+//   dense               none                          the rows are the log-densities themselves
+enum class Kind : int { dense, table, linear, diag, spherical, full, tied };
+
+struct Spec {
+    Kind kind;
+    bool whitened;          // Gaussian kinds: differences from each mean instead of features
+    bool counts;            // linear: add -sum log x! to each row (Poisson)
+    int64_t K, D, M;        // components, columns, symbols
+    const double *weights;  // features: (F, K); table: (M, K) logs
+    const double *shared;   // tied features: weights of x_i x_j (i <= j)
+    const double *origin;   // (D,) subtracted from the rows first
+    const double *means;    // whitened: (K, D) about the origin
+    const double *factor;   // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors
+    const double *lognorm;  // whitened: (K,) log-density at the mean
+};
+
+enum class Dtype : int { f64, f32, i32 };
+
+struct Rows {
+    const void *data;  // (n, D) row-major
+    Dtype dtype;
+    int64_t n, D;
+    const double *weight;  // (n,) or null; chains: per sequence
+};
+
+struct MixtureOut {  // any pointer may be null
+    double *counts;  // (K,) added to
+    double *stats;   // added to
+    double *loglik;  // (n,) per row
+    double *resp;    // (n, K), times the row's weight
+};
+
+struct Chain {
+    int64_t K;
+    const double *start, *trans;  // (K,), (K, K)
+    const int64_t *ends;          // (S,) first row after each sequence
+    int64_t S;
+};
+
+struct ChainOut {           // any pointer but loglik may be null
+    double *start, *trans;  // (K,), (K, K) added to
+    double *stats;          // added to
+    double *loglik;         // (S,)
+    double *gamma;          // (n, K), times the sequence's weight
+};
+
+struct Kernels {
+    const char *level;
+    int lanes;
+    void (*log_densities)(const Spec &, const Rows &, double *out);
+    double (*mixture)(const Spec &, const double *logweights, const Rows &, const MixtureOut &);
+    void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
+    void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob);
+};
+
+[[noreturn]] void out_of_memory();
+
+}  // namespace estep
+
+extern "C" {
+const estep::Kernels *estep_kernels_baseline();
+const estep::Kernels *estep_kernels_v3();
+const estep::Kernels *estep_kernels_v4();
+}

@@ -1,0 +1,47 @@
+"""estep: expectation-maximization for mixtures and hidden Markov models.
+
+Estimators with scikit-learn's conventions (``GaussianMixture``, ``GaussianHMM`` ...) over a typed functional core
+(``Model``, ``fit``, ``emissions``, ``latents``, ``algorithms``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from estep import algorithms, datasets, emissions, latents
+from estep.data import Source, as_source
+from estep.execute import Serial, Threads, threads
+from estep.fitting import Fit, Stop, Trace, fit
+from estep.interface import Algorithm, Emission, Evaluation, Latent
+from estep.model import Model
+from estep.modelfile import load, save
+from estep.starts import start_model
+from estep.statistics import Layout, Statistics
+
+if TYPE_CHECKING:
+    from estep.estimators import CategoricalHMM, GaussianHMM, GaussianMixture, HMM, MixtureModel, PoissonHMM
+
+__version__ = "0.1.0"
+
+_ESTIMATORS = ("CategoricalHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel", "PoissonHMM")
+
+__all__ = [
+    "Algorithm", "CategoricalHMM", "Emission", "Evaluation", "Fit", "GaussianHMM", "GaussianMixture", "HMM", "Latent",
+    "Layout", "MixtureModel", "Model", "PoissonHMM", "Serial", "Source", "Statistics", "Stop", "Threads", "Trace",
+    "algorithms", "as_source", "datasets", "emissions", "estimators", "fit", "latents", "load", "save", "start_model",
+    "threads",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Estimators import scikit-learn, which takes a second: only when first touched."""
+    if name in _ESTIMATORS:
+        return getattr(import_module("estep.estimators"), name)
+    if name in ("estimators", "plots"):
+        return import_module(f"estep.{name}")
+    raise AttributeError(f"module 'estep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

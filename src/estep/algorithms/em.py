@@ -1,0 +1,24 @@
+"""Expectation-maximization: all statistics, then the M-step (Dempster, Laird & Rubin 1977; for chains Baum-Welch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from estep.interface import Algorithm, Step
+from estep.model import Model
+from estep.statistics import Statistics
+
+
+class EM(Algorithm):
+    """Batch EM; the log-likelihood never falls."""
+
+    monotone: ClassVar[bool] = True
+
+    def init(self, model: Model) -> None:
+        return None
+
+    def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
+        total = expect(model)
+        proposal, notes = model.maximize(total)
+        return Step(proposal, state, float(total["loglik"]), float(total["weight"]), notes)

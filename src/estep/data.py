@@ -1,0 +1,315 @@
+"""Data as the E-step reads it: rows cut into leaves, with one validating pass that finds mean, spread and range.
+
+``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``
+or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from estep.statistics import Array
+
+LARGEST = 1e140  # squares of larger deviations leave the range of float64
+_CHUNK = 65536
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What one pass over the data found; arrays are (D,)."""
+
+    n_rows: int
+    weight: float
+    mean: Array
+    variance: Array
+    low: Array
+    high: Array
+    columns: tuple[str, ...]
+
+    @property
+    def floor(self) -> Array:
+        """The smallest variance a component may have in each column: 1e-12 of the column's own.
+
+        A constant column has none: 1e-12 of its squared value, or of 1.
+        """
+        constant = np.where(self.low == 0, 1.0, self.low**2)
+        return 1e-12 * np.where(self.low == self.high, constant, self.variance)
+
+    def radius(self, origin: Array) -> Array:
+        """The largest distance from ``origin`` in each column, (D,)."""
+        return np.maximum(np.abs(self.low - origin), np.abs(self.high - origin))
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Consecutive rows of a source: what one call of ``Model.expect`` reads."""
+
+    X: Array  # (n, D)
+    weights: Array | None  # (n,); chains: (S,), one a sequence
+    ends: Array | None  # (S,) int64, the first row after each sequence; None: rows are independent
+    first_row: int
+    first_sequence: int
+    summary: Summary
+
+    @property
+    def row_weights(self) -> Array:
+        """The weight of each row, (n,)."""
+        n = len(self.X)
+        if self.weights is None:
+            return np.ones(n)
+        if self.ends is None:
+            return self.weights
+        return np.repeat(self.weights, np.diff(self.ends, prepend=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows in memory, with weights and the ends of the sequences. Made by :func:`as_source`."""
+
+    X: Array
+    ends: Array | None = None
+    weights: Array | None = None
+    columns: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def n_sequences(self) -> int:
+        """Sequences, or rows where these are independent."""
+        return len(self.X) if self.ends is None else len(self.ends)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Mean, variance and range of each column, from one validating pass."""
+        return summarize(self)
+
+    def batch(self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0) -> Batch:
+        """Rows ``first`` to ``stop``, which hold the sequences named."""
+        ends, weights = self.ends, self.weights
+        if ends is not None:
+            ends = ends[first_sequence:stop_sequence] - first
+            weights = None if weights is None else weights[first_sequence:stop_sequence]
+        elif weights is not None:
+            weights = weights[first:stop]
+        return Batch(self.X[first:stop], weights, ends, first, first_sequence, self.summary)
+
+    def whole(self) -> Batch:
+        """All rows as one batch."""
+        return self.batch(0, len(self), 0, self.n_sequences)
+
+    def leaves(self, rows: int) -> list[Batch]:
+        """Batches of ``rows`` rows; of whole sequences with at least that many where there are sequences."""
+        n = len(self)
+        if self.ends is None:
+            return [self.batch(i, min(i + rows, n)) for i in range(0, n, rows)]
+        leaves, first, first_sequence = [], 0, 0
+        while first_sequence < len(self.ends):
+            stop = int(np.searchsorted(self.ends, first + rows)) + 1
+            stop = min(stop, len(self.ends))
+            leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
+            first, first_sequence = int(self.ends[stop - 1]), stop
+        return leaves
+
+    def column_name(self, d: int) -> str:
+        """``column 1 (waiting)``."""
+        return f"column {d} ({self.columns[d]})" if self.columns else f"column {d}"
+
+
+def as_source(
+    data: Any,
+    lengths: Any = None,
+    weights: Any = None,
+    rows: Literal["real", "symbols"] = "real",
+) -> Source:
+    """Data of any accepted form as a validated :class:`Source`.
+
+    ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
+    reads whole numbers 0, 1, ... in one column. Raises ValueError or TypeError naming what is wrong and where.
+    """
+    if isinstance(data, Source):
+        if lengths is not None or weights is not None:
+            raise ValueError("a Source has its lengths and weights already")
+        source = Source(_as_rows(data.X, rows, data.columns), data.ends, data.weights, data.columns)
+        return source if source.X is not data.X else data
+    data, lengths, columns = _unpack(data, lengths)
+    X = _as_rows(data, rows, columns)
+    ends = None if lengths is None else _check_lengths(lengths, len(X))
+    n_units, unit = (len(X), "row") if ends is None else (len(ends), "sequence")
+    checked = None if weights is None else check_weights(weights, n_units, unit)
+    source = Source(X, ends, checked, columns)
+    source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
+    return source
+
+
+def _unpack(data: Any, lengths: Any) -> tuple[Any, Any, tuple[str, ...]]:
+    """(rows, lengths, column names) of any accepted form."""
+    if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[1]) == 1 and not np.isscalar(data[0]):
+        if lengths is not None:
+            raise ValueError("lengths are given twice: in (X, lengths) and in lengths=")
+        data, lengths = data
+    if isinstance(data, list) and data and all(hasattr(x, "shape") or np.ndim(x) == 2 for x in data):
+        if lengths is not None:
+            raise ValueError("a list of arrays has its lengths already: leave lengths out")
+        return _join(data)
+    names = _frame_columns(data)
+    if names is not None:
+        return _frame_rows(data), lengths, names
+    if np.ndim(data) == 3:
+        if lengths is not None:
+            raise ValueError("a 3-D array (sequences, steps, columns) has its lengths already: leave lengths out")
+        array = np.asarray(data)
+        return array.reshape(-1, array.shape[2]), np.full(array.shape[0], array.shape[1]), ()
+    return data, lengths, ()
+
+
+def _join(parts: Sequence[Any]) -> tuple[Array, Array, tuple[str, ...]]:
+    arrays = [np.asarray(p) for p in parts]
+    arrays = [a.reshape(-1, 1) if a.ndim == 1 else a for a in arrays]
+    for i, a in enumerate(arrays):
+        if a.ndim != 2 or a.shape[1] != arrays[0].shape[1]:
+            raise ValueError(f"sequence {i} has shape {a.shape}; the first has {arrays[0].shape[1]} columns")
+    return np.concatenate(arrays), np.array([len(a) for a in arrays]), ()
+
+
+def _frame_columns(data: Any) -> tuple[str, ...] | None:
+    """Column names of a data frame, None for anything else."""
+    if isinstance(data, np.ndarray | list | tuple) or not (hasattr(data, "columns") or hasattr(data, "column_names")):
+        return None
+    import narwhals as nw
+
+    return tuple(str(c) for c in nw.from_native(data, eager_only=True).columns)
+
+
+def _frame_rows(data: Any) -> Array:
+    import narwhals as nw
+
+    frame = nw.from_native(data, eager_only=True)
+    for name in frame.columns:
+        if not (frame[name].dtype.is_numeric() or frame[name].dtype == nw.Boolean):
+            raise ValueError(
+                f"column {name!r} is not numeric ({frame[name].dtype}): leave it out, or turn it into numbers"
+            )
+    return np.asarray(frame.to_numpy())
+
+
+def _as_rows(data: Any, rows: str, columns: tuple[str, ...]) -> Array:
+    """A C-contiguous (n, D) array: float32 and float64 as they are, other numbers as float64; symbols as int32."""
+    if hasattr(data, "toarray") and hasattr(data, "nnz"):
+        raise TypeError("sparse data is not supported: pass a dense array, for example X.toarray()")
+    X = np.asarray(data)
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: the observations are complex numbers")
+    if X.dtype.kind not in "fiub":
+        try:
+            X = X.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the data are not numbers: {error}") from None
+    if rows == "symbols" and X.ndim == 1:
+        X = X.reshape(-1, 1)
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array (rows, columns), got {X.ndim}D array instead. Reshape your data: X.reshape(-1, 1) "
+            "if it has one column, X.reshape(1, -1) if it is one row"
+        )
+    if len(X) == 0:
+        raise ValueError(f"the data are empty: 0 row(s), Found array with 0 sample(s) (shape={X.shape})")
+    if X.shape[1] == 0:
+        raise ValueError(f"the data have no columns: 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
+    if rows == "symbols":
+        return _as_symbols(X)
+    if X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float64)
+    return np.ascontiguousarray(X)
+
+
+def _as_symbols(X: Array) -> Array:
+    if X.shape[1] != 1:
+        raise ValueError(f"symbols come in one column; the data have {X.shape[1]}")
+    if X.dtype == np.int32:
+        return np.ascontiguousarray(X)
+    bad = ~np.isfinite(X) | (X != np.floor(X)) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
+    bad |= (X < 0) | (X >= 2**31 - 1)
+    if bad.any():
+        row = int(np.argmax(bad[:, 0]))
+        raise ValueError(f"row {row} is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
+    return np.ascontiguousarray(X, dtype=np.int32)
+
+
+def _check_lengths(lengths: Any, n: int) -> Array:
+    array = np.asarray(lengths)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any():
+        raise ValueError("lengths are whole numbers, one for each sequence")
+    if int(array.sum()) != n:
+        raise ValueError(f"the lengths add up to {int(array.sum())}, but the data have {n} rows")
+    return np.cumsum(array, dtype=np.int64)
+
+
+def check_weights(weights: Any, n: int, unit: str) -> Array:
+    """Weights as float64 (n,). Raises ValueError where one is negative, NaN or infinite, or all are zero."""
+    w = np.asarray(weights, dtype=np.float64)
+    if w.ndim == 0:
+        w = np.full(n, float(w))
+    if w.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got {w.ndim}D array")
+    if w.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {w.shape}, expected {(n,)}: one weight for each {unit}")
+    if not np.isfinite(w).all() or (w < 0).any():
+        i = int(np.argmax(~np.isfinite(w) | (w < 0)))
+        raise ValueError(f"the weight of {unit} {i} is {w[i]}: weights are finite and not negative")
+    if not w.any():
+        raise ValueError(f"all weights are zero: at least one {unit} must count")
+    return np.ascontiguousarray(w)
+
+
+def summarize(source: Source) -> Summary:
+    """The validating pass. Raises ValueError naming the first NaN, infinity or value out of range."""
+    X, D = source.X, source.X.shape[1]
+    weights = _row_weights(source)
+    low, high, total, mass = np.full(D, np.inf), np.full(D, -np.inf), np.zeros(D), 0.0
+    for i in range(0, len(X), _CHUNK):
+        chunk = X[i : i + _CHUNK]
+        low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            _raise_not_finite(source, chunk, i)
+    middle = low / 2 + high / 2
+    for i in range(0, len(X), _CHUNK):
+        chunk = X[i : i + _CHUNK] - middle
+        if weights is None:
+            total, mass = total + chunk.sum(axis=0), mass + len(chunk)
+        else:
+            w = weights[i : i + _CHUNK]
+            total, mass = total + w @ chunk, mass + float(w.sum())
+    mean = middle + total / mass
+    if (high - low > LARGEST).any():
+        d = int(np.argmax(high - low > LARGEST))
+        raise ValueError(f"{source.column_name(d)} spans more than {LARGEST:g}: rescale it")
+    second = np.zeros(D)
+    for i in range(0, len(X), _CHUNK):
+        chunk = (X[i : i + _CHUNK] - mean) ** 2
+        second += chunk.sum(axis=0) if weights is None else weights[i : i + _CHUNK] @ chunk
+    small = (low != high) & (high - low < 1 / LARGEST)
+    if small.any():
+        raise ValueError(f"{source.column_name(int(np.argmax(small)))} spans less than {1 / LARGEST:g}: rescale it")
+    columns = source.columns
+    return Summary(len(X), mass, mean, second / mass, low.astype(float), high.astype(float), columns)
+
+
+def _row_weights(source: Source) -> Array | None:
+    if source.weights is None or source.ends is None:
+        return source.weights
+    return np.repeat(source.weights, np.diff(source.ends, prepend=0))
+
+
+def _raise_not_finite(source: Source, chunk: Array, first: int) -> None:
+    bad = ~np.isfinite(chunk)
+    row, d = (int(v) for v in np.argwhere(bad)[0])
+    value = chunk[row, d]
+    name = "NaN" if np.isnan(value) else "inf"
+    way_out = "drop or fill the row: missing values are not read yet" if name == "NaN" else "drop or correct the row"
+    raise ValueError(f"row {first + row}, {source.column_name(d)} is {name}: {way_out}")

@@ -1,0 +1,91 @@
+"""Categorical emissions: each state emits symbols 0 .. M - 1 with its own probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+
+from estep.data import Batch, Summary
+from estep.emissions.rows import kernel_evaluation, missing
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class Categorical(Emission):
+    """Symbol probabilities ``emissionprob`` (K, M), rows adding up to 1; zeros stay zero.
+
+    ``n_symbols``: M, where it is more than the largest symbol seen plus one.
+    """
+
+    emissionprob: Array | None = None
+    n_symbols: int | None = None
+
+    name: ClassVar[str] = "categorical"
+    parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    rows: ClassVar[Literal["real", "symbols"]] = "symbols"
+
+    def __post_init__(self) -> None:
+        if self.n_symbols is not None and (not isinstance(self.n_symbols, int) or self.n_symbols < 1):
+            raise ValueError(f"n_symbols is {self.n_symbols!r}: it is a whole number from 1")
+        if self.emissionprob is not None:
+            shape = np.shape(self.emissionprob)
+            if len(shape) != 2:
+                raise ValueError(f"emissionprob has shape {shape}, expected (K, M)")
+            self.freeze_probabilities("emissionprob", (shape[0], self.n_symbols or shape[1]))
+            object.__setattr__(self, "n_symbols", shape[1])
+
+    def _probabilities(self) -> Array:
+        if self.emissionprob is None:
+            raise missing(self.name, "emissionprob")
+        return self.emissionprob
+
+    @property
+    def n_components(self) -> int:
+        return len(self._probabilities())
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.of(counts=self._probabilities().shape)
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        M = self.n_symbols or int(summary.high[0]) + 1
+        if self.emissionprob is not None:
+            return self
+        return type(self)(np.full((n_components, M), 1 / M), M)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.kernel(batch.summary), batch)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """Expected symbol frequencies (Rabiner 1989, eq. 40c)."""
+        counts = s["counts"]
+        mass = counts.sum(axis=1, keepdims=True)
+        kept = np.where(mass > 0, counts, self._probabilities())
+        return type(self)(kept / kept.sum(axis=1, keepdims=True)), ()
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        cumulative = np.cumsum(self._probabilities(), axis=1)
+        u = rng.random(len(states)) * cumulative[states, -1]
+        return np.asarray((cumulative[states] <= u[:, None]).sum(axis=1, dtype=np.int64)[:, None])
+
+    @property
+    def n_parameters(self) -> int:
+        p = self._probabilities()
+        return int((p > 0).sum()) - len(p)
+
+    def kernel(self, summary: Summary) -> Spec:
+        p = self._probabilities()
+        with np.errstate(divide="ignore"):
+            return Spec("table", len(p), 1, M=p.shape[1], weights=np.log(p))
+
+    def validate(self, batch: Batch) -> None:
+        M = self.n_symbols
+        if M is not None and (batch.X >= M).any():
+            row = int(np.argmax(batch.X[:, 0] >= M))
+            raise ValueError(
+                f"row {batch.first_row + row} is symbol {batch.X[row, 0]}; the model has symbols 0 to {M - 1}"
+            )

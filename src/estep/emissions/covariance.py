@@ -1,0 +1,132 @@
+"""Covariances of the four types: shapes, factors, and the floor that keeps them positive definite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from estep.statistics import Array
+
+TYPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
+    "full": lambda K, D: (K, D, D),
+    "tied": lambda K, D: (D, D),
+    "diag": lambda K, D: (K, D),
+    "spherical": lambda K, D: (K,),
+}
+"""The shape of the covariances for K components of D columns, by type."""
+
+RELATIVE = 1e-12
+"""The floor, as a fraction of each column's variance."""
+
+
+def n_free(covariance_type: str, K: int, D: int) -> int:
+    """Free parameters in the covariances."""
+    return {"full": K * D * (D + 1) // 2, "tied": D * (D + 1) // 2, "diag": K * D, "spherical": K}[covariance_type]
+
+
+def unpack(packed: Array, D: int) -> Array:
+    """(K, D (D + 1) / 2) entries with i <= j as symmetric matrices (K, D, D)."""
+    i, j = np.triu_indices(D)
+    out = np.empty((len(packed), D, D))
+    out[:, i, j] = packed
+    out[:, j, i] = packed
+    return out
+
+
+def full(covariances: Array, covariance_type: str, K: int, D: int) -> Array:
+    """Any type as full matrices (K, D, D)."""
+    if covariance_type == "full":
+        return covariances
+    if covariance_type == "tied":
+        return np.broadcast_to(covariances, (K, D, D))
+    if covariance_type == "diag":
+        return covariances[:, :, None] * np.eye(D)
+    return covariances[:, None, None] * np.eye(D)
+
+
+def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
+    """L^-1 with covariance = L L' (full (K, D, D), tied (D, D)) or 1 / deviation, and the log-determinants.
+
+    The factors are of the matrices scaled to a unit diagonal. Spherical log-determinants are of one column. Raises
+    ValueError naming a matrix that is not symmetric and positive definite.
+    """
+    if covariance_type in ("diag", "spherical"):
+        if (covariances <= 0).any():
+            where = [int(i) for i in np.argwhere(covariances <= 0)[0]]
+            raise ValueError(f"covariances{where} is {covariances[tuple(where)]}: variances are positive")
+        log = np.log(covariances)
+        return 1 / np.sqrt(covariances), log.sum(axis=1) if covariance_type == "diag" else log
+    stack = covariances[None] if covariance_type == "tied" else covariances
+    names = ["covariances"] if covariance_type == "tied" else [f"covariances[{k}]" for k in range(len(stack))]
+    variances = np.diagonal(stack, axis1=1, axis2=2)
+    for name, C, v in zip(names, stack, variances, strict=True):
+        if (v <= 0).any():
+            raise ValueError(f"{name} is not positive definite: variance {int(np.argmin(v))} is {v.min()}")
+        deviation = np.sqrt(v)
+        if (np.abs(C - C.T) > 1e-6 * deviation * deviation[:, None]).any():
+            raise ValueError(f"{name} is not symmetric")
+    deviations = np.sqrt(variances)
+    unit = stack / deviations[:, :, None] / deviations[:, None, :]
+    try:
+        L = np.linalg.cholesky(unit)
+    except np.linalg.LinAlgError:
+        bad = names[_first_indefinite(unit)]
+        raise ValueError(f"{bad} is not positive definite: add to its diagonal, or use fewer columns") from None
+    inverse = np.tril(np.linalg.inv(L)) / deviations[:, None, :]
+    diagonal = np.diagonal(L, axis1=1, axis2=2)
+    logdet = 2 * (np.log(diagonal) + np.log(deviations)).sum(axis=1)
+    return (inverse[0], logdet[0]) if covariance_type == "tied" else (inverse, logdet)
+
+
+def _first_indefinite(stack: Array) -> int:
+    for k, C in enumerate(stack):
+        try:
+            np.linalg.cholesky(C)
+        except np.linalg.LinAlgError:
+            return k
+    return 0
+
+
+def clamp(
+    covariances: Array, covariance_type: str, floor: Array | None, reg_covar: float | None
+) -> tuple[Array, list[int]]:
+    """Covariances raised to the floor, and which components (0 for tied) needed it.
+
+    ``reg_covar``, where given, is added to the diagonals first. Full matrices are clamped in their eigenvalues, in
+    units of the columns' deviations, so that the result does not depend on the units.
+    """
+    if reg_covar:
+        if covariance_type in ("diag", "spherical"):
+            covariances = covariances + reg_covar
+        else:
+            covariances = covariances + reg_covar * np.eye(covariances.shape[-1])
+    if floor is None:
+        return covariances, []
+    if covariance_type in ("diag", "spherical"):
+        least = floor if covariance_type == "diag" else floor.mean()
+        low = covariances < least
+        return np.maximum(covariances, least), [int(k) for k in np.flatnonzero(low.reshape(len(low), -1).any(axis=1))]
+    stack = covariances[None] if covariance_type == "tied" else covariances
+    deviations = np.sqrt(floor / RELATIVE)
+    unit = stack / deviations[:, None] / deviations
+    if _well_conditioned(unit):
+        return covariances, []
+    low = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1])]
+    out = stack.copy()
+    for k in low:
+        values, vectors = np.linalg.eigh(unit[k])
+        # twice the floor, and never below what factorising needs beside the largest eigenvalue
+        least = max(2 * RELATIVE, 64 * np.finfo(float).eps * values[-1])
+        raised = (vectors * np.maximum(values, least)) @ vectors.T
+        out[k] = (raised + raised.T) / 2 * deviations[:, None] * deviations
+    return (out[0] if covariance_type == "tied" else out), low
+
+
+def _well_conditioned(unit: Array) -> bool:
+    """Whether all smallest eigenvalues are surely above the floor: 1 / trace(C^-1) bounds them from below."""
+    try:
+        L = np.linalg.cholesky(unit)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(((np.linalg.inv(L) ** 2).sum(axis=(1, 2)) * RELATIVE <= 1).all())

@@ -1,0 +1,207 @@
+"""Gaussian emissions with full, tied, diagonal or spherical covariances.
+
+Statistics are moments about a constant origin (the mean of the data), never about zero, so that an offset of the data
+costs no digits. Densities are one product of features and weights; where that would cancel, because clusters are thin
+and far apart, they are computed from differences (see ``Gaussian.kernel``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep.data import Batch, Summary
+from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack
+from estep.emissions.rows import check_columns, kernel_evaluation, missing
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+
+CANCELLATION = 1e-8
+"""The largest error of a log-density that the feature form may have before differences take over."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(Emission):
+    """Means ``means`` (K, D) and ``covariances``, shaped by ``covariance_type``.
+
+    full (K, D, D), tied (D, D), diag (K, D), spherical (K,), as in scikit-learn. ``reg_covar``: None clamps the
+    covariances at ``floor`` (D,), 1e-12 of each column's variance; a number is added to their diagonals instead.
+    ``origin`` (D,): the point the statistics are taken about.
+    """
+
+    covariance_type: str = "full"
+    means: Array | None = None
+    covariances: Array | None = None
+    reg_covar: float | None = None
+    origin: Array | None = None
+    floor: Array | None = None
+
+    name: ClassVar[str] = "gaussian"
+    parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+
+    def __post_init__(self) -> None:
+        if self.covariance_type not in TYPES:
+            raise ValueError(f"covariance_type is {self.covariance_type!r}: it is one of {', '.join(TYPES)}")
+        if self.reg_covar is not None and not (np.isfinite(self.reg_covar) and self.reg_covar >= 0):
+            raise ValueError(f"reg_covar is {self.reg_covar!r}: it is None or a number from 0")
+        shape = np.shape(self.means) if self.means is not None else None
+        if shape is not None and len(shape) != 2:
+            raise ValueError(f"means has shape {shape}, expected (K, D)")
+        self.freeze("means", shape)
+        if self.covariances is not None:
+            expected = None if shape is None else TYPES[self.covariance_type](*shape)
+            self.freeze("covariances", expected)
+            self.factors  # noqa: B018  (raises unless positive definite)
+        D = None if shape is None else (shape[1],)
+        if self.origin is None and self.means is not None:
+            object.__setattr__(self, "origin", np.mean(self.means, axis=0))
+        self.freeze("origin", D)
+        self.freeze("floor", D)
+
+    def _means(self) -> Array:
+        if self.means is None:
+            raise missing(self.name, "means")
+        return self.means
+
+    def _covariances(self) -> Array:
+        if self.covariances is None:
+            raise missing(self.name, "covariances")
+        return self.covariances
+
+    @property
+    def n_components(self) -> int:
+        return len(self._means())
+
+    @property
+    def layout(self) -> Layout:
+        """moments (K, F): mass, first and second moments about the origin; tied keeps its second moments apart."""
+        K, D = self._means().shape
+        pairs = D * (D + 1) // 2
+        if self.covariance_type == "tied":
+            return Layout.of(origin=self.origin, moments=(K, 1 + D), second=(pairs,))
+        second = {"full": pairs, "diag": D, "spherical": 1}[self.covariance_type]
+        return Layout.of(origin=self.origin, moments=(K, 1 + D + second))
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        D = len(summary.mean)
+        means = np.tile(summary.mean, (n_components, 1))
+        variance = np.maximum(summary.variance, summary.floor)
+        whole = {
+            "full": np.tile(np.diag(variance), (n_components, 1, 1)),
+            "tied": np.diag(variance),
+            "diag": np.tile(variance, (n_components, 1)),
+            "spherical": np.full(n_components, variance.mean()),
+        }[self.covariance_type]
+        shape = TYPES[self.covariance_type](n_components, D)
+        for name, given, want in (("means", self.means, means.shape), ("covariances", self.covariances, shape)):
+            if given is not None and given.shape != want:
+                raise ValueError(f"{name} has shape {given.shape}, expected {want}")
+        return type(self)(
+            self.covariance_type,
+            means if self.means is None else self.means,
+            whole if self.covariances is None else self.covariances,
+            self.reg_covar,
+            summary.mean,
+            summary.floor,
+        )
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.kernel(batch.summary), batch)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """Weighted means and covariances (Bishop 2006, eq. 9.24 and 9.25), clamped from below."""
+        K, D = self._means().shape
+        old, origin = self._covariances(), self.origin
+        assert origin is not None
+        moments = s["moments"]
+        mass = moments[:, 0]
+        seen = mass > 1e-100
+        safe = np.where(seen, mass, 1.0)
+        centre = moments[:, 1 : 1 + D] / safe[:, None]
+        means = np.where(seen[:, None], origin + centre, self._means())
+        centre = means - origin if not seen.all() else centre
+        if self.covariance_type == "tied":
+            second = unpack(s["second"][None], D)[0]
+            total = mass.sum()
+            fresh = (second - (mass * centre.T) @ centre) / total if total > 1e-100 else old
+        else:
+            second = moments[:, 1 + D :] / safe[:, None]
+            if self.covariance_type == "full":
+                fresh = unpack(second, D) - centre[:, :, None] * centre[:, None, :]
+            elif self.covariance_type == "diag":
+                fresh = second - centre**2
+            else:
+                fresh = (second[:, 0] - (centre**2).sum(axis=1)) / D
+            fresh = np.where(seen.reshape((K,) + (1,) * (fresh.ndim - 1)), fresh, old)
+        covariances, clamped = clamp(fresh, self.covariance_type, self.floor, self.reg_covar)
+        notes = tuple(f"component {k}: covariance at its floor" for k in clamped)
+        return type(self)(self.covariance_type, means, covariances, self.reg_covar, origin, self.floor), notes
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        means = self._means()
+        L = np.linalg.cholesky(full(self._covariances(), self.covariance_type, *means.shape))
+        z = rng.standard_normal((len(states), means.shape[1]))
+        out = np.empty_like(z)
+        for k in range(len(means)):
+            mine = states == k
+            out[mine] = means[k] + z[mine] @ L[k].T
+        return out
+
+    @property
+    def n_parameters(self) -> int:
+        K, D = self._means().shape
+        return K * D + n_free(self.covariance_type, K, D)
+
+    @cached_property
+    def factors(self) -> tuple[Array, Array]:
+        """Inverse Cholesky factors (or inverse deviations) and log-determinants of the covariances.
+
+        Raises ValueError naming a covariance that is not symmetric and positive definite.
+        """
+        return factorise(self._covariances(), self.covariance_type)
+
+    def kernel(self, summary: Summary) -> Spec:
+        """Features where the bound on their cancellation allows, else differences.
+
+        A log-density is a sum of terms P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R.
+        """
+        K, D = self._means().shape
+        origin = self.origin
+        assert origin is not None
+        mu = self._means() - origin
+        kind = self.covariance_type
+        inverse, logdet = self.factors
+        if kind == "spherical":
+            inverse, logdet = np.repeat(inverse[:, None], D, axis=1), logdet * D
+        if kind == "tied":
+            inverse, logdet = np.repeat(inverse[None], K, axis=0), np.repeat(logdet, K)
+        dense = inverse.ndim == 3
+        const = -0.5 * (D * np.log(2 * np.pi) + logdet)
+        diagonal = (inverse**2).sum(axis=1) if dense else inverse**2  # P_ii
+        radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
+        size = D * float((diagonal @ radius**2).max())
+        if np.finfo(float).eps * size > CANCELLATION:
+            return Spec(kind, K, D, whitened=True, origin=origin, means=mu, factor=inverse, lognorm=const)
+        white = np.einsum("kij,kj->ki", inverse, mu) if dense else inverse * mu
+        const = const - 0.5 * (white**2).sum(axis=1)
+        if not dense:
+            first, second = diagonal * mu, -0.5 * diagonal
+            second = second[:, :1] if kind == "spherical" else second
+            return Spec(kind, K, D, origin=origin, weights=np.hstack([const[:, None], first, second]))
+        first = np.einsum("kij,ki->kj", inverse, white)
+        linear = np.hstack([const[:, None], first])
+        factor = inverse[:1] if kind == "tied" else inverse
+        P = np.swapaxes(factor, 1, 2) @ factor
+        i, j = np.triu_indices(D)
+        quad = -np.where(i == j, 0.5, 1.0) * P[:, i, j]
+        if kind == "tied":
+            return Spec(kind, K, D, origin=origin, weights=linear, shared=quad[0])
+        return Spec(kind, K, D, origin=origin, weights=np.hstack([linear, quad]))
+
+    def validate(self, batch: Batch) -> None:
+        if self.means is not None:
+            check_columns(batch, self.means.shape[1])

@@ -1,0 +1,30 @@
+"""What the families with kernels share: evaluation by a kernel, and checks of rows against a shape."""
+
+from __future__ import annotations
+
+from estep import kernels
+from estep.data import Batch
+from estep.interface import Evaluation
+from estep.kernels import reference
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Statistics
+
+
+def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
+    """An :class:`Evaluation` of the rows by the kernel ``spec``."""
+
+    def accumulate(r: Array, s: Statistics) -> None:
+        s.vector += reference.statistics(spec, batch.X, r)
+
+    return Evaluation(kernels.log_densities(spec, batch.X), accumulate)
+
+
+def check_columns(batch: Batch, D: int) -> None:
+    """Raises ValueError unless the rows have ``D`` columns."""
+    if batch.X.shape[1] != D:
+        raise ValueError(f"the data have {batch.X.shape[1]} columns; the model has {D}")
+
+
+def missing(family: str, parameter: str) -> ValueError:
+    """The error for a family whose parameters are asked for before they are known."""
+    return ValueError(f"the {parameter} of the {family} emission are not known yet: fit, or give {parameter}")

@@ -1,0 +1,234 @@
+"""The three abstract ideas: what is hidden (Latent), what is seen (Emission), how to estimate (Algorithm).
+
+A model is latent x emission. Neither knows the other: they meet in the log-densities ``(n, K)`` of a batch of rows and
+in the responsibilities ``(n, K)`` that come back. An algorithm knows neither: it does arithmetic on statistics.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from estep.statistics import Array, Layout, Statistics
+
+if TYPE_CHECKING:
+    from estep.data import Batch, Summary
+    from estep.kernels.spec import Spec
+    from estep.model import Model
+
+Notes = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one batch needs twice: densities for the E-step, then the same rows again for the statistics.
+
+    log_densities
+        (n, K), log p(x_i | state k); -inf where impossible.
+    accumulate
+        ``accumulate(r, s)`` adds the statistics of the rows under responsibilities ``r`` (n, K), weights included,
+        to ``s``. Additive over rows; ``r = 0`` adds nothing.
+    """
+
+    log_densities: Array
+    accumulate: Callable[[Array, Statistics], None]
+
+
+class Values:
+    """Base of the frozen dataclasses that hold parameters: read-only arrays, and dictionaries for model files."""
+
+    name: ClassVar[str]
+
+    def freeze(self, name: str, shape: tuple[int, ...] | None) -> Array | None:
+        """Stores the field as a read-only float64 array; raises ValueError unless it is finite and of that shape."""
+        value = getattr(self, name)
+        if value is None:
+            return None
+        array = np.array(value, dtype=np.float64, order="C")
+        if shape is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+        if not np.isfinite(array).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise ValueError(f"{name}{list(where)} is {array[where]}: parameters are finite")
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+        return array
+
+    def freeze_probabilities(self, name: str, shape: tuple[int, ...] | None) -> Array | None:
+        """As :meth:`freeze`, for rows of probabilities: not negative, each row adding up to 1 (to 1e-6)."""
+        array = self.freeze(name, shape)
+        if array is None:
+            return None
+        if (array < 0).any():
+            where = [int(i) for i in np.argwhere(array < 0)[0]]
+            raise ValueError(f"{name}{where} is {array[tuple(where)]}: probabilities are not negative")
+        totals = np.atleast_1d(array.sum(axis=-1))
+        if (np.abs(totals - 1) > 1e-6).any():
+            row = int(np.argmax(np.abs(totals - 1)))
+            place = f"row {row} of {name}" if array.ndim > 1 else name
+            raise ValueError(f"{place} adds up to {totals[row]}, not to 1")
+        return array
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
+        out: dict[str, Any] = {"name": self.name}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            out[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        return out
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The reverse of :meth:`to_dict`. Raises ValueError for unknown fields and wrong shapes or values."""
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        given = {k: v for k, v in values.items() if k != "name"}
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"{cls.name} has no field {unknown[0]!r}; it has {sorted(known)}")
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise ValueError(f"{cls.name}: {error}") from None
+
+
+class Emission(Values, ABC):
+    """How an observation comes from a hidden state: the parameters of all K components, an immutable value.
+
+    Subclasses are frozen dataclasses whose parameters default to None: ``Poisson()`` names a family without
+    parameters, ``Poisson(rates=...)`` has them, and :meth:`start` fills in what is missing.
+    """
+
+    parameters: ClassVar[tuple[str, ...]]
+    """The fields that are estimated; component k is row k of each, unless the field is shared."""
+    rows: ClassVar[Literal["real", "symbols"]] = "real"
+    """What the rows are: numbers in D columns, or whole numbers 0, 1, ... in one column."""
+
+    @property
+    @abstractmethod
+    def n_components(self) -> int:
+        """K. Raises ValueError while parameters are missing."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """The blocks of the statistics."""
+
+    @abstractmethod
+    def start(self, n_components: int, summary: Summary) -> Self:
+        """All K components as the one that fits the whole data; statistics of any assignments can then be taken."""
+
+    @abstractmethod
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """Log-densities of the rows, and how to accumulate their statistics."""
+
+    @abstractmethod
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """The M-step: the parameters that maximise the expected log-likelihood, a function of ``s`` alone.
+
+        A component without mass keeps its parameters. Notes say what had to be regularised.
+        """
+
+    @abstractmethod
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        """Draws one row for each state (n,): (n, D)."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """Free parameters, for AIC and BIC."""
+
+    # Hooks that a family may leave as they are.
+
+    def kernel(self, summary: Summary) -> Spec | None:
+        """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""
+        return None
+
+    def validate(self, batch: Batch) -> None:
+        """Raises ValueError naming the first row that the family cannot have produced."""
+
+
+class Latent(Values, ABC):
+    """How the hidden variable moves: independent draws, or a chain."""
+
+    parameters: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def n_components(self) -> int:
+        """K. Raises ValueError while parameters are missing."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """The blocks of the statistics."""
+
+    @abstractmethod
+    def start(self, n_components: int) -> Self:
+        """Uniform where nothing is given."""
+
+    @abstractmethod
+    def posterior(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics | None = None,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+    ) -> Array:
+        """The E-step of one batch: the log-likelihood of each unit (row or sequence).
+
+        ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
+        the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included. A unit that is
+        impossible has -inf and no responsibilities.
+        """
+
+    @abstractmethod
+    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+        """The most probable states (n,) and their log-probability for each unit."""
+
+    @abstractmethod
+    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
+        """log p(rows, states) for each unit."""
+
+    @abstractmethod
+    def maximize(self, s: Statistics) -> Self:
+        """The M-step. What no row visits keeps its probabilities."""
+
+    @abstractmethod
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draws the states of n steps, (n,)."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """Free parameters: probabilities that are zero are not counted."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of an algorithm returns: the next model, its own state, and the bound of the model that came in."""
+
+    model: Model
+    state: Any
+    bound: float
+    weight: float
+    notes: Notes = ()
+
+
+class Algorithm(ABC):
+    """A way of estimating: uses only ``expect`` (the E-step over all data), ``maximize`` and statistics."""
+
+    monotone: ClassVar[bool]
+    """Whether the bound never falls."""
+
+    @abstractmethod
+    def init(self, model: Model) -> Any:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
+        """One step from ``model``."""

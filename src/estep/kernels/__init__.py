@@ -1,0 +1,108 @@
+"""The kernels: one leaf of data in, statistics out. ``active()`` picks the best that this machine runs.
+
+Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any processor), ``v3`` (AVX2) and ``v4``
+(AVX-512). The environment variable ``ESTEP_KERNELS`` chooses one by name. All have the same four functions:
+
+``log_densities(spec, X, out)``
+    fills ``out`` (n, K).
+``mixture(spec, logweights, X, weight, counts, stats, loglik, resp)``
+    adds to ``counts`` (K,) and ``stats``, fills ``loglik`` (n,) and ``resp`` (n, K, weights included); returns the
+    weighted log-likelihood. Any output may be None.
+``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma)``
+    the same for sequences; ``weight`` and ``loglik`` are one a sequence.
+``viterbi(spec, start, trans, ends, X, path, logprob)``
+    fills ``path`` (n,) int32 and ``logprob`` (S,).
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from estep.kernels import reference
+from estep.kernels.spec import Spec, dense
+from estep.statistics import Array
+
+LEVELS = ("reference", "baseline", "v3", "v4")
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The four functions of one level."""
+
+    level: str
+    log_densities: Callable[..., None]
+    mixture: Callable[..., float]
+    chain: Callable[..., None]
+    viterbi: Callable[..., None]
+
+
+def _compiled() -> ModuleType | None:
+    """The compiled module, None where the package was installed without a compiler."""
+    try:
+        from estep.kernels import _core as core
+    except ModuleNotFoundError as error:
+        if error.name != "estep.kernels._core":
+            raise
+        return None
+    return core  # type: ignore[no-any-return]
+
+
+@cache
+def levels() -> tuple[str, ...]:
+    """The levels this installation and processor can run, the best last."""
+    core = _compiled()
+    return ("reference", *(() if core is None else core.levels()))
+
+
+@cache
+def load(level: str) -> Kernels:
+    """The kernels of one level. Raises ValueError for one that does not run here."""
+    if level not in levels():
+        known = f"it is one of {', '.join(levels())} here" if level in LEVELS else f"levels are {', '.join(LEVELS)}"
+        raise ValueError(f"no kernels {level!r}: {known}")
+    if level == "reference":
+        return Kernels(level, reference.log_densities, reference.mixture, reference.chain, reference.viterbi)
+    core: Any = _compiled()
+
+    def bound(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda spec, *args: function(level, spec.native, *args)
+
+    return Kernels(level, *(bound(f) for f in (core.log_densities, core.mixture, core.chain, core.viterbi)))
+
+
+def active() -> Kernels:
+    """The kernels in use: those ``ESTEP_KERNELS`` names, else the best. Warns once where nothing is compiled."""
+    asked = os.environ.get("ESTEP_KERNELS", "")
+    if asked:
+        return load(asked)
+    if len(levels()) == 1:
+        _warn_reference()
+    return load(levels()[-1])
+
+
+@cache
+def _warn_reference() -> None:
+    warnings.warn(
+        "estep runs on its NumPy reference kernels, which are slow: no compiler was found when it was installed. "
+        "Install GCC or Clang and reinstall estep, or set ESTEP_KERNELS=reference to silence this.",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def log_densities(spec: Spec, X: Array) -> Array:
+    """Log-densities (n, K) of the rows ``X`` (n, D)."""
+    out = np.empty((len(X), spec.K))
+    active().log_densities(spec, X, out)
+    return out
+
+
+__all__ = ["LEVELS", "Kernels", "Spec", "active", "dense", "levels", "load", "log_densities"]

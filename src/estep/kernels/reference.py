@@ -1,0 +1,220 @@
+"""The reference kernels: plain NumPy, written to be read, the definition of right for the compiled ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from estep.kernels.spec import Spec
+from estep.statistics import Array
+
+ROWS = 4096  # rows at a time, to bound the memory of the features
+
+
+def features(spec: Spec, X: Array) -> Array:
+    """phi(x), (n, F), of the rows about the origin."""
+    x = X.astype(np.float64) - (0.0 if spec.origin is None else spec.origin)
+    one = np.ones((len(x), 1))
+    if spec.kind in ("linear", "tied"):
+        return np.hstack([one, x])
+    if spec.kind == "diag":
+        return np.hstack([one, x, x * x])
+    if spec.kind == "spherical":
+        return np.hstack([one, x, (x * x).sum(axis=1, keepdims=True)])
+    return np.hstack([one, x, pairs(x)])
+
+
+def pairs(x: Array) -> Array:
+    """x_i x_j for i <= j, (n, D (D + 1) / 2)."""
+    i, j = np.triu_indices(x.shape[1])
+    return np.asarray(x[:, i] * x[:, j])
+
+
+def log_factorial(x: Array) -> Array:
+    """log x! of whole numbers."""
+    values, where = np.unique(x, return_inverse=True)
+    return np.array([math.lgamma(v + 1) for v in values])[where].reshape(x.shape)
+
+
+def log_densities(spec: Spec, X: Array, out: Array) -> None:
+    """Fills ``out`` (n, K) with log p(x | k)."""
+    for i in range(0, len(X), ROWS):
+        out[i : i + ROWS] = _log_densities(spec, X[i : i + ROWS])
+
+
+def _log_densities(spec: Spec, X: Array) -> Array:
+    if spec.kind == "dense":
+        return np.asarray(X, dtype=np.float64)
+    if spec.kind == "table":
+        assert spec.weights is not None
+        return np.asarray(spec.weights.T[X[:, 0]])
+    if spec.whitened:
+        return _whitened(spec, X)
+    assert spec.weights is not None
+    out: Array = features(spec, X) @ np.maximum(spec.weights, -1e300).T
+    if spec.kind == "tied":
+        assert spec.origin is not None
+        out += (pairs(X - spec.origin) @ spec.shared)[:, None]
+    if spec.counts:
+        out -= log_factorial(X).sum(axis=1)[:, None]
+    return np.where(out < -1e290, -np.inf, out)
+
+
+def _whitened(spec: Spec, X: Array) -> Array:
+    assert spec.origin is not None and spec.means is not None and spec.factor is not None and spec.lognorm is not None
+    out = np.empty((len(X), spec.K))
+    for k in range(spec.K):
+        d = (X - spec.origin) - spec.means[k]
+        y = d @ spec.factor[k].T if spec.factor.ndim == 3 else d * spec.factor[k]
+        out[:, k] = spec.lognorm[k] - 0.5 * (y * y).sum(axis=1)
+    return out
+
+
+def statistics(spec: Spec, X: Array, r: Array) -> Array:
+    """The statistics of the rows under responsibilities ``r`` (n, K), flat."""
+    out = np.zeros(spec.statistics_size)
+    for i in range(0, len(X), ROWS):
+        out += _statistics(spec, X[i : i + ROWS], r[i : i + ROWS])
+    return out
+
+
+def _statistics(spec: Spec, X: Array, r: Array) -> Array:
+    if spec.kind == "dense":
+        return np.zeros(0)
+    if spec.kind == "table":
+        return np.stack([np.bincount(X[:, 0], r[:, k], spec.M) for k in range(spec.K)]).ravel()
+    if spec.whitened:
+        return _whitened_statistics(spec, X, r)
+    first = (r.T @ features(spec, X)).ravel()
+    if spec.kind != "tied":
+        return np.asarray(first)
+    assert spec.origin is not None
+    return np.concatenate([first, r.sum(axis=1) @ pairs(X - spec.origin)])
+
+
+def _whitened_statistics(spec: Spec, X: Array, r: Array) -> Array:
+    """Moments about each mean, moved to the origin."""
+    assert spec.origin is not None and spec.means is not None
+    first, second = [], []
+    i, j = np.triu_indices(spec.D)
+    for k, mu in enumerate(spec.means):
+        d = (X - spec.origin) - mu
+        s0, s1 = r[:, k].sum(), r[:, k] @ d
+        first.append(np.concatenate([[s0], s1 + s0 * mu]))
+        if spec.kind in ("full", "tied"):
+            second.append(r[:, k] @ pairs(d) + mu[i] * s1[j] + mu[j] * s1[i] + s0 * mu[i] * mu[j])
+        else:
+            second.append(r[:, k] @ (d * d) + 2 * mu * s1 + s0 * mu * mu)
+    if spec.kind == "tied":
+        return np.concatenate([*first, np.sum(second, axis=0)])
+    if spec.kind == "spherical":
+        second = [q.sum(keepdims=True) for q in second]
+    return np.concatenate([np.concatenate(both) for both in zip(first, second, strict=True)])
+
+
+def logsumexp(x: Array, axis: int) -> Array:
+    """log sum exp along an axis; -inf where all terms are."""
+    top = x.max(axis=axis, keepdims=True)
+    safe = np.where(top == -np.inf, 0.0, top)
+    with np.errstate(divide="ignore"):
+        return np.asarray((safe + np.log(np.exp(x - safe).sum(axis=axis, keepdims=True))).squeeze(axis))
+
+
+def mixture(
+    spec: Spec,
+    logweights: Array,
+    X: Array,
+    weight: Array | None,
+    counts: Array | None,
+    stats: Array | None,
+    loglik: Array | None,
+    resp: Array | None,
+) -> float:
+    """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments."""
+    total = 0.0
+    for i in range(0, len(X), ROWS):
+        x = X[i : i + ROWS]
+        w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
+        joint = _log_densities(spec, x) + logweights
+        rows = logsumexp(joint, axis=1)
+        r = np.exp(joint - np.where(rows == -np.inf, 0.0, rows)[:, None]) * w[:, None]
+        total += float(w[w > 0] @ rows[w > 0])
+        if counts is not None:
+            counts += r.sum(axis=0)
+        if stats is not None:
+            stats += _statistics(spec, x, r)
+        if loglik is not None:
+            loglik[i : i + ROWS] = rows
+        if resp is not None:
+            resp[i : i + ROWS] = r
+    return total
+
+
+def chain(
+    spec: Spec,
+    start: Array,
+    trans: Array,
+    ends: Array,
+    X: Array,
+    weight: Array | None,
+    loglik: Array,
+    start_counts: Array | None,
+    trans_counts: Array | None,
+    stats: Array | None,
+    gamma: Array | None,
+) -> None:
+    """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""
+    with np.errstate(divide="ignore"):
+        log_start, log_trans = np.log(start), np.log(trans)
+    for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        x, w = X[first:stop], 1.0 if weight is None else float(weight[s])
+        if len(x) == 0:
+            loglik[s] = 0.0
+            continue
+        logb = _log_densities(spec, x)
+        alpha = np.empty_like(logb)
+        alpha[0] = log_start + logb[0]
+        for t in range(1, len(x)):
+            alpha[t] = logsumexp(alpha[t - 1][:, None] + log_trans, axis=0) + logb[t]
+        loglik[s] = logsumexp(alpha[-1], axis=0)
+        if all(out is None for out in (start_counts, trans_counts, stats, gamma)):
+            continue
+        g = np.zeros_like(logb)
+        if loglik[s] > -np.inf and w > 0:
+            beta = np.zeros_like(logb)
+            for t in range(len(x) - 2, -1, -1):
+                forward = log_trans + (logb[t + 1] + beta[t + 1])
+                beta[t] = logsumexp(forward, axis=1)
+                if trans_counts is not None:
+                    trans_counts += w * np.exp(alpha[t][:, None] + forward - loglik[s])
+            g = w * np.exp(alpha + beta - loglik[s])
+        if start_counts is not None:
+            start_counts += g[0]
+        if stats is not None:
+            stats += _statistics(spec, x, g)
+        if gamma is not None:
+            gamma[first:stop] = g
+
+
+def viterbi(
+    spec: Spec, start: Array, trans: Array, ends: Array, X: Array, path: Array, logprob: Array
+) -> None:
+    """The most probable paths (Rabiner 1989, eq. 32 to 35), ties to the lower state."""
+    with np.errstate(divide="ignore"):
+        log_start, log_trans = np.log(start), np.log(trans)
+    for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        logprob[s] = 0.0
+        if stop == first:
+            continue
+        logb = _log_densities(spec, X[first:stop])
+        score, back = log_start + logb[0], np.zeros(logb.shape, np.int32)
+        for t in range(1, len(logb)):
+            through = score[:, None] + log_trans
+            back[t] = through.argmax(axis=0)
+            score = through.max(axis=0) + logb[t]
+        state = int(score.argmax())
+        logprob[s] = score[state]
+        for t in range(len(logb) - 1, -1, -1):
+            path[first + t] = state
+            state = int(back[t, state])

@@ -1,0 +1,76 @@
+"""What a kernel must know of an emission: a few arrays and how to read them, the same for every kernel level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from estep.statistics import Array
+
+KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied")
+NEVER = -1e300
+"""Stands for the logarithm of zero in weights, where -inf times a zero would be NaN."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """How the log-densities of K components are read from rows, and how their statistics are laid out.
+
+    ========== ========================================= =============================================
+    kind       log-density of component k                statistics
+    ========== ========================================= =============================================
+    dense      the rows are the log-densities            none
+    table      ``weights[k, x]``                         (K, M)
+    linear     ``weights[k] . [1, x]``                   (K, 1 + D)
+    diag       ``weights[k] . [1, x, x^2]``              (K, 1 + 2 D)
+    spherical  ``weights[k] . [1, x, |x|^2]``            (K, 2 + D)
+    full       ``weights[k] . [1, x, x_i x_j (i <= j)]`` (K, (D + 1)(D + 2) / 2)
+    tied       ``weights[k] . [1, x] + shared . xx``     (K, 1 + D), then D (D + 1) / 2 of all components
+    ========== ========================================= =============================================
+
+    x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
+    ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
+    statistics are the same. ``counts`` subtracts log x! (linear only).
+    """
+
+    kind: str
+    K: int
+    D: int
+    M: int = 0
+    whitened: bool = False
+    counts: bool = False
+    weights: Array | None = None  # (K, F), table: (K, M) with -inf where impossible
+    shared: Array | None = None  # (D (D + 1) / 2,)
+    origin: Array | None = None  # (D,)
+    means: Array | None = None  # (K, D), about the origin
+    factor: Array | None = None  # (K, D) or (K, D, D)
+    lognorm: Array | None = None  # (K,)
+
+    @property
+    def statistics_size(self) -> int:
+        """Length of the statistics vector."""
+        D, pairs = self.D, self.D * (self.D + 1) // 2
+        per = {"dense": 0, "table": self.M, "linear": 1 + D, "diag": 1 + 2 * D, "spherical": 2 + D, "tied": 1 + D}
+        return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
+
+    @cached_property
+    def native(self) -> Any:
+        """The compiled twin."""
+        from estep.kernels import _core
+
+        def c(a: Array | None) -> Array | None:
+            return None if a is None else np.ascontiguousarray(a, dtype=np.float64)
+
+        weights = None if self.weights is None else np.where(self.weights == -np.inf, NEVER, self.weights).T
+        return _core.Spec(
+            KINDS.index(self.kind), self.whitened, self.counts, self.K, self.D, self.M,
+            c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
+        )  # fmt: skip
+
+
+def dense(K: int) -> Spec:
+    """The spec for rows that are log-densities (n, K) already."""
+    return Spec("dense", K, K)

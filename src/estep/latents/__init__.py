@@ -1,0 +1,6 @@
+"""How the hidden variable moves: independent draws (a mixture) or a Markov chain (a hidden Markov model)."""
+
+from estep.latents.chain import Chain
+from estep.latents.independent import Independent
+
+__all__ = ["Chain", "Independent"]

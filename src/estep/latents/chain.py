@@ -1,0 +1,133 @@
+"""A Markov chain: each step's state depends on the state before. Latent x emission is a hidden Markov model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep import kernels
+from estep.data import Batch
+from estep.interface import Latent
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+
+SMALLEST = 1e-100
+"""Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain(Latent):
+    """Start probabilities ``startprob`` (K,) and transition matrix ``transmat`` (K, K), rows adding up to 1.
+
+    Zeros in either stay zero in every estimate.
+    """
+
+    startprob: Array | None = None
+    transmat: Array | None = None
+
+    name: ClassVar[str] = "chain"
+    parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
+
+    def __post_init__(self) -> None:
+        K = None
+        if self.startprob is not None:
+            K = np.size(self.startprob)
+            self.freeze_probabilities("startprob", (K,))
+        if self.transmat is not None:
+            K = len(np.atleast_1d(self.transmat)) if K is None else K
+            self.freeze_probabilities("transmat", (K, K))
+
+    def _given(self) -> tuple[Array, Array]:
+        if self.startprob is None or self.transmat is None:
+            missing = "startprob" if self.startprob is None else "transmat"
+            raise ValueError(f"{missing} is not known yet: fit, or give it")
+        return self.startprob, self.transmat
+
+    @property
+    def n_components(self) -> int:
+        return len(self._given()[0])
+
+    @property
+    def layout(self) -> Layout:
+        K = self.n_components
+        return Layout.of(start=(K,), transitions=(K, K))
+
+    def start(self, n_components: int) -> Self:
+        K = n_components
+        startprob = np.full(K, 1 / K) if self.startprob is None else self.startprob
+        transmat = np.full((K, K), 1 / K) if self.transmat is None else self.transmat
+        return type(self)(startprob, transmat)
+
+    def posterior(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics | None = None,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+    ) -> Array:
+        ends = _ends(batch)
+        loglik = np.empty(len(ends))
+        start, trans = (None, None) if s is None else (s["start"], s["transitions"])
+        kernels.active().chain(
+            spec, *self._given(), ends, X, batch.weights, loglik, start, trans, stats, responsibilities
+        )
+        return loglik
+
+    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+        ends = _ends(batch)
+        path, logprob = np.empty(len(X), np.int32), np.empty(len(ends))
+        kernels.active().viterbi(spec, *self._given(), ends, X, path, logprob)
+        return path, logprob
+
+    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
+        ends = _ends(batch)
+        with np.errstate(divide="ignore"):
+            log_start, log_trans = (np.log(p) for p in self._given())
+        steps = log_densities[np.arange(len(states)), states]
+        steps[1:] += log_trans[states[:-1], states[1:]]
+        firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+        full = firsts < ends
+        at = firsts[full]
+        steps[at] = log_densities[at, states[at]] + log_start[states[at]]
+        out = np.zeros(len(ends))
+        out[full] = np.add.reduceat(steps, at)
+        return out
+
+    def maximize(self, s: Statistics) -> Self:
+        """Expected frequencies (Rabiner 1989, eq. 40a and 40b); a state that is never left keeps its row."""
+        startprob, transmat = self._given()
+        start, rows = s["start"], s["transitions"]
+        total, left = start.sum(), rows.sum(axis=1, keepdims=True)
+        if total > 0:
+            startprob = _normalise(start)
+        kept = np.where(left > SMALLEST, rows, transmat)
+        return type(self)(startprob, _normalise(kept))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        startprob, transmat = self._given()
+        first, then = np.cumsum(startprob), np.cumsum(transmat, axis=1)
+        u, states = rng.random(n), np.empty(n, np.int64)
+        for t in range(n):
+            cumulative = first if t == 0 else then[states[t - 1]]
+            states[t] = np.searchsorted(cumulative, u[t] * cumulative[-1], side="right")
+        return states
+
+    @property
+    def n_parameters(self) -> int:
+        startprob, transmat = self._given()
+        return int((startprob > 0).sum() - 1 + (transmat > 0).sum() - len(transmat))
+
+
+def _normalise(p: Array) -> Array:
+    p = p / p.sum(axis=-1, keepdims=True)
+    p = np.where(p < SMALLEST, 0.0, p)
+    return np.asarray(p / p.sum(axis=-1, keepdims=True))
+
+
+def _ends(batch: Batch) -> Array:
+    """Ends of the sequences; rows without sequences are one."""
+    return np.array([len(batch.X)], dtype=np.int64) if batch.ends is None else batch.ends

@@ -1,0 +1,88 @@
+"""Independent draws: each row's component is drawn anew with the mixing weights. Latent x emission is a mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep import kernels
+from estep.data import Batch
+from estep.interface import Latent
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class Independent(Latent):
+    """Mixing weights ``weights`` (K,), adding up to 1."""
+
+    weights: Array | None = None
+
+    name: ClassVar[str] = "independent"
+    parameters: ClassVar[tuple[str, ...]] = ("weights",)
+
+    def __post_init__(self) -> None:
+        if self.weights is not None:
+            self.freeze_probabilities("weights", (np.size(self.weights),))
+
+    @property
+    def _weights(self) -> Array:
+        if self.weights is None:
+            raise ValueError("the mixing weights are not known yet: fit, or give weights")
+        return self.weights
+
+    @property
+    def n_components(self) -> int:
+        return len(self._weights)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.of(counts=(self.n_components,))
+
+    def start(self, n_components: int) -> Self:
+        if self.weights is not None:
+            return self
+        return type(self)(np.full(n_components, 1 / n_components))
+
+    def _log_weights(self) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self._weights))
+
+    def posterior(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics | None = None,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+    ) -> Array:
+        loglik = np.empty(len(X))
+        counts = None if s is None else s["counts"]
+        kernels.active().mixture(
+            spec, self._log_weights(), X, batch.weights, counts, stats, loglik, responsibilities
+        )
+        return loglik
+
+    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+        joint = kernels.log_densities(spec, X) + self._log_weights()
+        states = joint.argmax(axis=1)
+        return states, np.take_along_axis(joint, states[:, None], axis=1)[:, 0]
+
+    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
+        return np.asarray(log_densities[np.arange(len(states)), states] + self._log_weights()[states])
+
+    def maximize(self, s: Statistics) -> Self:
+        """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""
+        counts = s["counts"]
+        total = counts.sum()
+        return type(self)(counts / total) if total > 0 else self
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())
+
+    @property
+    def n_parameters(self) -> int:
+        return self.n_components - 1

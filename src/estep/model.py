@@ -1,0 +1,254 @@
+"""A model: latent x emission. Mixtures and hidden Markov models are the same class with another latent part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from estep.data import Batch, Source, Summary, as_source
+from estep.execute import Execute, Serial
+from estep.interface import Emission, Latent, Notes
+from estep.kernels.spec import Spec, dense
+from estep.latents import Chain, Independent
+from estep.statistics import Array, Layout, Statistics
+
+LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
+LEAF_ROWS = 65536  # of a leaf, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A latent part and an emission, both with their parameters; immutable.
+
+    ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission; both may be empty.
+    """
+
+    latent: Latent
+    emission: Emission
+    columns: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.latent.n_components != self.emission.n_components:
+            raise ValueError(
+                f"the {self.latent.name} part has {self.latent.n_components} components, "
+                f"the {self.emission.name} emission {self.emission.n_components}"
+            )
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.latent.n_components
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters, for AIC and BIC."""
+        return self.latent.n_parameters + self.emission.n_parameters
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Log-likelihood and weight, then the statistics of the latent part, then those of the emission."""
+        latent, emission = self.latent.layout, self.emission.layout
+        return Layout(
+            (("loglik", ()), ("weight", ()), ("latent", (latent.size,)), ("emission", (emission.size,))),
+            emission.origin,
+        )
+
+    # The E-step and the M-step
+
+    def expect(self, batch: Batch) -> Statistics:
+        """The E-step of one batch: expected sufficient statistics under this model."""
+        s = Statistics.zeros(self.layout)
+        latent = Statistics(self.latent.layout, s["latent"])
+        spec = self.kernel(batch.summary)
+        if spec is not None:
+            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=s["emission"])
+        else:
+            evaluation = self.emission.evaluate(batch)
+            r = np.empty(evaluation.log_densities.shape)
+            rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
+            loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, responsibilities=r)
+            evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
+        s["loglik"][...] = _weighted(loglik, batch.weights)
+        s["weight"][...] = batch.row_weights.sum() if batch.weights is not None else len(batch.X)
+        return s
+
+    def maximize(self, s: Statistics) -> tuple[Model, Notes]:
+        """The M-step: the model that maximises the expected log-likelihood."""
+        emission, notes = self.emission.maximize(Statistics(self.emission.layout, s["emission"]))
+        latent = self.latent.maximize(Statistics(self.latent.layout, s["latent"]))
+        return replace(self, latent=latent, emission=emission), notes
+
+    def kernel(self, summary: Summary) -> Spec | None:
+        """The emission's kernel for data with this summary, kept while the data stay the same."""
+        kept: tuple[Summary, Spec | None] | None = self.__dict__.get("_kernel")
+        if kept is None or kept[0] is not summary:
+            kept = (summary, self.emission.kernel(summary))
+            self.__dict__["_kernel"] = kept
+        return kept[1]
+
+    def leaf_rows(self) -> int:
+        """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
+        rows = LEAF_WORK // (self.emission.layout.size + 3 * self.latent.layout.size)
+        return min(max(1 << max(rows, 1).bit_length() - 1, 256), LEAF_ROWS)
+
+    # What users ask a model
+
+    def source(self, data: Any, lengths: Any = None, weights: Any = None) -> Source:
+        """Data as this model reads it, validated. Raises ValueError naming what is wrong."""
+        if isinstance(self.latent, Independent) and lengths is not None:
+            raise ValueError("a mixture has no sequences: leave lengths out")
+        source = as_source(data, lengths, weights, self.emission.rows)
+        if isinstance(self.latent, Chain) and source.ends is None:
+            if source.weights is not None:
+                raise ValueError("a chain's weights are one a sequence: give lengths too")
+            source = replace(source, ends=np.array([len(source)], dtype=np.int64))
+        if isinstance(self.latent, Independent) and source.ends is not None:
+            source = replace(source, ends=None, weights=None if source.weights is None else _per_row(source))
+        for batch in source.leaves(LEAF_ROWS):
+            self.emission.validate(batch)
+        return source
+
+    def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
+        """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
+        source = self.source(data, lengths)
+        out = np.empty(source.n_sequences)
+
+        def leaf(batch: Batch) -> None:
+            out[_units(batch)] = self.score_batch(batch)
+
+        self._each(source, leaf, execute)
+        return out
+
+    def score_batch(self, batch: Batch) -> Array:
+        """Log-likelihood of each unit of a batch."""
+        return self.latent.posterior(*self._densities(batch), batch)
+
+    def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
+        """Total log-likelihood; -inf where the data are impossible under the model."""
+        return float(self.score_units(data, lengths, execute).sum())
+
+    def predict_proba(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
+        """Posterior probabilities of the states, (n, K), given the row (mixture) or the whole sequence (chain).
+
+        Raises ValueError naming the first row or sequence that is impossible under the model.
+        """
+        source = self.source(data, lengths)
+        source = replace(source, weights=None)
+        out = np.empty((len(source), self.n_components))
+
+        def leaf(batch: Batch) -> None:
+            spec, rows = self._densities(batch)
+            r = np.empty((len(batch.X), self.n_components))
+            loglik = self.latent.posterior(spec, rows, batch, responsibilities=r)
+            if (loglik == -np.inf).any():
+                self.raise_impossible(batch, loglik)
+            out[batch.first_row : batch.first_row + len(batch.X)] = r
+
+        self._each(source, leaf, execute)
+        return out
+
+    def decode(
+        self, data: Any, lengths: Any = None, algorithm: str = "viterbi", execute: Execute | None = None
+    ) -> tuple[Array, Array]:
+        """States (n,) and log p(rows, states) of each unit.
+
+        ``viterbi``: the most probable path as a whole. ``posterior``: the most probable state of each row by itself;
+        as a path it may be less probable, or even impossible (-inf). Raises ValueError naming an impossible sequence.
+        """
+        if algorithm not in ("viterbi", "posterior"):
+            raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
+        source = self.source(data, lengths)
+        states, logprob = np.empty(len(source), np.int64), np.empty(source.n_sequences)
+        if algorithm == "posterior":
+            states[:] = self.predict_proba(source, execute=execute).argmax(axis=1)
+
+        def leaf(batch: Batch) -> None:
+            mine = slice(batch.first_row, batch.first_row + len(batch.X))
+            spec, rows = self._densities(batch)
+            if algorithm == "posterior":
+                logb = self.emission.evaluate(batch).log_densities
+                logprob[_units(batch)] = self.latent.path_log_probability(logb, states[mine], batch)
+                return
+            path, scores = self.latent.decode(spec, rows, batch)
+            if (scores == -np.inf).any():
+                self.raise_impossible(batch, scores)
+            states[mine], logprob[_units(batch)] = path, scores
+
+        self._each(source, leaf, execute)
+        return states, logprob
+
+    def sample(self, n: int, random_state: Any = None) -> tuple[Array, Array]:
+        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,))."""
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
+        rng = np.random.default_rng(random_state)
+        states = self.latent.sample(int(n), rng)
+        return self.emission.sample(states, rng), states
+
+    def aic(self, log_likelihood: float) -> float:
+        """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""
+        return 2 * self.n_parameters - 2 * log_likelihood
+
+    def bic(self, log_likelihood: float, n: float) -> float:
+        """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood."""
+        return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
+
+    def raise_impossible(self, batch: Batch, loglik: Array) -> None:
+        """Raises ValueError naming the unit with log-likelihood -inf, and the step where it became impossible."""
+        unit = int(np.argmax(loglik == -np.inf))
+        if batch.ends is None:
+            raise ValueError(f"row {batch.first_row + unit} is impossible under the model: every component gives it 0")
+        first, stop = (int(e) for e in np.concatenate([[0], batch.ends])[unit : unit + 2])
+        part = replace(batch, X=batch.X[first:stop], weights=None, ends=None, first_row=batch.first_row + first)
+        step = self._impossible_step(part)
+        raise ValueError(
+            f"sequence {batch.first_sequence + unit} is impossible under the model from step {step} on (row "
+            f"{part.first_row + step}): a zero in the start, transition or emission probabilities forbids it"
+        )
+
+    def _impossible_step(self, part: Batch) -> int:
+        assert isinstance(self.latent, Chain) and self.latent.startprob is not None
+        possible = self.emission.evaluate(part).log_densities > -np.inf
+        reached = self.latent.startprob > 0
+        for t, row in enumerate(possible):
+            reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
+            if not reached.any():
+                return t
+        return len(possible) - 1
+
+    def _densities(self, batch: Batch) -> tuple[Spec, Array]:
+        """A kernel and the rows it reads: the batch's own, or their log-densities."""
+        spec = self.kernel(batch.summary)
+        if spec is not None:
+            return spec, batch.X
+        logb = self.emission.evaluate(batch).log_densities
+        return dense(self.n_components), np.ascontiguousarray(logb, dtype=np.float64)
+
+    def _each(self, source: Source, leaf: Any, execute: Execute | None) -> None:
+        batches = source.leaves(self.leaf_rows())
+        how = Serial() if execute is None else execute
+        with how.running():
+            how.each(lambda i: leaf(batches[i]), len(batches))
+
+
+def _weighted(loglik: Array, weights: Array | None) -> float:
+    if weights is None:
+        return float(loglik.sum())
+    used = weights > 0
+    return float(weights[used] @ loglik[used])
+
+
+def _units(batch: Batch) -> slice:
+    if batch.ends is None:
+        return slice(batch.first_row, batch.first_row + len(batch.X))
+    return slice(batch.first_sequence, batch.first_sequence + len(batch.ends))
+
+
+def _per_row(source: Source) -> Array:
+    assert source.weights is not None and source.ends is not None
+    return np.repeat(source.weights, np.diff(source.ends, prepend=0))
+

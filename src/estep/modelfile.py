@@ -1,0 +1,180 @@
+"""Model files: one JSON document, versioned, written atomically, validated on load. Never pickle.
+
+Numbers are written so that they read back to the same bits: a loaded model scores bit for bit as the saved one.
+Loading builds values from numbers and checks them; it imports nothing and runs nothing that the file names. Families
+of your own are loaded by passing their classes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from estep.emissions import FAMILIES
+from estep.interface import Emission, Values
+from estep.latents import Chain, Independent
+from estep.model import Model
+
+FORMAT = "estep-model"
+VERSION = 1
+LATENTS = {"independent": Independent, "chain": Chain}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A model file as read: the model, and where it came from."""
+
+    model: Model
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> None:
+    """Writes a :class:`Model`, or a fitted estimator's, to ``path``; an older file is replaced in one step.
+
+    Raises TypeError for anything else and OSError where the file cannot be written.
+    """
+    if not isinstance(model, Model):
+        model = _estimator_model(model)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "latent": model.latent.to_dict(),
+        "emission": model.emission.to_dict(),
+        "prior": None,
+        "columns": list(model.columns),
+        "symbols": list(model.symbols),
+        "provenance": dict(provenance or {}),
+    }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    target = Path(path)
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Model:
+    """The model in a file; ``families``: classes of your own emissions.
+
+    Raises ValueError naming the file and what is wrong with it, OSError where it cannot be read.
+    """
+    return read(path, families).model
+
+
+def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
+    """As :func:`load`, with the provenance."""
+    try:
+        return _parse(Path(path).read_bytes(), {**FAMILIES, **{f.name: f for f in families}})
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(f"{os.fspath(path)} is not a model this version reads: {reason}") from None
+
+
+def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
+    try:
+        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f'it has no "format": "{FORMAT}"')
+    version = document.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise ValueError(f"it has version {version!r}, this estep reads version {VERSION}")
+    keys = {"format", "version", "latent", "emission", "prior", "columns", "symbols", "provenance"}
+    if unknown := sorted(set(document) - keys):
+        raise ValueError(f"it has an unknown entry {unknown[0]!r}")
+    if document.get("prior") is not None:
+        raise ValueError("it has a prior, which this estep does not read")
+    provenance = document.get("provenance", {})
+    if not isinstance(provenance, dict):
+        raise ValueError("provenance is not an object")
+    latent = _value(document, "latent", LATENTS)
+    emission = _value(document, "emission", families)
+    for part in (latent, emission):
+        if missing := [n for n in part.parameters if getattr(part, n) is None]:
+            raise ValueError(f"{part.name} has no {missing[0]}")
+    columns, symbols = _texts(document, "columns"), _texts(document, "symbols")
+    model = Model(latent, emission, columns, symbols)
+    _check_names(model)
+    return Document(model, provenance)
+
+
+def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any]]) -> Any:
+    entry = document.get(key)
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise ValueError(f"{key} is not an object with a name")
+    if entry["name"] not in classes:
+        raise ValueError(f"{key} {entry['name']!r} is unknown: load(path, families=[...]) takes classes of your own")
+    kind: type[Values] = classes[entry["name"]]
+    for name, value in entry.items():
+        if name != "name":
+            _check_numbers(f"{key}.{name}", value)
+    return kind.from_dict(entry)
+
+
+def _check_numbers(where: str, value: Any) -> None:
+    """Parameters are numbers, texts, null, or nested lists of numbers of one shape."""
+    if isinstance(value, dict) or isinstance(value, bool):
+        raise ValueError(f"{where} is neither numbers nor text")
+    if isinstance(value, int) and abs(value) > 2**53:
+        raise ValueError(f"{where} is out of range")
+    if isinstance(value, list):
+        if not value:
+            raise ValueError(f"{where} is empty")
+        for item in value:
+            if not isinstance(item, int | float | list):
+                raise ValueError(f"{where} holds something that is not a number")
+            _check_numbers(where, item)
+        if len({len(i) if isinstance(i, list) else -1 for i in value}) > 1:
+            raise ValueError(f"{where} has rows of different lengths")
+
+
+def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = document.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise ValueError(f"{key} is not a list of texts")
+    return tuple(values)
+
+
+def _check_names(model: Model) -> None:
+    emission = model.emission
+    M = getattr(emission, "n_symbols", None)
+    if model.symbols and M != len(model.symbols):
+        raise ValueError(f"{len(model.symbols)} symbols are named, the model has {M}")
+    D = 1 if emission.rows == "symbols" else getattr(emission, emission.parameters[0]).shape[-1]
+    if model.columns and len(model.columns) != D:
+        raise ValueError(f"{len(model.columns)} columns are named, the model has {D}")
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"it holds the number {text}: parameters are finite")
+
+
+def _estimator_model(estimator: Any) -> Model:
+    make = getattr(estimator, "to_model", None)
+    if make is None:
+        raise TypeError(f"save takes a Model or an estimator of estep, not {type(estimator).__name__}")
+    model = make()
+    assert isinstance(model, Model)
+    return model
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,196 @@
+"""First parameters: k-means++ and k-means, random rows, random responsibilities, and any subset given by the user.
+
+An emission starts from assignments: one M-step from responsibilities, then what the user gave is put back. Seeding
+reads at most 100 000 rows, so that it never costs more than the fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from estep.data import Source
+from estep.interface import Emission, Latent
+from estep.latents import Chain, Independent
+from estep.model import Model
+from estep.statistics import Array, Statistics
+
+METHODS = ("kmeans", "k-means++", "random_from_data", "random")
+SAMPLE = 100_000
+SWEEPS = 20  # of k-means, at most
+CHUNK = 8192
+
+
+def start_model(
+    latent: Latent,
+    emission: Emission,
+    source: Source,
+    n_components: int,
+    method: str = "kmeans",
+    rng: np.random.Generator | None = None,
+) -> Model:
+    """A model to start a fit from. Parameters that ``latent`` and ``emission`` have already are kept.
+
+    ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
+    (rows as seeds) or "random" (random responsibilities, what symbols always use). Raises ValueError where there are
+    more components than rows.
+    """
+    check_components(n_components, source)
+    if method not in METHODS:
+        raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
+    for part in (latent, emission):
+        _check_given(part, n_components)
+    for batch in source.leaves(CHUNK * 8):
+        emission.validate(batch)
+    rng = np.random.default_rng() if rng is None else rng
+    blank = emission.start(n_components, source.summary)
+    if _complete(latent) and _complete(emission):
+        return Model(latent, blank, source.columns)
+    sample = _subsample(source, rng)
+    if emission.rows == "symbols":
+        table = rng.dirichlet(np.ones(n_components), size=int(source.summary.high[0]) + 1)
+        r = table[sample.X[:, 0]]
+    elif method == "random":
+        r = rng.dirichlet(np.ones(n_components), size=len(sample))
+    else:
+        r = _one_hot(_assign(sample, emission, n_components, method, rng), n_components)
+    started = blank if _complete(emission) else _from_assignments(blank, emission, sample, r)
+    return Model(_start_latent(latent, sample, r, rng), started, source.columns)
+
+
+def check_components(n_components: int, source: Source) -> None:
+    """Raises ValueError unless ``n_components`` is a whole number from 1 to the number of rows."""
+    if not isinstance(n_components, int | np.integer) or isinstance(n_components, bool) or n_components < 1:
+        raise ValueError(f"n_components is {n_components!r}: it is a whole number from 1")
+    if n_components > len(source):
+        raise ValueError(f"{n_components} components want at least as many rows; n_samples = {len(source)}")
+
+
+def _check_given(part: Latent | Emission, n_components: int) -> None:
+    for name in part.parameters:
+        value = getattr(part, name)
+        tied = name == "covariances" and getattr(part, "covariance_type", "") == "tied"
+        if value is not None and not tied and len(value) != n_components:
+            raise ValueError(f"{name} is given for {len(value)} components, n_components is {n_components}")
+
+
+def _complete(part: Latent | Emission) -> bool:
+    return all(getattr(part, name) is not None for name in part.parameters)
+
+
+def _subsample(source: Source, rng: np.random.Generator) -> Source:
+    """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
+    weights = source.weights
+    if weights is not None and source.ends is not None:
+        weights = np.repeat(weights, np.diff(source.ends, prepend=0))
+    if weights is None and len(source) <= SAMPLE:
+        return Source(source.X, source.ends, None, source.columns)
+    keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
+    if len(keep) > SAMPLE:
+        keep = np.sort(rng.choice(keep, SAMPLE, replace=False))
+    return Source(source.X[keep], None, None if weights is None else weights[keep], source.columns)
+
+
+def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array) -> Emission:
+    """One M-step from responsibilities, the given parameters put back."""
+    s = Statistics.zeros(blank.layout)
+    for batch in sample.leaves(CHUNK):
+        mine = slice(batch.first_row, batch.first_row + len(batch.X))
+        blank.evaluate(batch).accumulate(r[mine] * batch.row_weights[:, None], s)
+    started, _ = blank.maximize(s)
+    kept = {n: getattr(given, n) for n in given.parameters if getattr(given, n) is not None}
+    return replace(started, **kept)  # type: ignore[type-var]
+
+
+def _start_latent(latent: Latent, sample: Source, r: Array, rng: np.random.Generator) -> Latent:
+    """Weights as the assignments have them; chains: transitions drawn around staying, start uniform."""
+    K = r.shape[1]
+    if isinstance(latent, Independent) and latent.weights is None:
+        weights = np.ones(len(r)) if sample.weights is None else sample.weights
+        return Independent((weights @ r + 1e-3) / (weights.sum() + 1e-3 * K))
+    if isinstance(latent, Chain) and latent.transmat is None:
+        concentrations = np.ones((K, K)) + K * np.eye(K)
+        transmat = np.array([rng.dirichlet(row) for row in concentrations])
+        transmat = (transmat + 1e-3) / (1 + 1e-3 * K)
+        return replace(latent.start(K), transmat=transmat)
+    return latent.start(K)
+
+
+def _one_hot(labels: Array, K: int) -> Array:
+    return np.asarray(labels[:, None] == np.arange(K), dtype=np.float64)
+
+
+def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:
+    """Labels (n,) of the nearest centre, columns in units of their deviation."""
+    summary = sample.summary
+    scale = np.sqrt(np.maximum(summary.variance, summary.floor))
+
+    def units(rows: Array) -> Array:
+        return np.asarray((rows - summary.mean) / scale)
+
+    X = units(sample.X)
+    weights = sample.weights
+    means = getattr(emission, "means", None)
+    if means is not None:
+        return nearest(X, units(means))[0]
+    if method == "random_from_data":
+        p = None if weights is None else weights / weights.sum()
+        n_used = len(X) if weights is None else int((weights > 0).sum())
+        centres = X[rng.choice(len(X), min(K, n_used), replace=False, p=p)]
+        return nearest(X, centres)[0]
+    centres = plus_plus(X, K, weights, rng)
+    return kmeans(X, centres, weights) if method == "kmeans" else nearest(X, centres)[0]
+
+
+def _by_chunks(X: Array, function: Callable[[Array], tuple[Array, Array]]) -> tuple[Array, Array]:
+    parts = [function(X[i : i + CHUNK]) for i in range(0, len(X), CHUNK)]
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def nearest(X: Array, centres: Array) -> tuple[Array, Array]:
+    """The nearest centre (n,) of each row and its squared distance (n,)."""
+    norms = (centres**2).sum(axis=1)
+
+    def chunk(x: Array) -> tuple[Array, Array]:
+        d = norms - 2 * x @ centres.T
+        label = d.argmin(axis=1)
+        best = np.take_along_axis(d, label[:, None], axis=1)[:, 0]
+        return label, np.maximum(best + (x * x).sum(axis=1), 0.0)
+
+    return _by_chunks(X, chunk)
+
+
+def plus_plus(X: Array, K: int, weights: Array | None, rng: np.random.Generator) -> Array:
+    """Greedy k-means++ (Arthur & Vassilvitskii 2007): of 2 + log K candidates the one that helps most, (K, D)."""
+    w = np.ones(len(X)) if weights is None else weights
+    trials = 2 + int(np.log(K))
+    centres = np.empty((K, X.shape[1]))
+    centres[0] = X[rng.choice(len(X), p=w / w.sum())]
+    distance = nearest(X, centres[:1])[1]
+    for k in range(1, K):
+        cumulative = np.cumsum(w * distance)
+        if cumulative[-1] <= 0:
+            centres[k:] = X[rng.choice(len(X), K - k, p=w / w.sum())]
+            break
+        picks = np.searchsorted(cumulative, rng.random(trials) * cumulative[-1], side="right")
+        after = [np.minimum(distance, nearest(X, X[i : i + 1])[1]) for i in np.minimum(picks, len(X) - 1)]
+        best = int(np.argmin([w @ d for d in after]))
+        centres[k], distance = X[min(picks[best], len(X) - 1)], after[best]
+    return centres
+
+
+def kmeans(X: Array, centres: Array, weights: Array | None) -> Array:
+    """Labels (n,) after at most SWEEPS of Lloyd's algorithm."""
+    w = np.ones(len(X)) if weights is None else weights
+    labels, _ = nearest(X, centres)
+    for _ in range(SWEEPS):
+        mass = np.bincount(labels, w, len(centres))
+        sums = np.stack([np.bincount(labels, w * X[:, d], len(centres)) for d in range(X.shape[1])], axis=1)
+        centres = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-300)[:, None], centres)
+        fresh, _ = nearest(X, centres)
+        if (fresh == labels).all():
+            break
+        labels = fresh
+    return labels
