@@ -168,40 +168,37 @@ def _loop(
     restart: tuple[int, int],
 ) -> Fit:
     leaves = source.leaves(model.leaf_rows())
-    trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), 0.0
-    good, reason = model, None
+    trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), source.summary.weight
+    seen: list[tuple[Model, float]] = []  # the models that entered an E-step, with their bounds: the last two
 
     def expect(m: Model) -> Statistics:
         return execute.add_up(lambda i: m.expect(leaves[i]), len(leaves))
 
-    def record(step: Step) -> None:
-        trace.bounds.append(step.bound)
-        trace.seconds.append(time.perf_counter() - begun)
-        gain = step.bound - trace.bounds[-2] if len(trace.bounds) > 1 else float("nan")
-        for callback in callbacks:
-            callback(Iteration(*restart, len(trace.bounds) - 1, step.bound, gain, model))
-
+    reason = None
     with execute.running():
         while reason is None:
             try:
                 step = algorithm.step(model, expect, state)
                 if step.bound == -np.inf:
                     _raise_impossible(model, source)
-                good_before, good, weight = good, model, step.weight
-                record(step)
+                seen = [*seen[-1:], (model, step.bound)]
+                trace.bounds.append(step.bound)
+                trace.seconds.append(time.perf_counter() - begun)
+                gain = step.bound - seen[0][1] if len(seen) > 1 else float("nan")
+                for callback in callbacks:
+                    callback(Iteration(*restart, len(trace.bounds) - 1, step.bound, gain, model))
             except KeyboardInterrupt:
-                if not trace.bounds:
+                if not seen:
                     raise
                 reason = "interrupted"
                 break
             reason = stop.reason(trace.bounds, weight)
-            if reason == "bound fell":
-                good = good_before
             if reason is None:
                 trace.events += [(len(trace.bounds), note) for note in step.notes]
                 model, state = step.model, step.state
-    n_iter = len(trace.bounds) - (2 if reason == "bound fell" else 1)
-    return Fit(good, trace.bounds[n_iter], n_iter, reason, weight, trace)
+    good, bound = seen[0] if reason == "bound fell" else seen[-1]
+    n_iter = max(len(trace.bounds) - 1, 0) - (reason == "bound fell")
+    return Fit(good, bound, n_iter, reason, weight, trace)
 
 
 def _raise_impossible(model: Model, source: Source) -> None:

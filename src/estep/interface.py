@@ -215,7 +215,6 @@ class Step:
     model: Model
     state: Any
     bound: float
-    weight: float
     notes: Notes = ()
 
 

@@ -73,7 +73,7 @@ class Model:
             loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, responsibilities=r)
             evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
         s["loglik"][...] = _weighted(loglik, batch.weights)
-        s["weight"][...] = batch.row_weights.sum() if batch.weights is not None else len(batch.X)
+        s["weight"][...] = len(batch.X) if batch.weights is None else batch.row_weights.sum()
         return s
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:

@@ -21,4 +21,4 @@ class EM(Algorithm):
     def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
         total = expect(model)
         proposal, notes = model.maximize(total)
-        return Step(proposal, state, float(total["loglik"]), float(total["weight"]), notes)
+        return Step(proposal, state, float(total["loglik"]), notes)

@@ -1,0 +1,31 @@
+"""The scikit-learn face: estimators that keep state over the functional core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estep.estimators.hmm import HMM, CategoricalHMM, GaussianHMM, PoissonHMM
+from estep.estimators.mixture import GaussianMixture, MixtureModel
+from estep.latents import Independent
+from estep.model import Model
+
+__all__ = [
+    "HMM", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel", "PoissonHMM", "from_model",
+]  # fmt: skip
+
+
+def from_model(model: Model) -> Any:
+    """An estimator with the parameters of ``model``, for example one that :func:`estep.load` read."""
+    mixture = isinstance(model.latent, Independent)
+    emission, K = model.emission, model.n_components
+    if emission.name == "gaussian":
+        kind = GaussianMixture if mixture else GaussianHMM
+        estimator: Any = kind(K, covariance_type=emission.covariance_type)  # type: ignore[attr-defined]
+    elif mixture:
+        estimator = MixtureModel(type(emission)(), K)
+    else:
+        by_name: dict[str, type[Any]] = {"categorical": CategoricalHMM, "poisson": PoissonHMM}
+        kind_hmm = by_name.get(emission.name)
+        estimator = HMM(type(emission)(), K) if kind_hmm is None else kind_hmm(K)
+    estimator._set_model(model)
+    return estimator

@@ -1,0 +1,188 @@
+"""What the mixture and chain estimators share: running a fit, and attributes that are the model's parameters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from estep.algorithms import ALGORITHMS
+from estep.data import Source
+from estep.emissions import FAMILIES
+from estep.execute import Execute, threads
+from estep.fitting import Fit, Iteration, Stop, fit_best
+from estep.interface import Algorithm, Emission, Latent
+from estep.model import Model
+from estep.starts import start_model
+from estep.statistics import Array
+
+
+def make_emission(emission: Emission | str) -> Emission:
+    """A family by name or as an (unfitted) value."""
+    if isinstance(emission, str):
+        if emission not in FAMILIES:
+            raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")
+        return FAMILIES[emission]()
+    if not isinstance(emission, Emission):
+        raise TypeError(f"emission is {emission!r}: give a family's name or an Emission such as Poisson()")
+    return emission
+
+
+def make_algorithm(algorithm: Algorithm | str) -> Algorithm:
+    """An algorithm by name or as an object."""
+    if isinstance(algorithm, Algorithm):
+        return algorithm
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm is {algorithm!r}: it is one of {', '.join(ALGORITHMS)}, or an Algorithm")
+    return ALGORITHMS[algorithm]()
+
+
+def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
+    """One independent stream for each restart, from anything scikit-learn takes as a random_state."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state.spawn(n)
+    if random_state is None or isinstance(random_state, int | np.integer):
+        sequence = np.random.SeedSequence(None if random_state is None else int(random_state))
+    else:
+        state = check_random_state(random_state)
+        sequence = np.random.SeedSequence([int(v) for v in state.randint(0, 2**31 - 1, size=4)])
+    return [np.random.default_rng(child) for child in sequence.spawn(n)]
+
+
+class ModelEstimator(BaseEstimator):
+    """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
+
+    # Set by the constructors of the subclasses, as scikit-learn wants.
+    n_components: int
+    tol: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    random_state: Any
+    n_threads: int | None
+    algorithm: Algorithm | str
+    warm_start: bool
+    verbose: int
+    callbacks: Sequence[Any]
+
+    def _parts(self) -> tuple[Latent, Emission]:
+        """Latent and emission with the given starts, without other parameters."""
+        raise NotImplementedError
+
+    def _execute(self) -> Execute:
+        return threads(self.n_threads)
+
+    def _run(self, source: Source) -> Fit:
+        """Fits and stores; an interrupt stores the best so far and goes on up."""
+        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
+            raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
+        latent, emission = self._parts()
+        stop, algorithm, execute = Stop(self.tol, self.max_iter), make_algorithm(self.algorithm), self._execute()
+        old = self.model_ if self.warm_start and hasattr(self, "model_") else None
+        streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
+
+        def start(i: int) -> Model:
+            if old is not None:
+                old.emission.validate(source.whole())
+                return old
+            return start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
+
+        callbacks = [*self.callbacks, *([_print_iteration] if self.verbose else [])]
+        fit = fit_best(start, len(streams), source, algorithm, stop, execute, callbacks)
+        self._store(fit)
+        if fit.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        self._warn(fit)
+        return fit
+
+    def _store(self, fit: Fit) -> None:
+        self._set_model(fit.model)
+        self.fit_ = fit
+        self.n_iter_ = fit.n_iter
+        self.converged_ = fit.converged
+        self.stop_reason_ = fit.stop_reason
+        unit = self._bound_unit(fit)
+        self.lower_bound_ = fit.bound / unit
+        self.lower_bounds_ = [b / unit for b in fit.trace.bounds]
+
+    def _bound_unit(self, fit: Fit) -> float:
+        """What the total bound is divided by, so that it is in the units of ``score``."""
+        raise NotImplementedError
+
+    def _set_model(self, model: Model) -> None:
+        for part in (model.latent, model.emission):
+            for name in part.parameters:
+                setattr(self, f"{name}_", np.array(getattr(part, name)))
+        self.model_ = model
+
+    def to_model(self) -> Model:
+        """The functional :class:`estep.Model` of the attributes as they are now, fitted or set by hand.
+
+        Raises NotFittedError where a parameter is missing, ValueError where one has a wrong shape or value.
+        """
+        from sklearn.exceptions import NotFittedError
+
+        latent, emission = self._parts()
+        for part in (latent, emission):
+            for name in part.parameters:
+                if not hasattr(self, f"{name}_"):
+                    raise NotFittedError(
+                        f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
+                        f"arguments, or set {name}_, before using this estimator."
+                    )
+        fitted: Model | None = getattr(self, "model_", None)
+        if fitted is not None and self._unchanged(fitted):
+            return fitted
+        parts = []
+        for part in (latent, emission):
+            values = {name: getattr(self, f"{name}_") for name in part.parameters}
+            if not isinstance(part, Latent) and fitted is not None and hasattr(part, "origin"):
+                values |= {"origin": fitted.emission.origin, "floor": fitted.emission.floor}  # type: ignore[attr-defined]
+            parts.append(replace(part, **values))  # type: ignore[type-var]
+        columns = () if fitted is None else fitted.columns
+        return Model(parts[0], parts[1], columns)  # type: ignore[arg-type]
+
+    def _unchanged(self, model: Model) -> bool:
+        for part in (model.latent, model.emission):
+            for name in part.parameters:
+                if not np.array_equal(np.asarray(getattr(self, f"{name}_"), np.float64), getattr(part, name)):
+                    return False
+        return True
+
+    def _warn(self, fit: Fit) -> None:
+        name = type(self).__name__
+        if fit.stop_reason == "bound fell":
+            warnings.warn(
+                f"{name}: the likelihood fell at iteration {fit.n_iter + 1}; the model before is kept. "
+                "reg_covar adds to the covariances what the likelihood does not ask for",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        elif fit.stop_reason == "max_iter" and self.max_iter > 0:
+            warnings.warn(
+                f"{name} did not converge in {fit.n_iter} iterations: raise max_iter, or tol",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if fit.notes:
+            warnings.warn(
+                f"{name}: {'; '.join(fit.notes)}. The component has shrunk onto few rows: lower n_components, or "
+                "give reg_covar",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+def _print_iteration(it: Iteration) -> None:
+    print(f"start {it.restart + 1}/{it.n_restarts}  iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}")
+
+
+def as_dtype(values: Array, like: Array) -> Array:
+    """float32 results for float32 data."""
+    return values.astype(np.float32) if like.dtype == np.float32 else values

@@ -1,0 +1,315 @@
+"""Hidden Markov models: GaussianHMM, CategoricalHMM, PoissonHMM, and HMM for any emission.
+
+X is one array with ``lengths``, a list of arrays, or a 3-D array of equal sequences. A chain whose attributes are set
+by hand (``startprob_``, ``transmat_`` and the emission's) scores, decodes, predicts and samples without a fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from estep.data import Source, as_source
+from estep.emissions import Categorical, Gaussian, Poisson
+from estep.estimators.base import ModelEstimator, make_emission
+from estep.fitting import Fit
+from estep.interface import Algorithm, Emission
+from estep.latents import Chain
+from estep.model import Model
+from estep.statistics import Array
+
+
+class Hidden(ModelEstimator):  # type: ignore[misc]
+    """Fitting and what a fitted chain answers; see :class:`GaussianHMM` and :class:`HMM`."""
+
+    startprob_init: Any
+    transmat_init: Any
+
+    def _emission(self) -> Emission:
+        raise NotImplementedError
+
+    def _parts(self) -> tuple[Chain, Emission]:
+        return Chain(self.startprob_init, self.transmat_init), self._emission()
+
+    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
+        """Baum-Welch from the best of ``n_init`` starts.
+
+        Parameters
+        ----------
+        X : array (n, D), data frame, list of arrays, or array (S, T, D)
+        lengths : (S,), optional
+            Rows of each sequence; left out, an array is one sequence.
+        sample_weight : (S,), optional
+            One weight a sequence.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinities, wrong shapes, lengths or weights, and for a sequence that is impossible under the
+            start; nothing is changed.
+        KeyboardInterrupt
+            After the best model so far has been stored in the attributes.
+        """
+        source = as_source(X, lengths, None, self._emission().rows)
+        ends = np.array([len(source)]) if source.ends is None else source.ends
+        if sample_weight is not None:
+            source = as_source(source.X, np.diff(ends, prepend=0), sample_weight, self._emission().rows)
+        columns = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else ()
+        source = Source(source.X, ends, source.weights, columns)
+        self._run(source)
+        self.n_features_in_ = source.X.shape[1]
+        return self
+
+    def _bound_unit(self, fit: Fit) -> float:
+        return 1.0
+
+    def score(self, X: Any, lengths: Any = None) -> float:
+        """Total log-likelihood, natural logarithm; -inf where a sequence is impossible."""
+        return self.to_model().score(X, lengths, self._execute())
+
+    def score_samples(self, X: Any, lengths: Any = None) -> Array:
+        """Log-likelihood of each sequence, (S,)."""
+        return self.to_model().score_units(X, lengths, self._execute())
+
+    def decode(self, X: Any, lengths: Any = None, algorithm: str = "viterbi") -> tuple[float, Array]:
+        """(log p(X, states), states (n,)), by "viterbi" (the best path) or "posterior" (each row's best state).
+
+        Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible.
+        """
+        states, logprob = self.to_model().decode(X, lengths, algorithm, self._execute())
+        return float(logprob.sum()), states
+
+    def predict(self, X: Any, lengths: Any = None) -> Array:
+        """States (n,) of the most probable path."""
+        return self.decode(X, lengths)[1]
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> Array:
+        """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27)."""
+        return self.to_model().predict_proba(X, lengths, self._execute())
+
+    def sample(self, n: int = 1, random_state: Any = None) -> tuple[Array, Array]:
+        """Draws one sequence of ``n`` steps: (X (n, D), states (n,))."""
+        seed = self.random_state if random_state is None else random_state
+        if isinstance(seed, np.random.RandomState):
+            seed = [int(v) for v in seed.randint(0, 2**31 - 1, size=4)]
+        return self.to_model().sample(n, seed)
+
+    def aic(self, X: Any, lengths: Any = None) -> float:
+        """Akaike's criterion on X, lower is better."""
+        model = self.to_model()
+        return model.aic(model.score(X, lengths, self._execute()))
+
+    def bic(self, X: Any, lengths: Any = None) -> float:
+        """Schwarz's criterion on X, lower is better."""
+        model = self.to_model()
+        source = model.source(X, lengths)
+        return model.bic(model.score(source, execute=self._execute()), len(source))
+
+
+class GaussianHMM(Hidden):
+    """Hidden Markov model with Gaussian emissions.
+
+    Parameters
+    ----------
+    n_components : int
+        K, the number of states.
+    covariance_type : {"diag", "full", "tied", "spherical"}
+    tol : float
+        Stops at a gain of the log-likelihood, divided by the number of rows, below this.
+    reg_covar : float, optional
+        Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
+    max_iter, n_init : int
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
+    startprob_init (K,), transmat_init (K, K), means_init (K, D), covariances_init : arrays, optional
+        Starts, any subset. Zeros in startprob_init and transmat_init stay zero.
+    random_state : int, Generator, RandomState or None
+    n_threads : int, optional
+        None: all cores the process may use. Results do not depend on it.
+
+    Attributes
+    ----------
+    startprob_ (K,), transmat_ (K, K), means_ (K, D), covariances_ : arrays
+    converged_ : bool; n_iter_ : int; stop_reason_ : str
+    lower_bound_ : float; lower_bounds_ : list of float
+        Total log-likelihood, of the model returned and after each E-step.
+    model_ : Model; fit_ : Fit
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "diag",
+        tol: float = 1e-8,
+        reg_covar: float | None = None,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        startprob_init: Any = None,
+        transmat_init: Any = None,
+        means_init: Any = None,
+        covariances_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.startprob_init = startprob_init
+        self.transmat_init = transmat_init
+        self.means_init = means_init
+        self.covariances_init = covariances_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> Gaussian:
+        return Gaussian(self.covariance_type, self.means_init, self.covariances_init, self.reg_covar)
+
+
+class CategoricalHMM(Hidden):
+    """Hidden Markov model with categorical emissions: X holds symbols 0 .. M - 1 in one column.
+
+    ``n_symbols``: M, where it is more than the largest symbol plus one. ``emissionprob_init`` (K, M) starts the
+    emission, its zeros stay zero; the other parameters are those of :class:`GaussianHMM`. Fitted: ``emissionprob_``
+    (K, M).
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        n_symbols: int | None = None,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "random",
+        startprob_init: Any = None,
+        transmat_init: Any = None,
+        emissionprob_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.n_components = n_components
+        self.n_symbols = n_symbols
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.startprob_init = startprob_init
+        self.transmat_init = transmat_init
+        self.emissionprob_init = emissionprob_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> Categorical:
+        return Categorical(self.emissionprob_init, self.n_symbols)
+
+
+class PoissonHMM(Hidden):
+    """Hidden Markov model with Poisson emissions: X holds counts, (n, D).
+
+    ``rates_init`` (K, D) starts the emission; the other parameters are those of :class:`GaussianHMM`. Fitted:
+    ``rates_`` (K, D).
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        startprob_init: Any = None,
+        transmat_init: Any = None,
+        rates_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.startprob_init = startprob_init
+        self.transmat_init = transmat_init
+        self.rates_init = rates_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> Poisson:
+        return Poisson(self.rates_init)
+
+
+class HMM(Hidden):
+    """A hidden Markov model of any emission: ``HMM("poisson", 3)``, ``HMM(Gaussian("full"), 2)``, or your own.
+
+    Starts of the emission are given in the emission itself, for example ``Poisson(rates=...)``; the other parameters
+    are those of :class:`GaussianHMM`.
+    """
+
+    def __init__(
+        self,
+        emission: Emission | str = "gaussian",
+        n_components: int = 1,
+        *,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        startprob_init: Any = None,
+        transmat_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.emission = emission
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.startprob_init = startprob_init
+        self.transmat_init = transmat_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> Emission:
+        return make_emission(self.emission)

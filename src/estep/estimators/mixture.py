@@ -1,0 +1,264 @@
+"""Mixtures with scikit-learn's conventions: GaussianMixture, and MixtureModel for any emission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import DensityMixin
+from sklearn.utils.validation import validate_data
+
+from estep.data import Source, as_source
+from estep.emissions import Gaussian
+from estep.estimators.base import ModelEstimator, as_dtype, make_emission
+from estep.estimators.precisions import precision_attributes, to_covariances
+from estep.fitting import Fit
+from estep.interface import Algorithm, Emission
+from estep.latents import Independent
+from estep.model import Model
+from estep.statistics import Array
+
+
+class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
+    """Fitting and what a fitted mixture answers; see :class:`GaussianMixture` and :class:`MixtureModel`."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fits by EM from the best of ``n_init`` starts.
+
+        Parameters
+        ----------
+        X : array (n, D) or data frame
+        y : ignored
+        sample_weight : (n,), optional
+            2 counts a row twice, 0 leaves it out. Negative or all zero raises ValueError.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinities, wrong shapes or weights, more components than rows; nothing is changed.
+        KeyboardInterrupt
+            After the best model so far has been stored in the attributes.
+        """
+        self._run(self._source(X, reset=True, sample_weight=sample_weight))
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+        """Fits, then the most probable component of each row, (n,)."""
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def _source(self, X: Any, reset: bool, sample_weight: Any = None) -> Source:
+        rows = make_emission(self._emission()).rows
+        columns = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else ()
+        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.ndim == 2 and X.size:
+            as_source(X, rows=rows)  # names the row and column of a NaN before scikit-learn does without
+        dtype = [np.float64, np.float32] if rows == "real" else None
+        X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
+        source = as_source(X, weights=sample_weight, rows=rows)
+        return Source(source.X, None, source.weights, columns) if len(columns) == source.X.shape[1] else source
+
+    def _emission(self) -> Emission | str:
+        raise NotImplementedError
+
+    def _bound_unit(self, fit: Fit) -> float:
+        return fit.weight
+
+    def _model_and_source(self, X: Any) -> tuple[Model, Source]:
+        return self.to_model(), self._source(X, reset=False)
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-likelihood of each row, (n,), natural logarithm."""
+        model, source = self._model_and_source(X)
+        return as_dtype(model.score_units(source, execute=self._execute()), source.X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-likelihood of a row."""
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13)."""
+        model, source = self._model_and_source(X)
+        return as_dtype(model.predict_proba(source, execute=self._execute()), source.X)
+
+    def predict(self, X: Any) -> Array:
+        """The most probable component of each row, (n,)."""
+        model, source = self._model_and_source(X)
+        return model.decode(source, execute=self._execute())[0]
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
+        """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does."""
+        rng = self.random_state
+        rng = rng if isinstance(rng, np.random.Generator) or rng is None else np.random.default_rng(_seed(rng))
+        X, states = self.to_model().sample(n_samples, rng)
+        order = np.argsort(states, kind="stable")
+        return X[order], states[order]
+
+    def aic(self, X: Any) -> float:
+        """Akaike's criterion on X, lower is better."""
+        model, source = self._model_and_source(X)
+        return model.aic(model.score(source, execute=self._execute()))
+
+    def bic(self, X: Any) -> float:
+        """Schwarz's criterion on X, lower is better."""
+        model, source = self._model_and_source(X)
+        return model.bic(model.score(source, execute=self._execute()), len(source))
+
+    def icl(self, X: Any) -> float:
+        """Integrated completed likelihood on X, lower is better: BIC plus twice the entropy of the responsibilities.
+
+        Biernacki, Celeux & Govaert 2000.
+        """
+        r = self.predict_proba(X)
+        entropy = -float(np.sum(r * np.log(np.where(r > 0, r, 1.0)), dtype=np.float64))
+        return self.bic(X) + 2 * entropy
+
+
+def _seed(random_state: Any) -> Any:
+    """A seed for NumPy's generators from scikit-learn's integers and RandomStates."""
+    if isinstance(random_state, np.random.RandomState):
+        return [int(v) for v in random_state.randint(0, 2**31 - 1, size=4)]
+    return random_state
+
+
+class GaussianMixture(Mixture):
+    """Gaussian mixture by EM, a drop-in for scikit-learn's, with weights and a true stopping rule.
+
+    Parameters
+    ----------
+    n_components : int
+        K.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    tol : float
+        Stops at a gain of the mean log-likelihood below this.
+    reg_covar : float, optional
+        Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
+    max_iter, n_init : int
+        M-steps of one start at most; starts, of which the best is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
+    weights_init (K,), means_init (K, D), covariances_init, precisions_init : arrays, optional
+        Starts, any subset; covariances and precisions as ``covariance_type`` shapes them, one of the two.
+    random_state : int, Generator, RandomState or None
+    n_threads : int, optional
+        None: all cores the process may use. Results do not depend on it.
+    algorithm : str or Algorithm
+    callbacks : sequence of callables
+        Called with a :class:`estep.fitting.Iteration` after each E-step.
+
+    Attributes
+    ----------
+    weights_ (K,), means_ (K, D), covariances_, precisions_, precisions_cholesky_ : arrays
+    converged_ : bool; n_iter_ : int; stop_reason_ : str
+    lower_bound_ : float; lower_bounds_ : list of float
+        Mean log-likelihood of a row, of the model returned and after each E-step.
+    model_ : Model; fit_ : Fit
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-8,
+        reg_covar: float | None = None,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        covariances_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.covariances_init = covariances_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> str:
+        return "gaussian"
+
+    def _parts(self) -> tuple[Independent, Gaussian]:
+        covariances = self.covariances_init
+        if self.precisions_init is not None:
+            if covariances is not None:
+                raise ValueError("covariances_init and precisions_init are both given: give one")
+            covariances = to_covariances(self.precisions_init, self.covariance_type)
+        emission = Gaussian(self.covariance_type, self.means_init, None, self.reg_covar)
+        if covariances is not None:
+            emission = Gaussian(self.covariance_type, self.means_init, covariances, self.reg_covar)
+        return Independent(self.weights_init), emission
+
+    def _set_model(self, model: Model) -> None:
+        super()._set_model(model)
+        emission = model.emission
+        assert isinstance(emission, Gaussian)
+        self.precisions_, self.precisions_cholesky_ = precision_attributes(emission)
+
+    def _n_parameters(self) -> int:
+        return self.to_model().n_parameters
+
+
+class MixtureModel(Mixture):
+    """A mixture of any emission: ``MixtureModel(Poisson(), 3)``, ``MixtureModel("categorical", 2)``, or your own.
+
+    Parameters are those of :class:`GaussianMixture`; starts are given in the emission itself, for example
+    ``Poisson(rates=...)``. The fitted attributes are ``weights_`` and the emission's parameters with an underscore:
+    ``rates_``, ``emissionprob_``, ``means_`` ...
+    """
+
+    def __init__(
+        self,
+        emission: Emission | str = "gaussian",
+        n_components: int = 1,
+        *,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self.emission = emission
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.algorithm = algorithm
+        self.callbacks = callbacks
+
+    def _emission(self) -> Emission | str:
+        return self.emission
+
+    def _parts(self) -> tuple[Independent, Emission]:
+        return Independent(self.weights_init), make_emission(self.emission)
