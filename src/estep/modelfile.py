@@ -40,17 +40,7 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
     """
     if not isinstance(model, Model):
         model = _estimator_model(model)
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "latent": model.latent.to_dict(),
-        "emission": model.emission.to_dict(),
-        "prior": None,
-        "columns": list(model.columns),
-        "symbols": list(model.symbols),
-        "provenance": dict(provenance or {}),
-    }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(to_document(model, provenance), indent=1, allow_nan=False) + "\n"
     target = Path(path)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -64,6 +54,20 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def to_document(model: Model, provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON document of a model, as a dictionary."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "latent": model.latent.to_dict(),
+        "emission": model.emission.to_dict(),
+        "prior": None,
+        "columns": list(model.columns),
+        "symbols": list(model.symbols),
+        "provenance": dict(provenance or {}),
+    }
 
 
 def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Model:

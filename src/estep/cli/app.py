@@ -1,0 +1,294 @@
+"""The commands. scikit-learn and matplotlib are not imported here: the command line starts at once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from estep.algorithms import EM
+from estep.cli.errors import guarded
+from estep.cli.show import Progress, parameter_table, result_dict, summary_table
+from estep.cli.tables import Table, read_table
+from estep.emissions import FAMILIES, Gaussian
+from estep.execute import threads
+from estep.fitting import Fit, Stop, fit_best
+from estep.interface import Emission
+from estep.latents import Chain, Independent
+from estep.model import Model
+from estep.modelfile import read, save, to_document
+from estep.starts import start_model
+
+app = typer.Typer(
+    help="Mixtures and hidden Markov models by expectation-maximization.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[str, typer.Argument(help="A CSV or Parquet file, or a shipped dataset's name (faithful).")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]
+Columns = Annotated[str | None, typer.Option("--columns", help="Columns to use, separated by commas.")]
+Sequence = Annotated[
+    str | None, typer.Option("--sequence", metavar="COLUMN", help="Column whose equal values make one sequence.")
+]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
+ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
+
+
+@app.command("fit")
+@guarded
+def fit_command(
+    kind: Annotated[str, typer.Argument(metavar="mixture|gmm|hmm", help="gmm is mixture --emission gaussian.")],
+    data: Data,
+    components: Annotated[int, typer.Option("-k", "--components", min=1, help="Components or states.")],
+    emission: Annotated[str, typer.Option(help="|".join(FAMILIES))] = "gaussian",
+    covariance: Annotated[str | None, typer.Option(help="full|tied|diag|spherical (default full; hmm: diag)")] = None,
+    columns: Columns = None,
+    sequence: Sequence = None,
+    n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
+    max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
+    tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
+    n_threads: ThreadCount = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit a mixture or a hidden Markov model to DATA."""
+    family = _family(kind, emission, covariance)
+    if sequence is not None and kind != "hmm":
+        raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
+    if out is not None and not out.resolve().parent.is_dir():
+        raise ValueError(f"{out}: there is no folder {out.resolve().parent}")
+    table = read_table(data, family.rows, columns, sequence)
+    source = _with_ends(table, kind)
+    latent = Chain() if kind == "hmm" else Independent()
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n_init)]
+    begun = time.perf_counter()
+    with Progress(Console(stderr=True)) as progress:
+        result = fit_best(
+            lambda i: start_model(latent, family, source, components, rng=streams[i]),
+            n_init,
+            source,
+            EM(),
+            Stop(tol, max_iter),
+            threads(n_threads),
+            callbacks=[progress],
+        )
+    seconds = time.perf_counter() - begun
+    model = Model(result.model.latent, result.model.emission, source.columns, table.symbols)
+    provenance = _provenance(data, len(source), result)
+    _report(model, result, len(source), seconds, out, provenance, as_json)
+
+
+def _family(kind: str, emission: str, covariance: str | None) -> Emission:
+    if kind not in ("mixture", "gmm", "hmm"):
+        raise ValueError(f"{kind!r} is not a kind of model: it is mixture, gmm or hmm")
+    if emission not in FAMILIES:
+        raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}")
+    if kind == "gmm" and emission != "gaussian":
+        raise ValueError(f"gmm is a Gaussian mixture: write mixture --emission {emission}")
+    if emission == "gaussian":
+        return Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
+    if covariance is not None:
+        raise ValueError(f"--covariance is for gaussian emissions, not {emission}")
+    return FAMILIES[emission]()
+
+
+def _with_ends(table: Table, kind: str) -> Any:
+    """Rows of a mixture are independent, whatever sequences the data have."""
+    from dataclasses import replace
+
+    source = table.source
+    if kind != "hmm":
+        return replace(source, ends=None)
+    return source if source.ends is not None else replace(source, ends=np.array([len(source)], dtype=np.int64))
+
+
+def _provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
+    from estep import __version__
+
+    return {
+        "estep": __version__,
+        "data": data,
+        "rows": n_rows,
+        "log_likelihood": fit.bound,
+        "n_iter": fit.n_iter,
+        "stop_reason": fit.stop_reason,
+    }
+
+
+def _report(
+    model: Model, fit: Fit, n_rows: int, seconds: float, out: Path | None, provenance: dict[str, Any], as_json: bool
+) -> None:
+    """Saves first, then prints; an interrupted fit ends with 130."""
+    if out is not None:
+        save(model, out, provenance)
+    result = result_dict(fit, n_rows, seconds, to_document(model, provenance))
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    else:
+        console = Console()
+        console.print(parameter_table(model))
+        console.print(summary_table(result))
+    for note in fit.notes:
+        print(f"estep: {note}", file=sys.stderr)
+    if out is not None:
+        print(f"estep: model written to {out}", file=sys.stderr)
+    if fit.stop_reason == "interrupted":
+        kept = f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
+        print(f"estep: interrupted after {fit.n_iter} iterations; {kept}", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+def _load(path: Path, data: str, columns: str | None, sequence: str | None) -> tuple[Model, Table]:
+    model = read(path).model
+    if sequence is not None and isinstance(model.latent, Independent):
+        raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
+    table = read_table(data, model.emission.rows, columns, sequence, model.symbols, model.columns)
+    return model, Table(_with_ends(table, "hmm" if isinstance(model.latent, Chain) else "mixture"), (), table.sequences)
+
+
+@app.command()
+@guarded
+def score(
+    model: ModelPath,
+    data: Data,
+    columns: Columns = None,
+    sequence: Sequence = None,
+    n_threads: ThreadCount = None,
+    as_json: Json = False,
+) -> None:
+    """Log-likelihood of DATA under MODEL: one line for each sequence, then the total."""
+    fitted, table = _load(model, data, columns, sequence)
+    units = fitted.score_units(table.source, execute=threads(n_threads))
+    chain = isinstance(fitted.latent, Chain)
+    names = table.sequences or tuple(str(i) for i in range(len(units)))
+    total = float(units.sum())
+    if as_json:
+        result: dict[str, Any] = {"log_likelihood": _finite(total), "rows": len(table.source)}
+        if chain:
+            result["sequences"] = [
+                {"sequence": n, "log_likelihood": _finite(float(u))} for n, u in zip(names, units, strict=True)
+            ]
+        print(json.dumps(result))
+        return
+    if chain:
+        for name, unit in zip(names, units, strict=True):
+            print(f"sequence {name}\t{unit:.10g}")
+    print(f"total\t{total:.12g}")
+
+
+def _finite(x: float) -> float | None:
+    """JSON has no -inf: null stands for it."""
+    return x if np.isfinite(x) else None
+
+
+@app.command()
+@guarded
+def decode(
+    model: ModelPath,
+    data: Data,
+    algorithm: Annotated[str, typer.Option(help="viterbi|posterior")] = "viterbi",
+    columns: Columns = None,
+    sequence: Sequence = None,
+    n_threads: ThreadCount = None,
+    out: Out = None,
+) -> None:
+    """State (or component) of each row of DATA and its probability, as CSV."""
+    fitted, table = _load(model, data, columns, sequence)
+    source, execute = table.source, threads(n_threads)
+    states, _ = fitted.decode(source, algorithm=algorithm, execute=execute)
+    probability = fitted.predict_proba(source, execute=execute)[np.arange(len(states)), states]
+    rows: list[list[Any]] = [[int(s), repr(float(p))] for s, p in zip(states, probability, strict=True)]
+    header = ["state", "probability"]
+    if table.sequences and source.ends is not None:
+        names = np.repeat(table.sequences, np.diff(source.ends, prepend=0))
+        rows = [[name, *row] for name, row in zip(names, rows, strict=True)]
+        header = ["sequence", *header]
+    _write_csv(header, rows, out)
+
+
+@app.command()
+@guarded
+def sample(
+    model: ModelPath,
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows to draw.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Out = None,
+) -> None:
+    """Draw rows from MODEL, as CSV with the state each came from."""
+    fitted = read(model).model
+    X, states = fitted.sample(n, seed)
+    columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
+    names = fitted.symbols
+    rows = [
+        [int(s), *((names[int(v)] if names else int(v)) if fitted.emission.rows == "symbols" else repr(v) for v in row)]
+        for s, row in zip(states.tolist(), X.tolist(), strict=True)
+    ]
+    _write_csv(["state" if "state" not in columns else "estep_state", *columns], rows, out)
+
+
+def _write_csv(header: list[str], rows: list[list[Any]], out: Path | None) -> None:
+    if out is None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([header, *rows])
+        return
+    with out.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+@app.command()
+@guarded
+def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
+    """What runs here: version, kernels, threads; or what is in MODEL."""
+    from estep import __version__, kernels
+    from estep.datasets import NAMES
+    from estep.execute import available_threads
+
+    console = Console()
+    if model is not None:
+        document = read(model)
+        console.print(parameter_table(document.model))
+        for key, value in document.provenance.items():
+            console.print(f"{key}: {value}", markup=False, highlight=False)
+        return
+    active = kernels.active().level
+    compiled = "" if len(kernels.levels()) > 1 else " (plain NumPy and slow: no compiler was found at installation)"
+    print(f"estep {__version__}, Python {sys.version.split()[0]}, NumPy {np.__version__}")
+    print(f"kernels: {active}{compiled}; this machine runs {', '.join(kernels.levels())} (ESTEP_KERNELS chooses)")
+    print(f"threads: {available_threads()}")
+    print(f"datasets: {', '.join(NAMES)}")
+
+
+@app.command()
+@guarded
+def demo(
+    folder: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("estep-demo"),
+) -> None:
+    """Fit the shipped data and write pictures: components of faithful, states of earthquakes."""
+    from estep.cli.demo import run
+
+    run(folder, Console())
+
+
+def main() -> None:
+    """The entry point of the ``estep`` command."""
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+__all__ = ["app", "main"]

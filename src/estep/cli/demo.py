@@ -1,0 +1,59 @@
+"""``estep demo``: both halves of the package on real data, with a picture of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from estep.algorithms import EM
+from estep.cli.show import parameter_table
+from estep.data import Source, as_source
+from estep.datasets import load_earthquakes, load_faithful
+from estep.emissions import Gaussian, Poisson
+from estep.execute import threads
+from estep.fitting import Stop, fit_best
+from estep.interface import Emission, Latent
+from estep.latents import Chain, Independent
+from estep.model import Model
+from estep.modelfile import save
+from estep.plots import plot_mixture, plot_states, require_matplotlib
+from estep.starts import start_model
+
+
+def run(folder: Path, console: Console) -> None:
+    """Fits faithful and earthquakes, prints both, writes two pictures and two model files to ``folder``."""
+    require_matplotlib()  # an error about matplotlib comes before any work
+    folder.mkdir(parents=True, exist_ok=True)
+    faithful, earthquakes = load_faithful(), load_earthquakes()
+
+    source = Source(faithful.X, columns=faithful.columns)
+    mixture = _fit(Independent(), Gaussian("full"), source, 2, folder / "faithful.json", console)
+    labels = (f"{faithful.columns[0]} ({faithful.units[0]})", f"{faithful.columns[1]} ({faithful.units[1]})")
+    ax = plot_mixture(mixture, faithful.X, labels=labels)
+    ax.set_title("Old Faithful: two components, ellipses at 1 and 2 standard deviations")
+    _write(ax, folder / "faithful.png", console)
+
+    series = as_source(earthquakes.X, [len(earthquakes.X)])
+    counts = Source(series.X, series.ends, columns=earthquakes.columns)
+    chain = _fit(Chain(), Poisson(), counts, 3, folder / "earthquakes.json", console)
+    ax = plot_states(chain, earthquakes.X, 1900 + np.arange(len(earthquakes.X)), labels=("year", "earthquakes"))
+    ax.set_title("Earthquakes of magnitude 7 and more: three Poisson states, Viterbi path")
+    _write(ax, folder / "earthquakes.png", console)
+
+
+def _fit(latent: Latent, emission: Emission, source: Source, K: int, path: Path, console: Console) -> Model:
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(0).spawn(10)]
+    fit = fit_best(
+        lambda i: start_model(latent, emission, source, K, rng=streams[i]), 10, source, EM(), Stop(), threads()
+    )
+    save(fit.model, path, {"log_likelihood": fit.bound, "stop_reason": fit.stop_reason})
+    console.print(parameter_table(fit.model))
+    console.print(f"log-likelihood {fit.bound:.6f} after {fit.n_iter} iterations, {fit.stop_reason}; model: {path}\n")
+    return fit.model
+
+
+def _write(ax: object, path: Path, console: Console) -> None:
+    ax.figure.savefig(path, dpi=110)  # type: ignore[attr-defined]
+    console.print(f"picture: {path}\n")

@@ -1,0 +1,36 @@
+"""One line and an exit code for everything that goes wrong: 2 bad input, 130 interrupted, 1 our fault."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+
+def fail(message: str) -> typer.Exit:
+    """Prints one line on standard error; the exit to raise."""
+    print(f"estep: {' '.join(message.split())}", file=sys.stderr)
+    return typer.Exit(2)
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose errors in the input are one line and exit code 2."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except BrokenPipeError:
+            raise
+        except (ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                raise fail(f"{error.filename}: {error.strerror}") from None
+            raise fail(str(error) or type(error).__name__) from None
+        except KeyboardInterrupt:
+            print("estep: interrupted before there was a model to keep", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run

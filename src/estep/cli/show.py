@@ -1,0 +1,133 @@
+"""What the command line prints: progress while it fits, then the parameters as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from estep.fitting import Fit, Iteration
+from estep.latents import Chain, Independent
+from estep.model import Model
+from estep.statistics import Array
+
+
+class Progress:
+    """A line on a terminal that follows the fit; nothing where standard error is not one."""
+
+    def __init__(self, console: Console) -> None:
+        self.status = console.status("starting") if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self.status is not None:
+            self.status.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.status is not None:
+            self.status.stop()
+
+    def __call__(self, it: Iteration) -> None:
+        """The callback of the fit."""
+        if self.status is not None:
+            restart = f"start {it.restart + 1}/{it.n_restarts}  " if it.n_restarts > 1 else ""
+            self.status.update(f"{restart}iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}")
+
+
+def number(x: float) -> str:
+    """Six digits."""
+    return f"{x:.6g}"
+
+
+def _vector(values: Array) -> str:
+    return "  ".join(number(v) for v in np.ravel(values))
+
+
+def _cell(value: Array) -> str:
+    """One component's parameter: a number, a row, or a matrix by rows."""
+    array = np.asarray(value)
+    return "\n".join(_vector(row) for row in array) if array.ndim == 2 else _vector(array)
+
+
+def parameter_table(model: Model) -> RichTable:
+    """One row a component: weight or start, transitions, and the emission's parameters."""
+    table = RichTable(title=_title(model), title_justify="left")
+    table.add_column("component" if isinstance(model.latent, Independent) else "state", justify="right")
+    values: list[tuple[str, Array]] = []
+    if isinstance(model.latent, Independent) and model.latent.weights is not None:
+        values.append(("weight", model.latent.weights))
+    elif isinstance(model.latent, Chain) and model.latent.startprob is not None and model.latent.transmat is not None:
+        values += [("start", model.latent.startprob), ("transitions to 0, 1, ...", model.latent.transmat)]
+    shared = []
+    for name in model.emission.parameters:
+        value = getattr(model.emission, name)
+        if getattr(model.emission, "covariance_type", "") == "tied" and name == "covariances":
+            shared.append((name, value))
+        else:
+            values.append((_heading(model, name), value))
+    for name, _ in values:
+        table.add_column(name, justify="right")
+    for k in range(model.n_components):
+        table.add_row(str(k), *(_cell(value[k]) for _, value in values), end_section=_tall(values))
+    for name, value in shared:
+        table.caption = f"{name}, shared by all components:\n{_cell(value)}"
+        table.caption_justify = "left"
+    return table
+
+
+def _tall(values: list[tuple[str, Array]]) -> bool:
+    return any(value.ndim == 3 for _, value in values)
+
+
+def _title(model: Model) -> str:
+    kind = "mixture" if isinstance(model.latent, Independent) else "hidden Markov model"
+    return f"{model.emission.name} {kind}, {model.n_components} components"
+
+
+def _heading(model: Model, name: str) -> str:
+    names = model.symbols if name == "emissionprob" else model.columns
+    singular = {"means": "mean", "covariances": "covariance", "rates": "rate", "emissionprob": "probability"}
+    heading = singular.get(name, name)
+    return f"{heading} of {', '.join(names)}" if names and name != "covariances" and len(names) <= 8 else heading
+
+
+def summary_table(result: dict[str, Any]) -> RichTable:
+    """Log-likelihood, criteria, iterations and the reason for stopping."""
+    table = RichTable(show_header=False, box=None)
+    for label, key in (("log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic")):
+        table.add_row(label, f"{result[key]:.6f}")
+    table.add_row("iterations", str(result["n_iter"]))
+    table.add_row("stopped", _reason(result["stop_reason"]))
+    table.add_row("seconds", f"{result['seconds']:.3g}")
+    return table
+
+
+def _reason(reason: str) -> str:
+    texts = {
+        "converged": "converged: the gain fell below --tol",
+        "max_iter": "at --max-iter, not converged",
+        "interrupted": "interrupted: this is the best model so far",
+        "bound fell": "the likelihood fell: the model before is kept",
+    }
+    return texts[reason]
+
+
+def result_dict(fit: Fit, n_rows: int, seconds: float, document: dict[str, Any]) -> dict[str, Any]:
+    """The result as ``--json`` prints it."""
+    model = fit.model
+    parameters: dict[str, Any] = {}
+    for part in (model.latent, model.emission):
+        parameters |= {name: getattr(part, name).tolist() for name in part.parameters}
+    return {
+        "log_likelihood": fit.bound,
+        "n_iter": fit.n_iter,
+        "converged": fit.converged,
+        "stop_reason": fit.stop_reason,
+        "aic": model.aic(fit.bound),
+        "bic": model.bic(fit.bound, n_rows),
+        "parameters": parameters,
+        "model": document,
+        "seconds": seconds,
+    }
