@@ -126,18 +126,20 @@ def as_source(
     lengths: Any = None,
     weights: Any = None,
     rows: Literal["real", "symbols"] = "real",
+    columns: tuple[str, ...] = (),
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
-    reads whole numbers 0, 1, ... in one column. Raises ValueError or TypeError naming what is wrong and where.
+    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. Raises ValueError or TypeError naming what is wrong and where.
     """
     if isinstance(data, Source):
         if lengths is not None or weights is not None:
             raise ValueError("a Source has its lengths and weights already")
         source = Source(_as_rows(data.X, rows, data.columns), data.ends, data.weights, data.columns)
         return source if source.X is not data.X else data
-    data, lengths, columns = _unpack(data, lengths)
+    data, lengths, names = _unpack(data, lengths)
+    columns = names or columns
     X = _as_rows(data, rows, columns)
     ends = None if lengths is None else _check_lengths(lengths, len(X))
     n_units, unit = (len(X), "row") if ends is None else (len(ends), "sequence")
@@ -157,8 +159,7 @@ def _unpack(data: Any, lengths: Any) -> tuple[Any, Any, tuple[str, ...]]:
         if lengths is not None:
             raise ValueError("a list of arrays has its lengths already: leave lengths out")
         return _join(data)
-    names = _frame_columns(data)
-    if names is not None:
+    if names := frame_columns(data):
         return _frame_rows(data), lengths, names
     if np.ndim(data) == 3:
         if lengths is not None:
@@ -177,25 +178,25 @@ def _join(parts: Sequence[Any]) -> tuple[Array, Array, tuple[str, ...]]:
     return np.concatenate(arrays), np.array([len(a) for a in arrays]), ()
 
 
-def _frame_columns(data: Any) -> tuple[str, ...] | None:
-    """Column names of a data frame, None for anything else."""
+def frame_columns(data: Any) -> tuple[str, ...]:
+    """Column names of a data frame, none for anything else. Raises ValueError naming a column that is not numeric."""
     if isinstance(data, np.ndarray | list | tuple) or not (hasattr(data, "columns") or hasattr(data, "column_names")):
-        return None
+        return ()
     import narwhals as nw
 
-    return tuple(str(c) for c in nw.from_native(data, eager_only=True).columns)
+    frame = nw.from_native(data, eager_only=True)
+    for column in frame.iter_columns():
+        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+            raise ValueError(
+                f"column {column.name!r} is not numeric ({column.dtype}): leave it out, or turn it into numbers"
+            )
+    return tuple(str(c) for c in frame.columns)
 
 
 def _frame_rows(data: Any) -> Array:
     import narwhals as nw
 
-    frame = nw.from_native(data, eager_only=True)
-    for name in frame.columns:
-        if not (frame[name].dtype.is_numeric() or frame[name].dtype == nw.Boolean):
-            raise ValueError(
-                f"column {name!r} is not numeric ({frame[name].dtype}): leave it out, or turn it into numbers"
-            )
-    return np.asarray(frame.to_numpy())
+    return np.asarray(nw.from_native(data, eager_only=True).to_numpy())
 
 
 def _as_rows(data: Any, rows: str, columns: tuple[str, ...]) -> Array:

@@ -37,13 +37,14 @@ class Stop:
         if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
 
-    def reason(self, bounds: Sequence[float], weight: float) -> str | None:
-        """Why to stop after these bounds, None to go on."""
+    def reason(self, bounds: Sequence[float], weight: float, rounding: float = 0.0) -> str | None:
+        """Why to stop after these bounds, None to go on; ``rounding`` is the error of a row's log-density."""
         if len(bounds) > 1:
             gain = bounds[-1] - bounds[-2]
-            if gain < -ROUNDING * abs(bounds[-1]) - self.tol * weight:
+            small = (self.tol + rounding) * weight
+            if gain < -ROUNDING * abs(bounds[-1]) - small:
                 return "bound fell"
-            if gain <= self.tol * weight:
+            if gain <= small:
                 return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
@@ -192,7 +193,7 @@ def _loop(
                     raise
                 reason = "interrupted"
                 break
-            reason = stop.reason(trace.bounds, weight)
+            reason = stop.reason(trace.bounds, weight, model.emission.rounding)
             if reason is None:
                 trace.events += [(len(trace.bounds), note) for note in step.notes]
                 model, state = step.model, step.state

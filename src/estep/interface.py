@@ -142,6 +142,11 @@ class Emission(Values, ABC):
 
     # Hooks that a family may leave as they are.
 
+    @property
+    def rounding(self) -> float:
+        """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""
+        return 0.0
+
     def kernel(self, summary: Summary) -> Spec | None:
         """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,9 @@ class Model:
                 f"the {self.latent.name} part has {self.latent.n_components} components, "
                 f"the {self.emission.name} emission {self.emission.n_components}"
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # what is cached stays behind
 
     @property
     def n_components(self) -> int:

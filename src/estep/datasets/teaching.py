@@ -63,13 +63,13 @@ def anne() -> TeachingModel:
 def load_balls() -> Dataset:
     """20 000 balls drawn from the two bottles: 0 is red, 1 is green."""
     teaching = bottles_and_balls()
-    X, _ = teaching.model.sample(20_000, random_state=0)
+    X, _ = teaching.model.sample(20_000, random_state=25)
     return Dataset(
         "balls",
         X,
         ("ball",),
         ("",),
         "20 000 balls, red or green, drawn from two hidden bottles",
-        "drawn from estep.datasets.bottles_and_balls() with random_state=0",
+        "drawn from estep.datasets.bottles_and_balls() with random_state=25",
         symbols=teaching.model.symbols,
     )

@@ -113,14 +113,17 @@ def clamp(
     if _well_conditioned(unit):
         return covariances, []
     low = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1])]
-    out = stack.copy()
+    out, clamped = stack.copy(), []
     for k in low:
         values, vectors = np.linalg.eigh(unit[k])
-        # twice the floor, and never below what factorising needs beside the largest eigenvalue
-        least = max(2 * RELATIVE, 64 * np.finfo(float).eps * values[-1])
+        if values[0] >= RELATIVE:
+            continue
+        clamped.append(k)
+        # never below what factorising needs beside the largest eigenvalue
+        least = max(RELATIVE, 64 * np.finfo(float).eps * values[-1])
         raised = (vectors * np.maximum(values, least)) @ vectors.T
         out[k] = (raised + raised.T) / 2 * deviations[:, None] * deviations
-    return (out[0] if covariance_type == "tied" else out), low
+    return (out[0] if covariance_type == "tied" else out), clamped
 
 
 def _well_conditioned(unit: Array) -> bool:

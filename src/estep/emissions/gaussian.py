@@ -164,6 +164,16 @@ class Gaussian(Emission):
         """
         return factorise(self._covariances(), self.covariance_type)
 
+    @property
+    def rounding(self) -> float:
+        """The condition of the worst covariance, in units of its deviations, times the rounding unit."""
+        inverse, _ = self.factors
+        if self.covariance_type in ("diag", "spherical"):
+            return 0.0
+        variances = np.diagonal(self._covariances(), axis1=-2, axis2=-1)
+        trace = ((inverse**2).sum(axis=-2) * variances).sum(axis=-1)
+        return 4 * float(np.finfo(float).eps * np.max(trace))
+
     def kernel(self, summary: Summary) -> Spec:
         """Features where the bound on their cancellation allows, else differences.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from estep.data import Source, as_source
+from estep.data import Source, as_source, check_weights
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.estimators.base import ModelEstimator, make_emission
 from estep.fitting import Fit
@@ -53,11 +53,9 @@ class Hidden(ModelEstimator):  # type: ignore[misc]
             After the best model so far has been stored in the attributes.
         """
         source = as_source(X, lengths, None, self._emission().rows)
-        ends = np.array([len(source)]) if source.ends is None else source.ends
-        if sample_weight is not None:
-            source = as_source(source.X, np.diff(ends, prepend=0), sample_weight, self._emission().rows)
-        columns = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else ()
-        source = Source(source.X, ends, source.weights, columns)
+        ends = np.array([len(source)], dtype=np.int64) if source.ends is None else source.ends
+        weights = None if sample_weight is None else check_weights(sample_weight, len(ends), "sequence")
+        source = Source(source.X, ends, weights, source.columns)
         self._run(source)
         self.n_features_in_ = source.X.shape[1]
         return self

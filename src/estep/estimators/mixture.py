@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
-from estep.data import Source, as_source
+from estep.data import Source, as_source, frame_columns
 from estep.emissions import Gaussian
 from estep.estimators.base import ModelEstimator, as_dtype, make_emission
 from estep.estimators.precisions import precision_attributes, to_covariances
@@ -49,13 +49,10 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
 
     def _source(self, X: Any, reset: bool, sample_weight: Any = None) -> Source:
         rows = make_emission(self._emission()).rows
-        columns = tuple(str(c) for c in X.columns) if hasattr(X, "columns") else ()
-        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.ndim == 2 and X.size:
-            as_source(X, rows=rows)  # names the row and column of a NaN before scikit-learn does without
+        columns = frame_columns(X)  # a text column is an error that names it
         dtype = [np.float64, np.float32] if rows == "real" else None
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
-        source = as_source(X, weights=sample_weight, rows=rows)
-        return Source(source.X, None, source.weights, columns) if len(columns) == source.X.shape[1] else source
+        return as_source(X, weights=sample_weight, rows=rows, columns=columns)
 
     def _emission(self) -> Emission | str:
         raise NotImplementedError
@@ -213,9 +210,6 @@ class GaussianMixture(Mixture):
         emission = model.emission
         assert isinstance(emission, Gaussian)
         self.precisions_, self.precisions_cholesky_ = precision_attributes(emission)
-
-    def _n_parameters(self) -> int:
-        return self.to_model().n_parameters
 
 
 class MixtureModel(Mixture):
