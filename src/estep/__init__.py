@@ -20,16 +20,42 @@ from estep.starts import start_model
 from estep.statistics import Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.estimators import CategoricalHMM, GaussianHMM, GaussianMixture, HMM, MixtureModel, PoissonHMM
+    from estep.estimators import HMM, CategoricalHMM, GaussianHMM, GaussianMixture, MixtureModel, PoissonHMM
 
 __version__ = "0.1.0"
 
 _ESTIMATORS = ("CategoricalHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel", "PoissonHMM")
 
 __all__ = [
-    "Algorithm", "CategoricalHMM", "Emission", "Evaluation", "Fit", "GaussianHMM", "GaussianMixture", "HMM", "Latent",
-    "Layout", "MixtureModel", "Model", "PoissonHMM", "Serial", "Source", "Statistics", "Stop", "Threads", "Trace",
-    "algorithms", "as_source", "datasets", "emissions", "estimators", "fit", "latents", "load", "save", "start_model",
+    "HMM",
+    "Algorithm",
+    "CategoricalHMM",
+    "Emission",
+    "Evaluation",
+    "Fit",
+    "GaussianHMM",
+    "GaussianMixture",
+    "Latent",
+    "Layout",
+    "MixtureModel",
+    "Model",
+    "PoissonHMM",
+    "Serial",
+    "Source",
+    "Statistics",
+    "Stop",
+    "Threads",
+    "Trace",
+    "algorithms",
+    "as_source",
+    "datasets",
+    "emissions",
+    "estimators",
+    "fit",
+    "latents",
+    "load",
+    "save",
+    "start_model",
     "threads",
 ]  # fmt: skip
 

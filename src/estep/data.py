@@ -38,11 +38,11 @@ class Summary:
         A constant column has none: 1e-12 of its squared value, or of 1.
         """
         constant = np.where(self.low == 0, 1.0, self.low**2)
-        return 1e-12 * np.where(self.low == self.high, constant, self.variance)
+        return np.asarray(1e-12 * np.where(self.low == self.high, constant, self.variance))
 
     def radius(self, origin: Array) -> Array:
         """The largest distance from ``origin`` in each column, (D,)."""
-        return np.maximum(np.abs(self.low - origin), np.abs(self.high - origin))
+        return np.asarray(np.maximum(np.abs(self.low - origin), np.abs(self.high - origin)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,8 @@ def as_source(
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
-    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. Raises ValueError or TypeError naming what is wrong and where.
+    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. Raises ValueError or
+    TypeError naming what is wrong and where.
     """
     if isinstance(data, Source):
         if lengths is not None or weights is not None:
@@ -234,7 +235,7 @@ def _as_symbols(X: Array) -> Array:
         raise ValueError(f"symbols come in one column; the data have {X.shape[1]}")
     if X.dtype == np.int32:
         return np.ascontiguousarray(X)
-    bad = ~np.isfinite(X) | (X != np.floor(X)) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
+    bad = ~np.isfinite(X) | (np.floor(X) != X) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
     bad |= (X < 0) | (X >= 2**31 - 1)
     if bad.any():
         row = int(np.argmax(bad[:, 0]))
@@ -286,6 +287,8 @@ def summarize(source: Source) -> Summary:
         else:
             w = weights[i : i + _CHUNK]
             total, mass = total + w @ chunk, mass + float(w.sum())
+    if mass == 0:
+        raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")
     mean = middle + total / mass
     if (high - low > LARGEST).any():
         d = int(np.argmax(high - low > LARGEST))

@@ -16,7 +16,7 @@ import numpy as np
 from estep.algorithms import EM
 from estep.data import Source
 from estep.execute import Execute, Serial
-from estep.interface import Algorithm, Step
+from estep.interface import Algorithm
 from estep.model import Model
 from estep.statistics import Array, Statistics
 
@@ -209,4 +209,3 @@ def _raise_impossible(model: Model, source: Source) -> None:
         impossible: Array = (loglik == -np.inf) & used
         if impossible.any():
             model.raise_impossible(batch, np.where(impossible, -np.inf, 0.0))
-

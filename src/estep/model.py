@@ -75,8 +75,8 @@ class Model:
             rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
             loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, responsibilities=r)
             evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
-        s["loglik"][...] = _weighted(loglik, batch.weights)
-        s["weight"][...] = len(batch.X) if batch.weights is None else batch.row_weights.sum()
+        s["loglik"] = _weighted(loglik, batch.weights)
+        s["weight"] = len(batch.X) if batch.weights is None else batch.row_weights.sum()
         return s
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
@@ -214,7 +214,8 @@ class Model:
         )
 
     def _impossible_step(self, part: Batch) -> int:
-        assert isinstance(self.latent, Chain) and self.latent.startprob is not None
+        assert isinstance(self.latent, Chain)
+        assert self.latent.startprob is not None and self.latent.transmat is not None
         possible = self.emission.evaluate(part).log_densities > -np.inf
         reached = self.latent.startprob > 0
         for t, row in enumerate(possible):
@@ -254,4 +255,3 @@ def _units(batch: Batch) -> slice:
 def _per_row(source: Source) -> Array:
     assert source.weights is not None and source.ends is not None
     return np.repeat(source.weights, np.diff(source.ends, prepend=0))
-

@@ -133,7 +133,7 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
 
 def _check_numbers(where: str, value: Any) -> None:
     """Parameters are numbers, texts, null, or nested lists of numbers of one shape."""
-    if isinstance(value, dict) or isinstance(value, bool):
+    if isinstance(value, dict | bool):
         raise ValueError(f"{where} is neither numbers nor text")
     if isinstance(value, int) and abs(value) > 2**53:
         raise ValueError(f"{where} is out of range")
@@ -158,7 +158,7 @@ def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _check_names(model: Model) -> None:
     emission = model.emission
     M = getattr(emission, "n_symbols", None)
-    if model.symbols and M != len(model.symbols):
+    if model.symbols and len(model.symbols) != M:
         raise ValueError(f"{len(model.symbols)} symbols are named, the model has {M}")
     D = 1 if emission.rows == "symbols" else getattr(emission, emission.parameters[0]).shape[-1]
     if model.columns and len(model.columns) != D:

@@ -64,6 +64,9 @@ class Statistics:
         start, stop, shape = self.layout.offsets[name]
         return self.vector[start:stop].reshape(shape)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        self[name][...] = value
+
     def add(self, other: Statistics) -> Statistics:
         """Adds ``other`` in place and returns self.
 

@@ -146,7 +146,9 @@ def _report(
     if out is not None:
         print(f"estep: model written to {out}", file=sys.stderr)
     if fit.stop_reason == "interrupted":
-        kept = f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
+        kept = (
+            f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
+        )
         print(f"estep: interrupted after {fit.n_iter} iterations; {kept}", file=sys.stderr)
         raise typer.Exit(130)
 

@@ -112,9 +112,9 @@ def clamp(
     unit = stack / deviations[:, None] / deviations
     if _well_conditioned(unit):
         return covariances, []
-    low = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1])]
+    suspects = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1])]
     out, clamped = stack.copy(), []
-    for k in low:
+    for k in suspects:
         values, vectors = np.linalg.eigh(unit[k])
         if values[0] >= RELATIVE:
             continue

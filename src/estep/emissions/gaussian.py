@@ -154,7 +154,7 @@ class Gaussian(Emission):
     @property
     def n_parameters(self) -> int:
         K, D = self._means().shape
-        return K * D + n_free(self.covariance_type, K, D)
+        return int(K * D) + n_free(self.covariance_type, K, D)
 
     @cached_property
     def factors(self) -> tuple[Array, Array]:

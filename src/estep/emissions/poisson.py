@@ -74,13 +74,13 @@ class Poisson(Emission):
         with np.errstate(divide="ignore"):
             slopes = np.where(rates > 0, np.log(rates), NEVER)
         weights = np.hstack([-rates.sum(axis=1, keepdims=True), slopes])
-        return Spec("linear", *rates.shape, counts=True, weights=weights)
+        return Spec("linear", rates.shape[0], rates.shape[1], counts=True, weights=weights)
 
     def validate(self, batch: Batch) -> None:
         X = batch.X
         if self.rates is not None:
             check_columns(batch, self.rates.shape[1])
-        bad = (X < 0) | (X != np.floor(X))
+        bad = (X < 0) | (np.floor(X) != X)
         if bad.any():
             row, d = (int(i) for i in np.argwhere(bad)[0])
             kind = "negative" if X[row, d] < 0 else "not whole"

@@ -55,7 +55,7 @@ def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
     return [np.random.default_rng(child) for child in sequence.spawn(n)]
 
 
-class ModelEstimator(BaseEstimator):
+class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
 
     # Set by the constructors of the subclasses, as scikit-learn wants.

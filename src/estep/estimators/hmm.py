@@ -17,11 +17,10 @@ from estep.estimators.base import ModelEstimator, make_emission
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
 from estep.latents import Chain
-from estep.model import Model
 from estep.statistics import Array
 
 
-class Hidden(ModelEstimator):  # type: ignore[misc]
+class Hidden(ModelEstimator):
     """Fitting and what a fitted chain answers; see :class:`GaussianHMM` and :class:`HMM`."""
 
     startprob_init: Any

@@ -47,7 +47,7 @@ class Kernels:
 def _compiled() -> ModuleType | None:
     """The compiled module, None where the package was installed without a compiler."""
     try:
-        from estep.kernels import _core as core
+        from estep.kernels import _core as core  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:
         if error.name != "estep.kernels._core":
             raise

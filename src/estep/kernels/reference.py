@@ -197,9 +197,7 @@ def chain(
             gamma[first:stop] = g
 
 
-def viterbi(
-    spec: Spec, start: Array, trans: Array, ends: Array, X: Array, path: Array, logprob: Array
-) -> None:
+def viterbi(spec: Spec, start: Array, trans: Array, ends: Array, X: Array, path: Array, logprob: Array) -> None:
     """The most probable paths (Rabiner 1989, eq. 32 to 35), ties to the lower state."""
     with np.errstate(divide="ignore"):
         log_start, log_trans = np.log(start), np.log(trans)

@@ -59,7 +59,7 @@ class Spec:
     @cached_property
     def native(self) -> Any:
         """The compiled twin."""
-        from estep.kernels import _core
+        from estep.kernels import _core  # type: ignore[attr-defined]
 
         def c(a: Array | None) -> Array | None:
             return None if a is None else np.ascontiguousarray(a, dtype=np.float64)

@@ -1,0 +1,132 @@
+"""The laws, each stated once. Every family, latent part and algorithm is put under all of them."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+from brute import enumerate_chain
+
+import estep
+from estep import Stop
+from estep.data import Source
+from estep.statistics import Statistics
+
+
+def statistics(model, batch):
+    return model.expect(batch).vector
+
+
+def law_statistics_add_over_batches(model, source):
+    whole = statistics(model, source.whole())
+    parts = [statistics(model, b) for b in source.leaves(max(1, len(source) // 5))]
+    assert len(parts) > 1
+    np.testing.assert_allclose(sum(parts), whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
+
+
+def law_order_of_units_does_not_matter(model, source):
+    if source.ends is None:
+        turned = Source(source.X[::-1].copy())
+    else:
+        cuts = np.concatenate([[0], source.ends])
+        parts = [source.X[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)][::-1]
+        turned = Source(np.concatenate(parts), np.cumsum([len(p) for p in parts]))
+    a, b = statistics(model, source.whole()), statistics(model, turned.whole())
+    np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(a).max())
+
+
+def law_integer_weight_is_repetition(model, source, rng):
+    """Weight 2 is two units, weight 0 is none."""
+    w = rng.integers(0, 3, source.n_sequences)
+    w[0] = 2
+    weighted = replace(source, weights=w.astype(float))
+    if source.ends is None:
+        repeated = Source(np.repeat(source.X, w, axis=0))
+    else:
+        cuts = np.concatenate([[0], source.ends])
+        parts = [source.X[a:b] for a, b, k in zip(cuts[:-1], cuts[1:], w, strict=True) for _ in range(k)]
+        repeated = Source(np.concatenate(parts), np.cumsum([len(p) for p in parts]))
+    a, b = statistics(model, weighted.whole()), statistics(model, repeated.whole())
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10 * np.abs(a).max())
+
+
+def law_maximize_is_stationary(model, source, rng):
+    """No nearby parameters have a higher expected complete-data log-likelihood (for the emission's statistics)."""
+    r = rng.dirichlet(np.ones(model.n_components), size=len(source))
+    batch = source.whole()
+    s = Statistics.zeros(model.emission.layout)
+    model.emission.evaluate(batch).accumulate(r, s)
+    best, _ = model.emission.maximize(s)
+
+    def q(emission):
+        logb = emission.evaluate(batch).log_densities
+        return float((r * np.where(r > 0, logb, 0)).sum())
+
+    top = q(best)
+    for name in best.parameters:
+        value = np.array(getattr(best, name))
+        for _ in range(10):
+            step = 1e-4 * rng.normal(size=value.shape) * np.abs(value)
+            if name == "covariances" and value.ndim > 1 and getattr(best, "covariance_type", "") in ("full", "tied"):
+                step = (step + step.swapaxes(-1, -2)) / 2
+            moved = value + step
+            if name == "emissionprob":
+                moved = moved / moved.sum(axis=1, keepdims=True)
+            assert q(replace(best, **{name: moved})) <= top + 1e-9 * abs(top)
+
+
+def law_posterior_rows_sum_to_the_weight(model, source):
+    np.testing.assert_allclose(model.predict_proba(source).sum(axis=1), 1, atol=1e-9)
+
+
+def law_chain_equals_enumeration(model, X):
+    """Forward, forward-backward and enumeration give one likelihood; Viterbi's path scores what Viterbi says."""
+    chain = model.latent
+    source = model.source(X)
+    logb = model.emission.evaluate(source.whole()).log_densities
+    loglik, gamma, xi, best = enumerate_chain(chain.startprob, chain.transmat, logb)
+    s = Statistics(chain.layout, model.expect(source.whole())["latent"])
+    np.testing.assert_allclose(model.score(X), loglik, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(X), gamma, atol=1e-12)
+    np.testing.assert_allclose(s["transitions"], xi, atol=1e-11)
+    np.testing.assert_allclose(s["start"], gamma[0], atol=1e-12)
+    path, logprob = model.decode(X)
+    np.testing.assert_allclose(logprob, best, rtol=1e-12)
+    np.testing.assert_allclose(chain.path_log_probability(logb, path, source.whole()), best, rtol=1e-12)
+
+
+def law_no_sampled_path_beats_viterbi(model, source, rng):
+    batch = source.whole()
+    logb = model.emission.evaluate(batch).log_densities
+    _, best = model.decode(source)
+    for seed in range(20):
+        states = model.latent.sample(len(source), np.random.default_rng(seed))
+        assert (model.latent.path_log_probability(logb, states, batch) <= best + 1e-9 * np.abs(best)).all()
+
+
+def law_never_falls(fit):
+    bounds = np.array(fit.trace.bounds)
+    assert len(bounds) > 1
+    assert (np.diff(bounds) >= -1e-10 * np.abs(bounds[1:])).all()
+
+
+def law_bound_belongs_to_the_model(fit, source):
+    np.testing.assert_allclose(fit.bound, fit.model.score(replace(source, weights=None)), rtol=1e-12)
+    assert len(fit.trace.bounds) == fit.n_iter + 1
+
+
+def law_fixed_point_stays(model, source):
+    """A fixed point of EM is one: fitting again from the end moves nothing."""
+    end = estep.fit(model, source, stop=Stop(tol=1e-13, max_iter=20000))
+    again = estep.fit(end.model, source, stop=Stop(tol=0, max_iter=3))
+    np.testing.assert_allclose(again.bound, end.bound, rtol=1e-8)
+
+
+def law_round_trips(model, source, tmp_path, families):
+    """Pickle and model file score bit for bit the same."""
+    scores = model.score_units(source)
+    path = tmp_path / "model.json"
+    estep.save(model, path)
+    json.loads(path.read_text())
+    for twin in (pickle.loads(pickle.dumps(model)), estep.load(path, families)):
+        assert (twin.score_units(source) == scores).all()

@@ -1,0 +1,56 @@
+"""Random models and data of every family, and the emission of the documentation."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from estep import Model
+from estep.emissions import Categorical, Gaussian, Poisson
+from estep.latents import Chain, Independent
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "exponential.py"
+_spec = importlib.util.spec_from_file_location("exponential", EXAMPLE)
+_module = importlib.util.module_from_spec(_spec)
+sys.modules["exponential"] = _module
+_spec.loader.exec_module(_module)
+Exponential = _module.Exponential
+
+
+def covariances(kind, K, D, rng):
+    A = rng.normal(size=(K, D, D))
+    full = A @ A.swapaxes(1, 2) + 0.5 * np.eye(D)
+    diagonal = full.diagonal(axis1=1, axis2=2)
+    return {"full": full, "tied": full[0], "diag": diagonal, "spherical": full[:, 0, 0]}[kind]
+
+
+FAMILIES = {
+    **{
+        f"gaussian-{kind}": (lambda K, D, rng, kind=kind: Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng)))
+        for kind in ("full", "tied", "diag", "spherical")
+    },
+    "poisson": lambda K, D, rng: Poisson(rng.gamma(2.0, 3.0, (K, D))),
+    "categorical": lambda K, D, rng: Categorical(rng.dirichlet(np.ones(D + 2), size=K)),
+    "exponential": lambda K, D, rng: Exponential(rng.gamma(2.0, 1.0, (K, D))),
+}
+
+
+def make_latent(name, K, rng):
+    if name == "independent":
+        return Independent(rng.dirichlet(np.full(K, 5.0)))
+    return Chain(rng.dirichlet(np.full(K, 5.0)), rng.dirichlet(np.full(K, 2.0), size=K))
+
+
+def make_model(family, latent, K, D, seed=0):
+    rng = np.random.default_rng(seed)
+    return Model(make_latent(latent, K, rng), FAMILIES[family](K, D, rng))
+
+
+def draw(model, n, seed=0):
+    """Rows from the model, as a source; a chain's rows in a few ragged sequences."""
+    X, _ = model.sample(n, seed)
+    if isinstance(model.latent, Independent):
+        return model.source(X)
+    cuts = np.unique(np.random.default_rng(seed).integers(1, n, size=min(n - 1, 6))) if n > 1 else np.array([], int)
+    return model.source(X, np.diff([0, *cuts, n]))
