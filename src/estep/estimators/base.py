@@ -95,14 +95,14 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
         callbacks = [*self.callbacks, *([_print_iteration] if self.verbose else [])]
         fit = fit_best(start, len(streams), source, algorithm, stop, execute, callbacks)
-        self._store(fit)
+        self._store(fit, np.float32 if source.X.dtype == np.float32 else np.float64)
         if fit.stop_reason == "interrupted":
             raise KeyboardInterrupt
         self._warn(fit)
         return fit
 
-    def _store(self, fit: Fit) -> None:
-        self._set_model(fit.model)
+    def _store(self, fit: Fit, dtype: type[np.floating[Any]]) -> None:
+        self._set_model(fit.model, dtype)
         self.fit_ = fit
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
@@ -115,10 +115,11 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """What the total bound is divided by, so that it is in the units of ``score``."""
         raise NotImplementedError
 
-    def _set_model(self, model: Model) -> None:
+    def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
+        """Sets the attributes, float32 for float32 data."""
         for part in (model.latent, model.emission):
             for name in part.parameters:
-                setattr(self, f"{name}_", np.array(getattr(part, name)))
+                setattr(self, f"{name}_", np.array(getattr(part, name), dtype=dtype))
         self.model_ = model
 
     def to_model(self) -> Model:
@@ -151,7 +152,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def _unchanged(self, model: Model) -> bool:
         for part in (model.latent, model.emission):
             for name in part.parameters:
-                if not np.array_equal(np.asarray(getattr(self, f"{name}_"), np.float64), getattr(part, name)):
+                now = np.asarray(getattr(self, f"{name}_"))
+                if not np.array_equal(now, getattr(part, name).astype(now.dtype)):
                     return False
         return True
 

@@ -205,11 +205,10 @@ class GaussianMixture(Mixture):
             emission = Gaussian(self.covariance_type, self.means_init, covariances, self.reg_covar)
         return Independent(self.weights_init), emission
 
-    def _set_model(self, model: Model) -> None:
-        super()._set_model(model)
-        emission = model.emission
-        assert isinstance(emission, Gaussian)
-        self.precisions_, self.precisions_cholesky_ = precision_attributes(emission)
+    def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
+        super()._set_model(model, dtype)
+        assert isinstance(model.emission, Gaussian)
+        self.precisions_, self.precisions_cholesky_ = (p.astype(dtype) for p in precision_attributes(model.emission))
 
 
 class MixtureModel(Mixture):

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -47,12 +48,11 @@ class Kernels:
 def _compiled() -> ModuleType | None:
     """The compiled module, None where the package was installed without a compiler."""
     try:
-        from estep.kernels import _core as core  # type: ignore[attr-defined]
+        return import_module("estep.kernels._core")
     except ModuleNotFoundError as error:
         if error.name != "estep.kernels._core":
             raise
         return None
-    return core  # type: ignore[no-any-return]
 
 
 @cache

@@ -1,0 +1,190 @@
+"""Every compiled level equals the reference: 1e-12 in log-densities, 1e-10 in statistics."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import FAMILIES, draw, make_model
+
+import estep
+from estep import Model, kernels
+from estep.emissions import Categorical, Gaussian, Poisson
+from estep.latents import Chain, Independent
+
+NATIVE = [f for f in FAMILIES if f != "exponential"]
+COMPILED = [k for k in kernels.levels() if k != "reference"]
+needs_core = pytest.mark.skipif(not COMPILED, reason="installed without a compiler")
+
+
+def outputs(level, model, source):
+    """Everything the four functions of a level can give."""
+    k, batch = kernels.load(level), source.whole()
+    spec, X, K, n = model.kernel(source.summary), source.X, model.n_components, len(source)
+    out = {"log_densities": np.empty((n, K))}
+    k.log_densities(spec, X, out["log_densities"])
+    stats, resp = np.zeros(spec.statistics_size), np.empty((n, K))
+    if isinstance(model.latent, Independent):
+        loglik, counts = np.empty(n), np.zeros(K)
+        total = k.mixture(spec, np.log(model.latent.weights), X, source.weights, counts, stats, loglik, resp)
+        out |= {"counts": counts, "total": np.array(total)}
+    else:
+        S = len(source.ends)
+        loglik, start, trans = np.empty(S), np.zeros(K), np.zeros((K, K))
+        chain = (model.latent.startprob, model.latent.transmat, batch.ends, X)
+        k.chain(spec, *chain, source.weights, loglik, start, trans, stats, resp)
+        path, logprob = np.empty(n, np.int32), np.empty(S)
+        k.viterbi(spec, *chain, path, logprob)
+        out |= {"start": start, "trans": trans, "path": path, "logprob": logprob}
+    return out | {"loglik": loglik, "stats": stats, "resp": resp}
+
+
+def assert_levels_agree(model, source):
+    wanted = outputs("reference", model, source)
+    for level in COMPILED:
+        for name, value in outputs(level, model, source).items():
+            want = wanted[name]
+            tolerance = 1e-12 if name == "log_densities" else 1e-10
+            scale = max(1.0, float(np.abs(want[np.isfinite(want)]).max(initial=0.0)))
+            np.testing.assert_allclose(value, want, rtol=tolerance, atol=tolerance * scale, err_msg=f"{level} {name}")
+
+
+@needs_core
+@pytest.mark.parametrize("family", NATIVE)
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+@pytest.mark.parametrize("K, D, n", [(1, 1, 1), (2, 1, 400), (3, 2, 700), (8, 3, 900), (9, 5, 100), (33, 4, 150)])
+def test_levels_agree(family, latent, K, D, n):
+    model = make_model(family, latent, K, D)
+    assert_levels_agree(model, draw(model, n))
+
+
+@needs_core
+@settings(max_examples=60, deadline=None)
+@given(
+    family=st.sampled_from(NATIVE),
+    latent=st.sampled_from(["independent", "chain"]),
+    K=st.integers(1, 40),
+    D=st.integers(1, 7),
+    n=st.integers(1, 500),
+    seed=st.integers(0, 2**20),
+)
+def test_levels_agree_on_any_shape(family, latent, K, D, n, seed):
+    model = make_model(family, latent, K, D, seed)
+    assert_levels_agree(model, draw(model, n, seed))
+
+
+@needs_core
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_differences_take_over_where_features_cancel(kind, latent):
+    """Thin clusters far apart: the whitened form, equal to the reference and to the densities themselves."""
+    from scipy.stats import multivariate_normal
+
+    model = make_model(f"gaussian-{kind}", latent, K=3, D=2)
+    emission = model.emission
+    means = emission.means * 1e6
+    far = Model(model.latent, Gaussian(kind, means, emission.covariances))
+    source = draw(far, 300)
+    assert far.kernel(source.summary).whitened
+    assert_levels_agree(far, source)
+    full = estep.emissions.covariance.full(emission.covariances, kind, 3, 2)
+    expected = np.stack([multivariate_normal(means[k], full[k]).logpdf(source.X) for k in range(3)], axis=1)
+    got = kernels.log_densities(far.kernel(source.summary), source.X)
+    own = np.abs(expected - expected.max(axis=1, keepdims=True)) < 100
+    np.testing.assert_allclose(got[own], expected[own], rtol=1e-7)
+
+
+def test_features_equal_scipy(level):
+    from scipy.stats import multivariate_normal, poisson
+
+    model = make_model("gaussian-full", "independent", K=2, D=3)
+    source = draw(model, 50)
+    e = model.emission
+    expected = [multivariate_normal(e.means[k], e.covariances[k]).logpdf(source.X) for k in range(2)]
+    np.testing.assert_allclose(kernels.log_densities(e.kernel(source.summary), source.X).T, expected, rtol=1e-10)
+    counts = Model(Independent([1.0]), Poisson([[3.5, 1e4]]))
+    X = np.array([[0.0, 1e4], [4.0, 9.9e3], [40.0, 0.0], [33.0, 1e6]])
+    got = kernels.log_densities(counts.kernel(counts.source(X).summary), X)[:, 0]
+    np.testing.assert_allclose(got, poisson([3.5, 1e4]).logpmf(X).sum(axis=1), rtol=1e-11)
+
+
+def test_float32_rows_are_read_as_they_are(level):
+    model = make_model("gaussian-full", "independent", K=3, D=2)
+    X = draw(model, 200).X.astype(np.float32)
+    np.testing.assert_allclose(model.score(X), model.score(X.astype(np.float64)), rtol=1e-12)
+
+
+def test_impossible_rows_have_no_responsibility(level):
+    model = Model(Independent([0.5, 0.5]), Categorical([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]))
+    source = model.source([[0], [1], [2]])
+    r, loglik = np.empty((3, 2)), np.empty(3)
+    spec = model.kernel(source.summary)
+    kernels.active().mixture(spec, np.log([0.5, 0.5]), source.X, None, None, None, loglik, r)
+    np.testing.assert_allclose(r, [[2 / 3, 1 / 3], [0, 1], [0, 0]])
+    assert loglik[2] == -np.inf
+    assert np.isfinite(loglik[:2]).all()
+
+
+def left_right(K, gap):
+    trans = np.eye(K) * 0.5 + np.eye(K, k=1) * 0.5
+    trans[-1, -1] = 1
+    start = np.eye(K)[0]
+    return Model(Chain(start, trans), Gaussian("diag", gap * np.arange(K)[:, None], np.ones((K, 1))))
+
+
+def test_states_that_underflow_come_back(level):
+    """Evidence of exp(-1e5) against every reachable state is scored as log space scores it, and can be revived."""
+    model = left_right(4, gap=400.0)
+    rng = np.random.default_rng(0)
+    X = np.array([0, 0, 800, 800, 400, 400, 1200, 1200, 0.0])[:, None] + rng.normal(size=(9, 1))
+    logb = model.emission.evaluate(model.source(X).whole()).log_densities
+    with np.errstate(divide="ignore"):
+        a = np.log(model.latent.startprob) + logb[0]
+        for row in logb[1:]:
+            a = np.logaddexp.reduce(a[:, None] + np.log(model.latent.transmat), axis=0) + row
+    np.testing.assert_allclose(model.score([X] * 5), 5 * np.logaddexp.reduce(a), rtol=1e-13)
+    assert model.score(X) < -1e5
+    gamma = model.predict_proba([X] * 5)
+    assert np.isfinite(gamma).all()
+    np.testing.assert_allclose(gamma.sum(axis=1), 1, atol=1e-12)
+
+
+def test_best_state_unreachable(level):
+    """The reachable states are still told apart where another explains the row far better."""
+    start, trans = [0.5, 0.5, 0.0], [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+    model = Model(Chain(start, trans), Gaussian("diag", [[0.0], [1.0], [1000.0]], np.ones((3, 1))))
+    gamma = model.predict_proba([[1000.0], [0.4], [1000.0]])
+    assert np.isfinite(gamma).all()
+    assert gamma[0, 1] > 1 - 1e-12 and gamma[0, 2] == 0
+
+
+def test_long_sequences_do_not_underflow(level):
+    n = 2000 if level == "reference" else 200_000
+    model = Model(Chain([0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]]), Categorical(np.full((2, 1000), 1e-3)))
+    X = np.zeros((n, 1), np.int32)
+    np.testing.assert_allclose(model.score(X), n * np.log(1e-3), rtol=1e-12)
+
+
+def test_unknown_level_is_refused(monkeypatch):
+    monkeypatch.setenv("ESTEP_KERNELS", "v9")
+    with pytest.raises(ValueError, match="v9.*reference, baseline, v3, v4"):
+        kernels.active()
+
+
+def test_without_a_core_the_reference_serves_and_says_so():
+    code = (
+        "import importlib.abc, sys, warnings\n"
+        "class Gone(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'estep.kernels._core': raise ModuleNotFoundError('gone', name=name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "from estep import kernels\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always'); levels = [kernels.active().level for _ in range(3)]\n"
+        "print(levels[0], len(seen), seen[0].category.__name__)\n"
+    )
+    environment = {k: v for k, v in __import__("os").environ.items() if k != "ESTEP_KERNELS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["reference", "1", "RuntimeWarning"]

@@ -1,0 +1,190 @@
+"""The numerics contract: shift, scale, degenerate shapes, empty and impossible things."""
+
+import warnings
+
+import numpy as np
+import pytest
+from models import draw, make_model
+
+import estep
+from estep import Model, Stop
+from estep.emissions import Categorical, Gaussian, Poisson
+from estep.latents import Chain, Independent
+
+KINDS = ["full", "tied", "diag", "spherical"]
+
+
+def blobs(seed=0):
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.normal(size=(300, 3)) @ rng.normal(size=(3, 3)), rng.normal(size=(200, 3)) + 4])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("a, b", [(1e-9, 0.0), (1e9, 0.0), (1.0, 1e8), (1e-9, 1e8), (1e9, -1e8)])
+def test_shift_and_scale(kind, a, b):
+    """A fit of a (x + b) is the fit of x, transformed."""
+    X = blobs()
+    fit = estep.GaussianMixture(3, covariance_type=kind, random_state=0, max_iter=100, tol=1e-6)
+    base = clone_fit(fit, X)
+    moved = clone_fit(fit, a * X + a * b)
+    np.testing.assert_allclose(moved.means_ / a - b, base.means_, atol=1e-6 if b else 1e-10)
+    np.testing.assert_allclose(moved.covariances_ / a**2, base.covariances_, rtol=1e-6, atol=1e-6 if b else 1e-10)
+    assert moved.n_iter_ == base.n_iter_
+
+
+def clone_fit(estimator, X):
+    from sklearn.base import clone
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return clone(estimator).fit(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clusters_far_apart_keep_their_covariances(kind):
+    """1e4 of their own deviations apart: to 1e-6."""
+    rng = np.random.default_rng(1)
+    parts = [rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) + 1e4]
+    fit = estep.GaussianMixture(2, covariance_type=kind, random_state=0).fit(np.concatenate(parts))
+    got = estep.emissions.covariance.full(fit.covariances_, kind, 2, 2)[np.argsort(fit.means_[:, 0])]
+    own = [np.cov(p.T, bias=True) for p in parts]
+    if kind == "full":
+        np.testing.assert_allclose(got, own, atol=1e-6)
+    variances = [np.diag(c) for c in own]
+    want = {"full": variances, "diag": variances, "tied": [np.mean(variances, 0)] * 2}.get(
+        kind, [[v.mean()] * 2 for v in variances]
+    )
+    np.testing.assert_allclose(np.diagonal(got, axis1=1, axis2=2), want, atol=1e-6)
+
+
+DEGENERATE = {
+    "one row": (np.ones((1, 2)), 1),
+    "identical rows": (np.ones((50, 2)), 2),
+    "constant column": (np.c_[np.full(50, 3.0), np.random.default_rng(0).normal(size=50)], 2),
+    "collinear": (np.outer(np.random.default_rng(0).normal(size=80), [1.0, 2.0]), 2),
+    "fewer rows than columns": (np.random.default_rng(0).normal(size=(5, 20)), 2),
+    "many duplicates": (np.r_[np.zeros((50, 2)), np.random.default_rng(0).normal(size=(50, 2))], 3),
+    "huge": (blobs() * 1e130, 2),
+    "tiny": (blobs() * 1e-130, 2),
+    "an outlier": (np.r_[blobs(), [[1e8] * 3]], 3),
+    "as many components as rows": (np.arange(5.0)[:, None], 5),
+}
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_finite_input_gives_nan(name, kind):
+    X, K = DEGENERATE[name]
+    for make in (estep.GaussianMixture, estep.GaussianHMM):
+        fit = clone_fit(make(K, covariance_type=kind, random_state=0), X)
+        for value in (fit.means_, fit.covariances_, fit.predict_proba(X), fit.lower_bounds_):
+            assert np.isfinite(value).all()
+        assert fit.stop_reason_ in ("converged", "max_iter"), fit.stop_reason_
+
+
+def test_a_component_at_its_floor_is_told():
+    X = DEGENERATE["many duplicates"][0]
+    with pytest.warns(Warning, match="component .*: covariance at its floor"):
+        estep.GaussianMixture(3, random_state=0).fit(X)
+
+
+def test_values_that_squares_cannot_hold_are_refused():
+    with pytest.raises(ValueError, match=r"column 1.*spans more than 1e\+140"):
+        estep.GaussianMixture(1).fit(np.array([[1.0, 1e200], [2.0, -1e200]]))
+    with pytest.raises(ValueError, match="spans less than"):
+        estep.GaussianMixture(1).fit(np.array([[1e-200], [2e-200]]))
+
+
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_an_empty_component_keeps_its_parameters(latent, level):
+    means = np.array([[0.0], [1e7]])
+    hidden = Independent([0.5, 0.5]) if latent == "independent" else Chain([0.5, 0.5], [[0.9, 0.1], [0.3, 0.7]])
+    model = Model(hidden, Gaussian("diag", means, np.ones((2, 1))))
+    X = np.random.default_rng(0).normal(size=(40, 1))
+    fit = estep.fit(model, X, stop=Stop(max_iter=5))
+    assert np.isfinite(fit.bound)
+    assert fit.model.emission.means[1, 0] == 1e7
+    assert fit.model.emission.covariances[1, 0] == 1
+    if latent == "chain":
+        np.testing.assert_allclose(fit.model.latent.transmat[1], [0.3, 0.7])
+
+
+@pytest.mark.parametrize("family", ["gaussian-full", "poisson", "categorical"])
+def test_structural_zeros_stay(family, level):
+    trans = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]])
+    base = make_model(family, "chain", K=3, D=2)
+    model = Model(Chain([1.0, 0.0, 0.0], trans), base.emission)
+    fit = estep.fit(model, draw(base, 300), stop=Stop(max_iter=10))
+    chain = fit.model.latent
+    assert (chain.transmat[trans == 0] == 0).all()
+    assert (chain.startprob[1:] == 0).all()
+    np.testing.assert_allclose(chain.transmat.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_impossible_sequences(level):
+    model = Model(Chain([1.0, 0.0], [[0.5, 0.5], [0.0, 1.0]]), Categorical([[1.0, 0.0], [0.0, 1.0]]))
+    good, bad = [[0], [0], [1]], [[0], [1], [1], [0], [1]]
+    scores = model.score_units([np.array(good), np.array(bad)])
+    assert np.isfinite(scores[0])
+    assert scores[1] == -np.inf
+    for action in (estep.fit, Model.decode, Model.predict_proba):
+        arguments = (model, [np.array(good), np.array(bad)])
+        with pytest.raises(ValueError, match=r"sequence 1 is impossible .* step 3 on \(row 6\)"):
+            action(*arguments)
+
+
+def test_weight_zero_is_absence_even_of_the_impossible(level):
+    model = Model(Independent([0.5, 0.5]), Categorical([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0]]))
+    X = [[0], [1], [0], [2]]
+    fit = estep.fit(model, estep.as_source(X, weights=[1, 1, 1, 0], rows="symbols"), stop=Stop(max_iter=3))
+    assert fit.bound == pytest.approx(fit.model.score([[0], [1], [0]]))
+    with pytest.raises(ValueError, match="row 3 is impossible"):
+        estep.fit(model, X)
+
+
+def test_poisson_with_a_rate_of_zero(level):
+    model = Model(Independent([0.5, 0.5]), Poisson([[0.0], [2.0]]))
+    np.testing.assert_allclose(model.score_units([[0.0]])[0], np.log(0.5 + 0.5 * np.exp(-2)))
+    np.testing.assert_allclose(model.predict_proba([[3.0]]), [[0, 1]])
+    dead = Model(Independent([1.0]), Poisson([[0.0]]))
+    assert dead.score([[1.0]]) == -np.inf
+    fit = estep.fit(model, np.array([[0.0]] * 30 + [[1.0], [2.0]]))
+    assert np.isfinite(fit.bound)
+
+
+def test_float32_never_gives_a_negative_variance():
+    X = (np.random.default_rng(0).normal(size=(2000, 3)) * 0.01 + 1000).astype(np.float32)
+    for kind in KINDS:
+        fit = clone_fit(estep.GaussianMixture(2, covariance_type=kind, random_state=0, max_iter=30, tol=1e-5), X)
+        assert (np.linalg.eigvalsh(estep.emissions.covariance.full(fit.covariances_, kind, 2, 3)) > 0).all()
+        assert fit.score_samples(X).dtype == np.float32
+        assert fit.means_.dtype == np.float32
+
+
+def test_the_bound_does_not_stop_early():
+    """A 25/75 mixture that overlaps: a loose tolerance stops near 41/59 (scikit-learn #10122)."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, 2500), rng.normal(3, 1, 7500)])[:, None]
+    weights = np.sort(estep.GaussianMixture(2, random_state=0).fit(X).weights_)
+    np.testing.assert_allclose(weights, [0.25, 0.75], atol=0.02)
+
+
+@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "categorical", "exponential"])
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
+    """Bit for bit, with enough leaves for several threads."""
+    monkeypatch.setattr("estep.model.LEAF_ROWS", 256)
+    monkeypatch.setattr("estep.model.LEAF_WORK", 1)
+    truth = make_model(family, latent, K=3, D=2)
+    X = truth.sample(6000, 1)[0]
+    source = truth.source(X, np.full(60, 100)) if latent == "chain" else truth.source(X)
+    assert len(source.leaves(truth.leaf_rows())) > 8
+    start = make_model(family, latent, K=3, D=2, seed=5)
+    fits = [estep.fit(start, source, stop=Stop(max_iter=5), execute=estep.threads(n)) for n in (1, 2, 3, 4)]
+    for other in fits[1:]:
+        assert other.trace.bounds == fits[0].trace.bounds
+        for part in ("latent", "emission"):
+            one, two = getattr(fits[0].model, part), getattr(other.model, part)
+            assert all((getattr(one, n) == getattr(two, n)).all() for n in one.parameters)
+    one, two = (fits[0].model.predict_proba(source, execute=estep.threads(n)) for n in (1, 3))
+    assert (one == two).all()
