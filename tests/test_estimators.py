@@ -1,0 +1,300 @@
+"""scikit-learn's conventions and what users expect of an estimator."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from models import Exponential
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import estep
+from estep import datasets
+from estep.emissions import Categorical, Gaussian, Poisson
+from estep.estimators import from_model
+
+FAITHFUL = datasets.load_faithful().X
+EARTHQUAKES = datasets.load_earthquakes().X
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::UserWarning")
+@parametrize_with_checks([estep.GaussianMixture(), estep.MixtureModel()])
+def test_scikit_learn_checks(estimator, check):
+    """All of scikit-learn's checks; no exceptions."""
+    check(estimator)
+
+
+def test_gaussian_mixture_takes_scikit_learns_arguments():
+    import inspect
+
+    from sklearn.mixture import GaussianMixture
+
+    theirs = set(inspect.signature(GaussianMixture).parameters)
+    assert theirs <= set(inspect.signature(estep.GaussianMixture).parameters)
+    public = {n for n in dir(GaussianMixture(2).fit(FAITHFUL)) if not n.startswith("_")}
+    ours = {n for n in dir(estep.GaussianMixture(2).fit(FAITHFUL)) if not n.startswith("_")}
+    assert public <= ours
+
+
+def test_pipeline_grid_clone_pickle():
+    pipe = make_pipeline(StandardScaler(), estep.GaussianMixture(2, random_state=0)).fit(FAITHFUL)
+    twin = pickle.loads(pickle.dumps(pipe))
+    assert (twin.predict(FAITHFUL) == pipe.predict(FAITHFUL)).all()
+    grid = GridSearchCV(estep.GaussianMixture(random_state=0), {"n_components": [1, 2]}, cv=3).fit(FAITHFUL)
+    assert grid.best_params_ == {"n_components": 2}
+    for estimator in (estep.GaussianHMM(3, covariance_type="full"), estep.HMM(Poisson(), 2), estep.PoissonHMM(4)):
+        assert clone(estimator).get_params().keys() == estimator.get_params().keys()
+
+
+def test_frames():
+    for frame in (pd.DataFrame(FAITHFUL, columns=["a", "b"]), pl.DataFrame(FAITHFUL, schema=["a", "b"])):
+        fit = estep.GaussianMixture(2, random_state=0).fit(frame)
+        assert fit.model_.columns == ("a", "b")
+        assert list(fit.feature_names_in_) == ["a", "b"]
+        assert fit.score(frame) == estep.GaussianMixture(2, random_state=0).fit(FAITHFUL).score(FAITHFUL)
+    hmm = estep.GaussianHMM(2, random_state=0).fit(pd.DataFrame(FAITHFUL, columns=["a", "b"]))
+    assert hmm.model_.columns == ("a", "b")
+    with pytest.raises(ValueError, match="column 'who' is not numeric"):
+        estep.GaussianMixture(2).fit(pd.DataFrame({"x": [1.0, 2.0], "who": ["ann", "bob"]}))
+
+
+def test_sample_weight_is_repetition():
+    w = np.random.default_rng(0).integers(0, 4, len(FAITHFUL))
+    start = {"means_init": [[2, 50], [4, 80]], "weights_init": [0.5, 0.5], "covariances_init": [np.diag([1, 100])] * 2}
+    a = estep.GaussianMixture(2, **start).fit(FAITHFUL, sample_weight=w)
+    b = estep.GaussianMixture(2, **start).fit(np.repeat(FAITHFUL, w, axis=0))
+    np.testing.assert_allclose(a.means_, b.means_, rtol=1e-9)
+    assert a.lower_bound_ == pytest.approx(b.lower_bound_, rel=1e-10)
+
+
+def test_sequence_weight_is_repetition():
+    parts = [EARTHQUAKES[:50], EARTHQUAKES[50:70], EARTHQUAKES[70:]]
+    start = {"rates_init": [[15.0], [25.0]], "transmat_init": [[0.9, 0.1], [0.1, 0.9]], "startprob_init": [0.5, 0.5]}
+    a = estep.PoissonHMM(2, **start).fit(parts, sample_weight=[1, 0, 2])
+    b = estep.PoissonHMM(2, **start).fit([parts[0], parts[2], parts[2]])
+    np.testing.assert_allclose(a.rates_, b.rates_, rtol=1e-9)
+    assert a.lower_bound_ == pytest.approx(b.lower_bound_, rel=1e-12)
+
+
+def test_forms_of_sequences_agree():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    hmm = estep.GaussianHMM(2, random_state=0).fit(X, [20, 20, 20])
+    forms = [((X, [20] * 3),), ([X[:20], X[20:40], X[40:]],), (X.reshape(3, 20, 2),), (X, [20] * 3)]
+    scores = [hmm.score(*form) for form in forms]
+    assert len(set(scores)) == 1
+    assert hmm.score_samples(X, [20] * 3).shape == (3,)
+
+
+def test_attributes_and_reasons():
+    fit = estep.GaussianMixture(2, random_state=0).fit(FAITHFUL)
+    assert fit.converged_ and fit.stop_reason_ == "converged"
+    assert fit.lower_bound_ == fit.lower_bounds_[-1] == pytest.approx(fit.score(FAITHFUL))
+    assert len(fit.lower_bounds_) == fit.n_iter_ + 1
+    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations"):
+        short = estep.PoissonHMM(3, random_state=0, max_iter=2).fit(EARTHQUAKES)
+    assert not short.converged_ and short.stop_reason_ == "max_iter" and short.n_iter_ == 2
+    assert short.lower_bound_ == pytest.approx(short.score(EARTHQUAKES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zero = estep.PoissonHMM(1, rates_init=[[3.0]], max_iter=0).fit(EARTHQUAKES)
+    assert zero.rates_[0, 0] == 3.0 and zero.n_iter_ == 0
+
+
+def test_restarts_are_reported_and_the_best_is_kept():
+    fit = estep.GaussianMixture(4, n_init=6, random_state=3).fit(FAITHFUL)
+    assert len(fit.fit_.restarts) == 6
+    assert fit.fit_.bound == max(r.bound for r in fit.fit_.restarts)
+
+
+def test_random_state_gives_one_result():
+    for state in (3, np.random.SeedSequence(3).entropy, lambda: np.random.RandomState(3), lambda: np.random.default_rng(3)):
+        make = state if callable(state) else lambda state=state: state
+        one, two = (estep.GaussianMixture(3, n_init=2, random_state=make()).fit(FAITHFUL) for _ in range(2))
+        assert (one.means_ == two.means_).all()
+
+
+@pytest.mark.parametrize("method", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_init_params(method):
+    fit = estep.GaussianMixture(2, init_params=method, random_state=0, n_init=3).fit(FAITHFUL)
+    assert fit.score(FAITHFUL) == pytest.approx(-4.1554, abs=2e-3) or method == "random"
+    with pytest.raises(ValueError, match="init_params is 'x'"):
+        estep.GaussianMixture(2, init_params="x").fit(FAITHFUL)
+
+
+@pytest.mark.parametrize("given", ["means_init", "covariances_init", "weights_init", "precisions_init"])
+def test_any_subset_of_starts(given):
+    values = {
+        "means_init": [[2.0, 50.0], [4.0, 80.0]],
+        "covariances_init": [np.diag([0.1, 30.0])] * 2,
+        "precisions_init": [np.diag([10.0, 0.03])] * 2,
+        "weights_init": [0.3, 0.7],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = estep.GaussianMixture(2, max_iter=0, random_state=0, **{given: values[given]}).fit(FAITHFUL)
+    name = given.replace("_init", "_")
+    np.testing.assert_allclose(getattr(fit, name), values[given], rtol=1e-12)
+
+
+def test_warm_start_goes_on():
+    fit = estep.GaussianMixture(3, random_state=0, max_iter=2, warm_start=True, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit.fit(FAITHFUL)
+        first = fit.lower_bound_
+        fit.fit(FAITHFUL)
+    assert fit.lower_bounds_[0] == pytest.approx(first)
+    assert fit.lower_bound_ > first
+
+
+HAND = {
+    "full": np.array([np.eye(2), 2 * np.eye(2)]),
+    "tied": np.array([[1.0, 0.5], [0.5, 1.0]]),
+    "diag": np.array([[1.0, 2.0], [3.0, 4.0]]),
+    "spherical": np.array([1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("kind", HAND)
+def test_a_chain_set_by_hand_works(kind):
+    hmm = estep.GaussianHMM(2, covariance_type=kind)
+    with pytest.raises(NotFittedError, match="startprob_"):
+        hmm.score(FAITHFUL)
+    hmm.startprob_ = [0.6, 0.4]
+    hmm.transmat_ = [[0.9, 0.1], [0.5, 0.5]]
+    hmm.means_ = [[2.0, 50.0], [4.0, 80.0]]
+    hmm.covariances_ = HAND[kind]
+    X, states = hmm.sample(200, random_state=1)
+    assert X.shape == (200, 2) and set(states) <= {0, 1}
+    logprob, path = hmm.decode(X)
+    assert logprob <= hmm.score(X) + 1e-9
+    assert (path == states).mean() > 0.99
+    np.testing.assert_allclose(hmm.predict_proba(X).sum(axis=1), 1)
+    posterior_logprob, posterior = hmm.decode(X, algorithm="posterior")
+    assert (posterior == hmm.predict_proba(X).argmax(axis=1)).all()
+    assert posterior_logprob <= logprob + 1e-9
+    hmm.means_ = [[2.0, 51.0], [4.0, 80.0]]  # a change by hand counts
+    assert hmm.decode(X)[0] != logprob
+
+
+def test_categorical_and_poisson_by_hand():
+    c = estep.CategoricalHMM(2)
+    c.startprob_, c.transmat_, c.emissionprob_ = [1, 0], [[0.5, 0.5], [0, 1]], [[0.9, 0.1], [0.2, 0.8]]
+    X, _ = c.sample(10, random_state=0)
+    assert np.isfinite(c.score(X))
+    p = estep.PoissonHMM(2)
+    p.startprob_, p.transmat_, p.rates_ = [0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]], [[1.0], [9.0]]
+    X, states = p.sample(100, random_state=0)
+    assert (p.predict(X) == states).mean() > 0.9
+    with pytest.raises(ValueError, match="adds up to"):
+        p.startprob_ = [0.5, 0.6]
+        p.score(X)
+
+
+def test_changed_attributes_of_a_fit_count():
+    fit = estep.GaussianMixture(2, random_state=0).fit(FAITHFUL)
+    before = fit.score(FAITHFUL)
+    fit.means_ = fit.means_ + 0.1
+    assert fit.score(FAITHFUL) < before
+
+
+def test_from_model():
+    made = [
+        estep.GaussianMixture(2, covariance_type="tied", random_state=0).fit(FAITHFUL),
+        estep.GaussianHMM(2, covariance_type="full", random_state=0).fit(FAITHFUL),
+        estep.PoissonHMM(2, random_state=0).fit(EARTHQUAKES),
+        estep.MixtureModel("poisson", 2, random_state=0).fit(EARTHQUAKES),
+        estep.CategoricalHMM(2, random_state=0, tol=1e-4).fit(datasets.load_balls().X[:500]),
+    ]
+    for estimator in made:
+        X = {"gaussian": FAITHFUL, "poisson": EARTHQUAKES}.get(estimator.model_.emission.name, [[0], [1]])
+        twin = from_model(estimator.model_)
+        assert type(twin) is type(estimator)
+        assert twin.score(X) == estimator.score(X)
+
+
+def test_an_emission_of_ones_own():
+    """The documentation's 60 lines fit a mixture and an HMM, as fast loops and slow ones do."""
+    rng = np.random.default_rng(0)
+    waits = np.concatenate([rng.exponential(1.0, 600), rng.exponential(20.0, 600), rng.exponential(1.0, 600)])[:, None]
+    mixture = estep.MixtureModel(Exponential(), 2, random_state=0).fit(waits)
+    np.testing.assert_allclose(np.sort(mixture.rates_[:, 0]), [0.05, 1.0], rtol=0.15)
+    hmm = estep.HMM(Exponential(), 2, random_state=0).fit(waits)
+    np.testing.assert_allclose(np.sort(hmm.rates_[:, 0]), [0.05, 1.0], rtol=0.15)
+    truth = np.repeat([1.0, 0.05, 1.0], 600)
+    assert (hmm.rates_[hmm.predict(waits), 0] > 0.2)[truth == 1.0].mean() > 0.99
+
+
+@pytest.mark.parametrize("emission", ["gaussian", "poisson", Gaussian("diag"), Poisson(), Categorical()])
+def test_mixture_model_of_any_emission(emission):
+    X = datasets.load_balls().X[:300] if isinstance(emission, Categorical) else EARTHQUAKES
+    fit = estep.MixtureModel(emission, 2, random_state=0).fit(X)
+    names = [f"{n}_" for n in fit.model_.emission.parameters]
+    assert all(hasattr(fit, n) for n in ("weights_", *names))
+    assert fit.bic(X) > fit.aic(X) - 1e6 and np.isfinite(fit.icl(X))
+
+
+def test_icl_is_bic_plus_entropy():
+    fit = estep.GaussianMixture(3, random_state=0).fit(FAITHFUL)
+    r = fit.predict_proba(FAITHFUL)
+    assert fit.icl(FAITHFUL) == pytest.approx(fit.bic(FAITHFUL) - 2 * np.sum(r * np.log(np.maximum(r, 1e-300))))
+
+
+BAD = [
+    (dict(n_components=0), "n_components is 0"),
+    (dict(n_components=300), "300 components want at least as many rows; n_samples = 272"),
+    (dict(covariance_type="round"), "covariance_type is 'round'"),
+    (dict(tol=-1), "tol is -1"),
+    (dict(max_iter=-1), "max_iter is -1"),
+    (dict(n_init=0), "n_init is 0"),
+    (dict(reg_covar=-1.0), "reg_covar is -1.0"),
+    (dict(n_threads=0), "n_threads is 0"),
+    (dict(algorithm="sgd"), "algorithm is 'sgd'"),
+    (dict(n_components=2, weights_init=[0.5, 0.6]), "weights adds up to 1.1"),
+    (dict(n_components=2, weights_init=[0.2, 0.3, 0.5]), "weights is given for 3 components"),
+    (dict(n_components=2, means_init=[[1.0]]), "means"),
+    (dict(covariances_init=[[[1.0, 2.0], [2.0, 1.0]]]), r"covariances\[0\] is not positive definite"),
+    (dict(covariances_init=[np.eye(2)], precisions_init=[np.eye(2)]), "give one"),
+]
+
+
+@pytest.mark.parametrize("options, message", BAD)
+def test_bad_parameters(options, message):
+    with pytest.raises(ValueError, match=message):
+        estep.GaussianMixture(**options).fit(FAITHFUL)
+
+
+def test_bad_data():
+    X = FAITHFUL.copy()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"row 3, column 1 is NaN"):
+        estep.GaussianMixture(2).fit(X)
+    X[3, 1] = np.inf
+    with pytest.raises(ValueError, match=r"row 3, column 1 is inf"):
+        estep.GaussianHMM(2).fit(X)
+    with pytest.raises(ValueError, match=r"row 2, column 0 is -1.0: which is negative"):
+        estep.PoissonHMM(1).fit([[1.0], [2.0], [-1.0]])
+    with pytest.raises(ValueError, match=r"row 0, column 0 is 1.5: which is not whole"):
+        estep.PoissonHMM(1).fit([[1.5]])
+    with pytest.raises(ValueError, match="row 1 is 0.5: symbols are whole numbers"):
+        estep.CategoricalHMM(1).fit([[1], [0.5]])
+    with pytest.raises(ValueError, match="row 1 is symbol 7; the model has symbols 0 to 2"):
+        estep.CategoricalHMM(1, n_symbols=3).fit([[1], [7]])
+    with pytest.raises(ValueError, match="lengths add up to 5, but the data have 272 rows"):
+        estep.GaussianHMM(1).fit(FAITHFUL, [2, 3])
+    for weights, message in (([-1.0] * 272, "weight of row 0 is -1"), ([0.0] * 272, "all weights are zero"),
+                             ([np.nan] * 272, "weight of row 0 is nan"), ([1.0], "expected")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            estep.GaussianMixture(1).fit(FAITHFUL, sample_weight=weights)
+    fit = estep.GaussianHMM(2, random_state=0).fit(FAITHFUL)
+    with pytest.raises(ValueError, match="data have 1 columns; the model has 2"):
+        fit.score(FAITHFUL[:, :1])
+    with pytest.raises(ValueError, match="algorithm is 'best'"):
+        fit.decode(FAITHFUL, algorithm="best")
