@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from estep.algorithms import EM
-from estep.cli.errors import guarded
+from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, summary_table
 from estep.cli.tables import Table, read_table
 from estep.emissions import FAMILIES, Gaussian
@@ -287,10 +287,18 @@ def demo(
 def main() -> None:
     """The entry point of the ``estep`` command."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except UsageError as error:
+        if text := error.format_message():  # type: ignore[attr-defined]
+            fail(text)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, typer.Abort):
+        raise SystemExit(130) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 __all__ = ["app", "main"]

@@ -10,6 +10,10 @@ from typing import Any
 import typer
 
 
+UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+"""The base of what typer raises for a wrong flag; where it lives differs between versions."""
+
+
 def fail(message: str) -> typer.Exit:
     """Prints one line on standard error; the exit to raise."""
     print(f"estep: {' '.join(message.split())}", file=sys.stderr)

@@ -54,13 +54,8 @@ def read_table(
         X, symbols = _codes(raw[names.index(chosen[0])], symbols, chosen[0])
     else:
         X = np.stack([_numbers(raw[names.index(c)], c) for c in chosen], axis=1)
-    source = as_source(X, lengths, rows="symbols" if rows == "symbols" else "real")
-    return Table(as_source_columns(source, tuple(chosen)), symbols, sequences)
-
-
-def as_source_columns(source: Source, columns: tuple[str, ...]) -> Source:
-    """The same rows with column names; made anew so that errors name them."""
-    return Source(source.X, source.ends, source.weights, columns)
+    source = as_source(X, lengths, rows="symbols" if rows == "symbols" else "real", columns=tuple(chosen))
+    return Table(source, symbols, sequences)
 
 
 def _shipped(name: str) -> tuple[list[str], list[Array], Array | None, tuple[str, ...]]:

@@ -13,6 +13,8 @@ from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.statistics import Array, Layout, Statistics
 
+LARGEST = 2.0**53
+
 
 @dataclass(frozen=True, eq=False)
 class Poisson(Emission):
@@ -34,6 +36,8 @@ class Poisson(Emission):
         if (self.rates < 0).any():
             where = [int(i) for i in np.argwhere(self.rates < 0)[0]]
             raise ValueError(f"rates{where} is {self.rates[tuple(where)]}: rates are not negative")
+        if (self.rates > LARGEST).any():
+            raise ValueError(f"a rate is {self.rates.max():g}: float64 counts one by one up to {LARGEST:g} only")
 
     def _rates(self) -> Array:
         if self.rates is None:
@@ -80,10 +84,10 @@ class Poisson(Emission):
         X = batch.X
         if self.rates is not None:
             check_columns(batch, self.rates.shape[1])
-        bad = (X < 0) | (np.floor(X) != X)
+        bad = (X < 0) | (np.floor(X) != X) | (X > LARGEST)
         if bad.any():
             row, d = (int(i) for i in np.argwhere(bad)[0])
-            kind = "negative" if X[row, d] < 0 else "not whole"
+            kind = "negative" if X[row, d] < 0 else "too large" if X[row, d] > LARGEST else "not whole"
             raise ValueError(
                 f"row {batch.first_row + row}, column {d} is {X[row, d]}: which is {kind}; "
                 "Poisson emissions want counts 0, 1, 2, ..."

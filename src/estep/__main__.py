@@ -1,0 +1,5 @@
+"""``python -m estep`` is the ``estep`` command."""
+
+from estep.cli import main
+
+main()

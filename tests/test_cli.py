@@ -1,0 +1,227 @@
+"""The command line, run as a process."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import estep
+
+
+def run(*arguments, cwd=None, **options):
+    command = [sys.executable, "-m", "estep", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, **options)
+
+
+def ok(*arguments, **options):
+    done = run(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text, name="data.csv"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_fit_earthquakes():
+    done = run("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", 3, "--n-init", 20, "--json")
+    result = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert result["log_likelihood"] == pytest.approx(-328.52748, abs=1e-5)
+    assert result["converged"] is True and result["stop_reason"] == "converged"
+    assert set(result) == {"log_likelihood", "n_iter", "converged", "stop_reason", "aic", "bic", "parameters",
+                           "model", "seconds"}  # fmt: skip
+    assert np.shape(result["parameters"]["transmat"]) == (3, 3)
+    assert result["model"]["format"] == "estep-model"
+    two = json.loads(ok("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", 2, "--json"))
+    assert two["log_likelihood"] == pytest.approx(-341.87870, abs=1e-5)
+
+
+def test_fit_faithful_and_what_follows(tmp_path):
+    model = tmp_path / "m.json"
+    out = ok("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--n-init", 20, "-o", model)
+    for text in ("log-likelihood", "-1126.3159", "AIC", "BIC", "iterations", "converged", "eruptions", "shared by all"):
+        assert text in out
+    assert ok("score", model, "faithful").startswith("total\t-1126.3159")
+    assert json.loads(ok("score", model, "faithful", "--json"))["log_likelihood"] >= -1126.3160
+    rows = list(csv.DictReader(ok("decode", model, "faithful").splitlines()))
+    assert len(rows) == 272 and set(rows[0]) == {"state", "probability"}
+    drawn = list(csv.DictReader(ok("sample", model, "-n", 5).splitlines()))
+    assert len(drawn) == 5 and set(drawn[0]) == {"state", "eruptions", "waiting"}
+    assert ok("sample", model, "-n", 5) == ok("sample", model, "-n", 5)
+    assert ok("sample", model, "-n", 5) != ok("sample", model, "-n", 5, "--seed", 1)
+    assert "gaussian mixture" in ok("info", model)
+
+
+def test_sequences_and_symbols(table, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{who},{rng.choice(['hot', 'cold'])}" for who in ("ann", "bob", "cy") for _ in range(20)]
+    path, model = table("\n".join(["who,weather", *rows])), tmp_path / "m.json"
+    ok("fit", "hmm", path, "--emission", "categorical", "-k", 2, "--sequence", "who", "-o", model, "--tol", 1e-5)
+    assert estep.load(model).symbols == ("cold", "hot")
+    lines = ok("score", model, path, "--sequence", "who").splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["sequence ann", "sequence bob", "sequence cy", "total"]
+    values = [float(line.split("\t")[1]) for line in lines]
+    assert sum(values[:3]) == pytest.approx(values[3])
+    decoded = list(csv.DictReader(ok("decode", model, path, "--sequence", "who").splitlines()))
+    assert [r["sequence"] for r in decoded[::20]] == ["ann", "bob", "cy"]
+    drawn = list(csv.DictReader(ok("sample", model, "-n", 9).splitlines()))
+    assert {r["weather"] for r in drawn} <= {"hot", "cold"}
+    other = table("who,weather\nann,warm\n", "other.csv")
+    assert "no symbol 'warm'" in run("score", model, other, "--sequence", "who").stderr
+
+
+def test_parquet(tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    X = estep.datasets.load_faithful().X
+    pq.write_table(pa.table({"a": X[:, 0], "b": X[:, 1]}), tmp_path / "f.parquet")
+    result = json.loads(ok("fit", "gmm", tmp_path / "f.parquet", "-k", 2, "--json"))
+    assert result["log_likelihood"] == pytest.approx(-1130.26396, abs=1e-4)
+
+
+def test_a_file_wins_over_a_dataset(tmp_path):
+    (tmp_path / "faithful").write_text("x\n1\n2\n3\n")
+    result = json.loads(ok("fit", "gmm", "faithful", "-k", 1, "--json", cwd=tmp_path))
+    assert result["parameters"]["means"] == [[2.0]]
+
+
+def test_info_and_kernels():
+    assert "kernels: " in ok("info")
+    out = ok("info", env={**os.environ, "ESTEP_KERNELS": "reference"})
+    assert "kernels: reference" in out
+
+
+def test_threads_do_not_change_the_result():
+    results = [json.loads(ok("fit", "gmm", "faithful", "-k", 2, "--json", "--threads", n)) for n in (1, 2)]
+    assert results[0]["parameters"] == results[1]["parameters"]
+
+
+def test_demo(tmp_path):
+    pytest.importorskip("matplotlib")
+    out = ok("demo", "-o", tmp_path / "pictures")
+    assert "-328.527" in out
+    for name in ("faithful.png", "earthquakes.png"):
+        data = (tmp_path / "pictures" / name).read_bytes()
+        assert data.startswith(b"\x89PNG") and len(data) > 10_000
+    assert estep.load(tmp_path / "pictures" / "earthquakes.json").n_components == 3
+
+
+FIT = ("fit", "gmm")
+BAD_DATA = [
+    ("", FIT, "is empty"),
+    ("a,b\n", FIT, "no rows"),
+    ("a,b\n1,2\n3\n", FIT, "row 1 has 1 fields, the header 2"),
+    ("1,2\n3,4\n", FIT, "first line must name the columns"),
+    ("a,b\n1,x\n2,y\n", FIT, "column 'b' of .* is text"),
+    ("a,b\n1,\n2,3\n", FIT, r"row 0, column 1 \(b\) is NaN"),
+    ("a\nnan\n1\n", FIT, r"row 0, column 0 \(a\) is NaN"),
+    ("a\ninf\n1\n", FIT, r"row 0, column 0 \(a\) is inf"),
+    ("a\n1\n", FIT, "2 components want at least as many rows"),
+    ("a\n-1\n2\n", ("fit", "hmm", "--emission", "poisson"), "-1.0: which is negative"),
+    ("a\n1.5\n2\n", ("fit", "mixture", "--emission", "poisson"), "1.5: which is not whole"),
+    ("a\n1.5\n2\n", ("fit", "hmm", "--emission", "categorical"), "symbols are whole numbers"),
+    ("a,b\n1,2\n2,3\n", ("fit", "hmm", "--emission", "categorical"), "symbols come in one column"),
+    ("s,a\n1,2\n2,3\n1,4\n", ("fit", "hmm", "--sequence", "s"), "sequence 1 are not together"),
+    ("s,a\n1,2\n2,3\n", ("fit", "hmm", "--sequence", "t"), "no column 't'"),
+    ("s,a\n1,2\n2,3\n", ("fit", "gmm", "--columns", "q"), "no column 'q'; it has s, a"),
+    ("s,a\n1,2\n2,3\n", ("fit", "gmm", "--sequence", "s"), "--sequence is for hmm"),
+    ("a,a\n1,2\n", FIT, "two columns of one name"),
+]
+
+
+def fails(done, message):
+    import re
+
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("estep: ")
+    assert re.search(message, lines[0]), lines[0]
+
+
+@pytest.mark.parametrize("text, command, message", BAD_DATA)
+def test_bad_data_is_one_line(text, command, message, table):
+    fails(run(*command[:2], table(text), "-k", 2, *command[2:]), message)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("fit", "gmm", "nowhere.csv", "-k", 2), "nowhere.csv: no such file.*faithful"),
+        (("fit", "tree", "faithful", "-k", 2), "'tree' is not a kind"),
+        (("fit", "gmm", "faithful", "-k", 2, "--emission", "poisson"), "mixture --emission poisson"),
+        (("fit", "mixture", "faithful", "-k", 2, "--emission", "beta"), "'beta' is unknown"),
+        (("fit", "gmm", "faithful", "-k", 2, "--covariance", "round"), "covariance_type is 'round'"),
+        (("fit", "hmm", "earthquakes", "-k", 2, "--emission", "poisson", "--covariance", "full"), "is for gaussian"),
+        (("fit", "gmm", "faithful", "-k", 2, "--tol", "nan"), "tol"),
+        (("fit", "gmm", "faithful", "-k", 2, "-o", "no/such/folder/m.json"), "there is no folder"),
+        (("fit", "gmm", ".", "-k", 2), "is a folder"),
+        (("score", "nowhere.json", "faithful"), "nowhere.json: No such file"),
+        (("decode", "nowhere.json", "faithful"), "nowhere.json"),
+        (("fit", "gmm", "faithful", "-k", 0), "-k"),
+        (("fit", "gmm", "faithful"), "components"),
+        (("fit", "gmm", "faithful", "-k", 2, "--wrong"), "--wrong"),
+        (("fit", "gmm", "faithful", "-k", "two"), "-k.*integer"),
+        (("unknown",), "unknown"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, message, tmp_path):
+    fails(run(*arguments, cwd=tmp_path), message)
+
+
+def test_damaged_model_file(table):
+    fails(run("score", table("{", "m.json"), "faithful"), "m.json is not a model .* not JSON")
+
+
+def test_impossible_sequence(table, tmp_path):
+    from estep.emissions import Categorical
+    from estep.latents import Chain
+
+    model = estep.Model(Chain([1, 0], [[1, 0], [0, 1]]), Categorical([[1, 0], [0, 1]]))
+    estep.save(model, tmp_path / "m.json")
+    data = table("x\n0\n1\n")
+    assert ok("score", tmp_path / "m.json", data).splitlines()[-1] == "total\t-inf"
+    fails(run("decode", tmp_path / "m.json", data), "sequence 0 is impossible under the model from step 1")
+
+
+def test_wrong_kernels():
+    fails(run("info", env={**os.environ, "ESTEP_KERNELS": "v9"}), "no kernels 'v9'")
+
+
+def test_ctrl_c_keeps_the_best_model(tmp_path):
+    """Exit 130, the best model so far saved where -o says, and a line that says so."""
+    model = tmp_path / "m.json"
+    command = [sys.executable, "-m", "estep", "fit", "hmm", "balls", "--emission", "categorical", "-k", "3",
+               "--tol", "0", "--max-iter", "1000000", "-o", str(model)]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "interrupted after" in err and str(model) in err
+    assert "Traceback" not in err
+    assert "interrupted: this is the best model so far" in out
+    assert estep.load(model).n_components == 3
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m estep decode <({sys.executable} -c pass) faithful | head -1; exit 0",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr

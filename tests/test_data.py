@@ -1,0 +1,100 @@
+"""Every form of data, and the place where it is wrong."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from estep import as_source
+from estep.statistics import Layout, Statistics
+
+X = np.arange(12.0).reshape(6, 2)
+
+
+def test_forms():
+    assert as_source(X).ends is None
+    for data, lengths in (((X, [2, 4]), None), (X, [2, 4]), ([X[:2], X[2:]], None)):
+        source = as_source(data, lengths)
+        assert source.ends.tolist() == [2, 6]
+        assert (source.X == X).all()
+    assert as_source(X.reshape(2, 3, 2)).ends.tolist() == [3, 6]
+    assert as_source([[1, 2], [3, 4]]).X.dtype == np.float64
+    assert as_source(X.astype(np.float32)).X.dtype == np.float32
+    assert as_source(X.astype(int)).X.dtype == np.float64
+    assert as_source([3, 1, 2], rows="symbols").X.tolist() == [[3], [1], [2]]
+    assert as_source(np.asfortranarray(X)).X.flags.c_contiguous
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_frames(make):
+    source = as_source(make({"a": X[:, 0], "b": X[:, 1]}), [2, 4])
+    assert source.columns == ("a", "b")
+    assert (source.X == X).all()
+    with pytest.raises(ValueError, match="column 'b' is not numeric"):
+        as_source(make({"a": [1.0, 2.0], "b": ["x", "y"]}))
+    with pytest.raises(ValueError, match=r"row 1, column 1 \(b\) is NaN"):
+        as_source(make({"a": [1.0, 2.0], "b": [1.0, float("nan")]}))
+
+
+def test_contiguous_rows_are_not_copied():
+    assert as_source(X).X.base is X.base or as_source(X).X is X
+
+
+def test_leaves_cover_everything_once():
+    source = as_source(np.random.default_rng(0).normal(size=(1000, 2)), [100, 1, 0, 399, 500])
+    leaves = source.leaves(150)
+    assert [b.first_row for b in leaves] == [0, 500]
+    assert sum(len(b.X) for b in leaves) == 1000
+    assert sum(len(b.ends) for b in leaves) == 5
+    assert all(b.ends[-1] == len(b.X) for b in leaves)
+    assert [len(b.X) for b in as_source(X).leaves(4)] == [4, 2]
+
+
+def test_summary():
+    w = np.array([1.0, 2, 0, 1, 1, 1])
+    s = as_source(X, weights=w).summary
+    np.testing.assert_allclose(s.mean, np.average(X, axis=0, weights=w))
+    np.testing.assert_allclose(s.variance, np.average((X - s.mean) ** 2, axis=0, weights=w))
+    assert s.weight == 6 and s.n_rows == 6
+    assert s.low.tolist() == [0, 1] and s.high.tolist() == [10, 11]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((np.zeros((0, 2)),), "empty"),
+        ((np.zeros((3, 0)),), "no columns"),
+        ((np.zeros(3),), "Expected 2D"),
+        ((np.zeros((1, 1, 1, 1)),), "Expected 2D"),
+        ((np.array([["a"]]),), "not numbers"),
+        ((np.array([[1 + 2j]]),), "complex"),
+        ((X, [3, 4]), "add up to 7, but the data have 6"),
+        ((X, [7, -1]), "whole numbers"),
+        ((X, [3.0, 3.0]), "whole numbers"),
+        (((X, [6]), [6]), "twice"),
+        (([X, X], [6, 6]), "has its lengths already"),
+        (([X, X[:, :1]],), "sequence 1 has shape"),
+        ((X, [3, 3], [1.0]), r"expected \(2,\)"),
+        ((X, [0, 6], [1.0, 0.0]), "no rows"),
+    ],
+)
+def test_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        as_source(*arguments)
+
+
+def test_sparse_is_refused():
+    from scipy.sparse import csr_array
+
+    with pytest.raises(TypeError, match="toarray"):
+        as_source(csr_array(X))
+
+
+def test_statistics_with_different_origins_do_not_add():
+    one = Statistics.zeros(Layout.of(origin=np.array([0.0]), a=(2,)))
+    two = Statistics.zeros(Layout.of(origin=np.array([1.0]), a=(2,)))
+    with pytest.raises(ValueError, match="origins"):
+        one.add(two)
+    one["a"] += 1
+    assert one.add(one).vector.tolist() == [2, 2]

@@ -1,0 +1,115 @@
+"""The loop: reasons to stop, callbacks, interrupts, algorithms of one's own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from models import draw, make_model
+
+import estep
+from estep import Algorithm, Stop
+from estep.interface import Step
+
+
+@pytest.fixture
+def problem():
+    model = make_model("gaussian-full", "independent", K=2, D=2)
+    return make_model("gaussian-full", "independent", K=2, D=2, seed=9), draw(model, 300)
+
+
+def test_trace(problem):
+    model, source = problem
+    seen = []
+    fit = estep.fit(model, source, callbacks=[seen.append])
+    assert fit.stop_reason == "converged" and fit.converged
+    assert [it.bound for it in seen] == fit.trace.bounds
+    assert [it.iteration for it in seen] == list(range(fit.n_iter + 1))
+    assert (np.diff(fit.trace.seconds) >= 0).all()
+    assert fit.weight == 300
+    gain = fit.trace.bounds[-1] - fit.trace.bounds[-2]
+    assert gain <= 1e-8 * 300
+
+
+def test_an_interrupt_returns_the_last_good_model(problem):
+    model, source = problem
+
+    def interrupt(it):
+        if it.iteration == 3:
+            raise KeyboardInterrupt
+
+    fit = estep.fit(model, source, callbacks=[interrupt])
+    assert fit.stop_reason == "interrupted" and not fit.converged
+    assert fit.n_iter == 3
+    assert fit.bound == pytest.approx(fit.model.score(source), rel=1e-12)
+    hmm = estep.GaussianHMM(2, callbacks=[interrupt], random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        hmm.fit(source.X)
+    assert hmm.stop_reason_ == "interrupted"
+    assert hmm.lower_bound_ == pytest.approx(hmm.score(source.X))
+
+
+def test_an_interrupt_in_a_later_start_keeps_the_best():
+    X = estep.datasets.load_faithful().X
+
+    def interrupt(it):
+        if it.restart == 2:
+            raise KeyboardInterrupt
+
+    fit = estep.GaussianMixture(3, n_init=10, random_state=0, callbacks=[interrupt])
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit(X)
+    assert len(fit.fit_.restarts) == 3
+    assert fit.fit_.bound == max(r.bound for r in fit.fit_.restarts)
+
+
+class Falling(Algorithm):
+    """Three steps of EM, then a step away."""
+
+    monotone = False
+
+    def init(self, model):
+        return 0
+
+    def step(self, model, expect, state):
+        total = expect(model)
+        better, _ = model.maximize(total)
+        if state == 3:
+            better = replace(better, emission=replace(better.emission, means=better.emission.means + 5))
+        return Step(better, state + 1, float(total["loglik"]))
+
+
+def test_a_fall_is_told_and_the_model_before_is_kept(problem):
+    model, source = problem
+    fit = estep.fit(model, source, algorithm=Falling())
+    assert fit.stop_reason == "bound fell" and not fit.converged
+    assert fit.n_iter == 3
+    assert fit.bound == pytest.approx(fit.model.score(source), rel=1e-12)
+    assert fit.trace.bounds[-1] < fit.bound
+    with pytest.warns(Warning, match="the likelihood fell at iteration 4"):
+        estep.GaussianMixture(2, algorithm=Falling(), random_state=0).fit(source.X)
+
+
+def test_stop():
+    assert Stop(1e-3).reason([0.0], 10) is None
+    assert Stop(1e-3).reason([0.0, 0.02], 10) is None
+    assert Stop(1e-3).reason([0.0, 0.005], 10) == "converged"
+    assert Stop(1e-3).reason([0.0, -0.02], 10) == "bound fell"
+    assert Stop(1e-3).reason([0.0, -0.02], 10, rounding=1e-2) == "converged"
+    assert Stop(1e-3, max_iter=1).reason([0.0, 1.0], 10) == "max_iter"
+    for bad in ({"tol": -1}, {"tol": float("nan")}, {"max_iter": -1}, {"max_iter": 1.5}):
+        with pytest.raises(ValueError):
+            Stop(**bad)
+
+
+def test_models_refuse_what_does_not_fit_together():
+    with pytest.raises(ValueError, match="2 components.*3"):
+        estep.Model(estep.latents.Independent([0.5, 0.5]), estep.emissions.Poisson([[1.0], [2.0], [3.0]]))
+    with pytest.raises(ValueError, match="not known yet"):
+        estep.Model(estep.latents.Independent([1.0]), estep.emissions.Poisson())
+    mixture = make_model("poisson", "independent", K=2, D=1)
+    with pytest.raises(ValueError, match="no sequences"):
+        mixture.score([[1.0]], [1])
+    with pytest.raises(ValueError, match="one a sequence"):
+        make_model("poisson", "chain", K=2, D=1).source([[1.0]], None, [1.0])
+    with pytest.raises(ValueError, match="n is 0"):
+        mixture.sample(0)

@@ -1,0 +1,147 @@
+"""Model files: the same bits back, and a clear error for whatever is damaged or hostile."""
+
+import copy
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+from models import FAMILIES, Exponential, draw, make_model
+
+import estep
+from estep.modelfile import read, to_document
+
+
+@pytest.fixture
+def document():
+    return to_document(make_model("gaussian-full", "chain", K=2, D=2), {"data": "x"})
+
+
+def write(path, document):
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_a_load_scores_bit_for_bit_the_same(family, latent, tmp_path):
+    model = make_model(family, latent, K=3, D=2)
+    source = draw(model, 100)
+    fitted = estep.fit(model, source, stop=estep.Stop(max_iter=3)).model
+    estep.save(fitted, tmp_path / "m.json")
+    assert (estep.load(tmp_path / "m.json", [Exponential]).score_units(source) == fitted.score_units(source)).all()
+
+
+def test_estimators_and_provenance(tmp_path):
+    X = estep.datasets.load_faithful().X
+    fit = estep.GaussianMixture(2, random_state=0).fit(X)
+    estep.save(fit, tmp_path / "m.json", {"why": "test"})
+    assert estep.load(tmp_path / "m.json").score(X) == fit.model_.score(X)
+    assert read(tmp_path / "m.json").provenance == {"why": "test"}
+    with pytest.raises(TypeError, match="not dict"):
+        estep.save({}, tmp_path / "m.json")
+
+
+def test_writing_is_atomic(tmp_path, monkeypatch):
+    """A write that fails leaves the old file and no litter."""
+    path = tmp_path / "m.json"
+    model = make_model("poisson", "independent", K=2, D=1)
+    estep.save(model, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        estep.save(model, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["m.json"]
+
+
+def broken(document, path, value):
+    document = copy.deepcopy(document)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+DAMAGE = [
+    (["format"], "other", "format"),
+    (["version"], 99, "version 99"),
+    (["version"], True, "version True"),
+    (["extra"], 1, "unknown entry 'extra'"),
+    (["prior"], {}, "prior"),
+    (["provenance"], [], "provenance"),
+    (["columns"], ["a"], "1 columns are named, the model has 2"),
+    (["columns"], [1, 2], "columns is not a list of texts"),
+    (["symbols"], ["a"], "1 symbols are named"),
+    (["latent"], None, "latent is not an object"),
+    (["latent", "name"], "os.system", "latent 'os.system' is unknown"),
+    (["latent", "startprob"], [0.5, 0.6], "startprob adds up to 1.1"),
+    (["latent", "startprob"], [-0.5, 1.5], r"startprob\[0\] is -0.5"),
+    (["latent", "startprob"], None, "no startprob"),
+    (["latent", "transmat"], [[1, 0]], "transmat has shape"),
+    (["latent", "transmat"], [[1, 0], [1]], "rows of different lengths"),
+    (["latent", "transmat"], [["a", "b"], ["c", "d"]], "not a number"),
+    (["latent", "transmat"], [], "empty"),
+    (["latent", "surprise"], 3, "no field 'surprise'"),
+    (["emission", "covariances"], [[[1, 2], [2, 1]]] * 2, r"covariances\[0\] is not positive definite"),
+    (["emission", "covariances"], [[[1, 0.5], [0.2, 1]]] * 2, "not symmetric"),
+    (["emission", "means"], [[1, 2, 3], [1, 2, 3]], "shape"),
+    (["emission", "means"], [[True, 2], [1, 2]], "neither numbers nor text"),
+    (["emission", "means"], {"__reduce__": []}, "neither numbers nor text"),
+    (["emission", "covariance_type"], "round", "covariance_type is 'round'"),
+    (["emission", "covariance_type"], 3, "covariance_type is 3"),
+    (["emission", "reg_covar"], "x", "m.json"),
+    (["emission", "origin"], [1e400], "m.json"),
+]
+
+
+@pytest.mark.parametrize("path, value, message", DAMAGE)
+def test_damage_is_named(document, path, value, message, tmp_path):
+    with pytest.raises(ValueError, match=message) as error:
+        estep.load(write(tmp_path / "m.json", broken(document, path, value)))
+    assert "m.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "[" * 100_000, '{"format": NaN}', '{"format": "estep-model", "version": 1}', "\x00"]
+)
+def test_not_a_document(text, tmp_path):
+    with pytest.raises(ValueError, match=r"m\.json"):
+        estep.load(write(tmp_path / "m.json", text))
+
+
+def test_not_text(tmp_path):
+    (tmp_path / "m.json").write_bytes(b"\x93NUMPY\xff\xfe")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        estep.load(tmp_path / "m.json")
+    with pytest.raises(FileNotFoundError):
+        estep.load(tmp_path / "none.json")
+
+
+def places(value, path=()):
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in items:
+        yield from places(child, (*path, key))
+
+
+@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "gaussian-diag", "poisson", "categorical"])
+def test_any_mutation_is_a_model_or_a_value_error(family, tmp_path):
+    """Every place of the document replaced by every odd value: a clear error or a model that works, nothing else."""
+    odd = [None, True, -1, 0, 1e308, -1e308, 2**70, "x", "", [], [[]], {}, {"a": 1}, [None], [1, [2]], 0.3, [0.1] * 3]
+    document = to_document(make_model(family, "chain", K=2, D=2))
+    random.seed(0)
+    survivors = 0
+    for path in list(places(document))[1:]:
+        for value in odd:
+            try:
+                model = estep.load(write(tmp_path / "m.json", broken(document, path, value)))
+            except ValueError as error:
+                assert "m.json" in str(error)
+            else:
+                survivors += 1
+                X, _ = model.sample(3, 0)
+                assert np.isfinite(X).all()
+    assert survivors > 0  # provenance and such
