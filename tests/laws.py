@@ -1,13 +1,14 @@
 """The laws, each stated once. Every family, latent part and algorithm is put under all of them."""
 
+import itertools
 import json
 import pickle
 from dataclasses import replace
 
 import numpy as np
-from brute import enumerate_chain
 
 import estep
+from brute import enumerate_chain
 from estep import Stop
 from estep.data import Source
 from estep.statistics import Statistics
@@ -29,7 +30,7 @@ def law_order_of_units_does_not_matter(model, source):
         turned = Source(source.X[::-1].copy())
     else:
         cuts = np.concatenate([[0], source.ends])
-        parts = [source.X[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)][::-1]
+        parts = [source.X[a:b] for a, b in itertools.pairwise(cuts)][::-1]
         turned = Source(np.concatenate(parts), np.cumsum([len(p) for p in parts]))
     a, b = statistics(model, source.whole()), statistics(model, turned.whole())
     np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(a).max())

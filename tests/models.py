@@ -27,7 +27,9 @@ def covariances(kind, K, D, rng):
 
 FAMILIES = {
     **{
-        f"gaussian-{kind}": (lambda K, D, rng, kind=kind: Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng)))
+        f"gaussian-{kind}": (
+            lambda K, D, rng, kind=kind: Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng))
+        )
         for kind in ("full", "tied", "diag", "spherical")
     },
     "poisson": lambda K, D, rng: Poisson(rng.gamma(2.0, 3.0, (K, D))),

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from models import Exponential
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -19,6 +18,7 @@ import estep
 from estep import datasets
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.estimators import from_model
+from models import Exponential
 
 FAITHFUL = datasets.load_faithful().X
 EARTHQUAKES = datasets.load_earthquakes().X
@@ -114,7 +114,12 @@ def test_restarts_are_reported_and_the_best_is_kept():
 
 
 def test_random_state_gives_one_result():
-    for state in (3, np.random.SeedSequence(3).entropy, lambda: np.random.RandomState(3), lambda: np.random.default_rng(3)):
+    for state in (
+        3,
+        np.random.SeedSequence(3).entropy,
+        lambda: np.random.RandomState(3),
+        lambda: np.random.default_rng(3),
+    ):
         make = state if callable(state) else lambda state=state: state
         one, two = (estep.GaussianMixture(3, n_init=2, random_state=make()).fit(FAITHFUL) for _ in range(2))
         assert (one.means_ == two.means_).all()

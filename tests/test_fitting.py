@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models import draw, make_model
 
 import estep
 from estep import Algorithm, Stop
 from estep.interface import Step
+from models import draw, make_model
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import FAMILIES, draw, make_model
 
 import estep
 from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.latents import Chain, Independent
+from models import FAMILIES, draw, make_model
 
 NATIVE = [f for f in FAMILIES if f != "exponential"]
 COMPILED = [k for k in kernels.levels() if k != "reference"]

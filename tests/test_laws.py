@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import estep
+from estep import Stop
 from laws import (
     law_bound_belongs_to_the_model,
     law_chain_equals_enumeration,
@@ -18,9 +21,6 @@ from laws import (
     law_statistics_add_over_batches,
 )
 from models import FAMILIES, Exponential, draw, make_model
-
-import estep
-from estep import Stop
 
 families = pytest.mark.parametrize("family", FAMILIES)
 latents = pytest.mark.parametrize("latent", ["independent", "chain"])

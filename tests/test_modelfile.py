@@ -7,10 +7,10 @@ import random
 
 import numpy as np
 import pytest
-from models import FAMILIES, Exponential, draw, make_model
 
 import estep
 from estep.modelfile import read, to_document
+from models import FAMILIES, Exponential, draw, make_model
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from models import draw, make_model
 
 import estep
 from estep import Model, Stop
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.latents import Chain, Independent
+from models import draw, make_model
 
 KINDS = ["full", "tied", "diag", "spherical"]
 

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from models import covariances
 from sklearn import mixture as sk
 
 import estep
 from estep.estimators.precisions import to_covariances
+from models import covariances
 
 hmmlearn = pytest.importorskip("hmmlearn.hmm")
 KINDS = ["full", "tied", "diag", "spherical"]
@@ -107,9 +107,7 @@ def test_categorical_hmm():
     theirs = hmmlearn.CategoricalHMM(3, n_iter=6, tol=-np.inf, init_params="", implementation="scaling")
     theirs.startprob_, theirs.transmat_, theirs.emissionprob_ = start, trans, emit
     theirs.fit(X, LENGTHS)
-    ours = estep.CategoricalHMM(
-        3, startprob_init=start, transmat_init=trans, emissionprob_init=emit, max_iter=6, tol=0
-    )
+    ours = estep.CategoricalHMM(3, startprob_init=start, transmat_init=trans, emissionprob_init=emit, max_iter=6, tol=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours.fit(X, LENGTHS)

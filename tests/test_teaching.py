@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
-from brute import enumerate_chain
 
 import estep
+from brute import enumerate_chain
 from estep import datasets
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-
-UsageError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """The base of what typer raises for a wrong flag; where it lives differs between versions."""
 
 

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Style of Python and C++, types, and the linkage of the kernels.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+ruff check .
+ruff format --check .
+mypy
+clang-format --dry-run --Werror core/*
+tools/linkage.sh
+echo "lint: all passed"

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The core under AddressSanitizer and UndefinedBehaviorSanitizer: builds it into a venv of its own, runs the tests that
+# reach the kernels on every instruction set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"
+. "$work/venv/bin/activate"
+pip install --quiet ".[all,test]" -Ccmake.define.ESTEP_SANITIZE=ON -Cbuild-dir="$work/build"
+asan=$(${CXX:-c++} -print-file-name=libasan.so)
+ubsan=$(${CXX:-c++} -print-file-name=libubsan.so)
+stdcpp=$(${CXX:-c++} -print-file-name=libstdc++.so)
+ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LD_PRELOAD="$asan $ubsan $stdcpp" \
+    pytest tests/test_kernels.py tests/test_laws.py tests/test_numerics.py -p no:cacheprovider \
+    -k "not without_a_core" "$@"
