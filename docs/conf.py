@@ -16,3 +16,12 @@ html_title = f"estep {version}"
 html_static_path = ["_static"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+
+
+def setup(app):
+    """Leaves out what scikit-learn adds to every estimator for metadata routing."""
+    app.connect("autodoc-skip-member", lambda app, what, name, *rest: True if _is_routing(name) else None)
+
+
+def _is_routing(name):
+    return name.endswith("_request") or name == "get_metadata_routing"

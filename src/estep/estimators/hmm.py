@@ -119,19 +119,33 @@ class GaussianHMM(Hidden):
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-    startprob_init (K,), transmat_init (K, K), means_init (K, D), covariances_init : arrays, optional
-        Starts, any subset. Zeros in startprob_init and transmat_init stay zero.
+    startprob_init, transmat_init, means_init, covariances_init : arrays, optional
+        Starts (K,), (K, K), (K, D) ..., any subset. Zeros in startprob_init and transmat_init stay zero.
     random_state : int, Generator, RandomState or None
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
 
     Attributes
     ----------
-    startprob_ (K,), transmat_ (K, K), means_ (K, D), covariances_ : arrays
-    converged_ : bool; n_iter_ : int; stop_reason_ : str
-    lower_bound_ : float; lower_bounds_ : list of float
-        Total log-likelihood, of the model returned and after each E-step.
-    model_ : Model; fit_ : Fit
+    startprob_ : array (K,)
+    transmat_ : array (K, K)
+    means_ : array (K, D)
+    covariances_ : array
+        Shaped by ``covariance_type``, as scikit-learn's.
+    converged_ : bool
+        Whether the gain fell below ``tol``.
+    n_iter_ : int
+        M-steps.
+    stop_reason_ : str
+        "converged", "max_iter", "bound fell" or "interrupted".
+    lower_bound_ : float
+        Total log-likelihood, of the model returned.
+    lower_bounds_ : list of float
+        The same after each E-step.
+    model_ : Model
+        The functional model.
+    fit_ : Fit
+        Trace and restarts.
     """
 
     def __init__(

@@ -132,8 +132,8 @@ class GaussianMixture(Mixture):
     max_iter, n_init : int
         M-steps of one start at most; starts, of which the best is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}
-    weights_init (K,), means_init (K, D), covariances_init, precisions_init : arrays, optional
-        Starts, any subset; covariances and precisions as ``covariance_type`` shapes them, one of the two.
+    weights_init, means_init, covariances_init, precisions_init : arrays, optional
+        Starts (K,), (K, D) ..., any subset; covariances and precisions as ``covariance_type`` shapes them, one of the two.
     random_state : int, Generator, RandomState or None
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
@@ -143,11 +143,24 @@ class GaussianMixture(Mixture):
 
     Attributes
     ----------
-    weights_ (K,), means_ (K, D), covariances_, precisions_, precisions_cholesky_ : arrays
-    converged_ : bool; n_iter_ : int; stop_reason_ : str
-    lower_bound_ : float; lower_bounds_ : list of float
-        Mean log-likelihood of a row, of the model returned and after each E-step.
-    model_ : Model; fit_ : Fit
+    weights_ : array (K,)
+    means_ : array (K, D)
+    covariances_, precisions_, precisions_cholesky_ : arrays
+        Shaped by ``covariance_type``, as scikit-learn's.
+    converged_ : bool
+        Whether the gain fell below ``tol``.
+    n_iter_ : int
+        M-steps.
+    stop_reason_ : str
+        "converged", "max_iter", "bound fell" or "interrupted".
+    lower_bound_ : float
+        Mean log-likelihood of a row, of the model returned.
+    lower_bounds_ : list of float
+        The same after each E-step.
+    model_ : Model
+        The functional model.
+    fit_ : Fit
+        Trace and restarts.
     """
 
     def __init__(
