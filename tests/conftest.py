@@ -1,10 +1,14 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from estep import kernels
 
 os.environ.setdefault("COLUMNS", "200")
+settings.register_profile("short", max_examples=50, deadline=None)
+settings.register_profile("long", max_examples=3000, deadline=None)
+settings.load_profile("short")
 
 
 @pytest.fixture(params=kernels.levels())

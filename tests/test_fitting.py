@@ -95,6 +95,7 @@ def test_stop():
     assert Stop(1e-3).reason([0.0, 0.005], 10) == "converged"
     assert Stop(1e-3).reason([0.0, -0.02], 10) == "bound fell"
     assert Stop(1e-3).reason([0.0, -0.02], 10, rounding=1e-2) == "converged"
+    assert Stop(0).reason([0.0, 0.0], 10) is None  # all max_iter, as scikit-learn does
     assert Stop(1e-3, max_iter=1).reason([0.0, 1.0], 10) == "max_iter"
     for bad in ({"tol": -1}, {"tol": float("nan")}, {"max_iter": -1}, {"max_iter": 1.5}):
         with pytest.raises(ValueError):

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import estep
@@ -61,7 +61,6 @@ def test_levels_agree(family, latent, K, D, n):
 
 
 @needs_core
-@settings(max_examples=60, deadline=None)
 @given(
     family=st.sampled_from(NATIVE),
     latent=st.sampled_from(["independent", "chain"]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import estep
@@ -80,7 +80,6 @@ def test_sample_then_fit_recovers(family, latent):
     assert fit.bound - truth.score(source) < 3 * truth.n_parameters + 10  # half a chi-squared, with room to spare
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     family=st.sampled_from(sorted(FAMILIES)),
     latent=st.sampled_from(["independent", "chain"]),

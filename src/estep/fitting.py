@@ -26,7 +26,10 @@ ROUNDING = 1e-11
 
 @dataclass(frozen=True)
 class Stop:
-    """When to stop: a gain of the bound below ``tol`` a row (of weight 1), or ``max_iter`` M-steps."""
+    """When to stop: a gain of the bound below ``tol`` a row (of weight 1), or ``max_iter`` M-steps.
+
+    ``tol=0`` makes all ``max_iter`` M-steps, as scikit-learn's does.
+    """
 
     tol: float = 1e-8
     max_iter: int = 1000
@@ -44,7 +47,7 @@ class Stop:
             small = (self.tol + rounding) * weight
             if gain < -ROUNDING * abs(bounds[-1]) - small:
                 return "bound fell"
-            if gain <= small:
+            if self.tol > 0 and gain <= small:
                 return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
