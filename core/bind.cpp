@@ -72,14 +72,14 @@ class OwnedSpec {  // a Spec with its arrays
         const bool full = spec.kind == Kind::full || spec.kind == Kind::tied, tied = spec.kind == Kind::tied;
         const int64_t per = (statistics_size(spec) - (tied ? D * (D + 1) / 2 : 0)) / K;
         spec.weights = keep(weights_, weights, spec.kind == Kind::table ? M * K : per * K, "weights");
-        spec.shared = keep(shared_, shared, D * (D + 1) / 2, "shared");
+        spec.shared = keep(shared_, shared, counts ? D : D * (D + 1) / 2, "shared");
         spec.origin = keep(origin_, origin, D, "origin");
         spec.means = keep(means_, means, K * D, "means");
         spec.factor = keep(factor_, factor, K * D * (full ? D : 1), "factor");
         spec.lognorm = keep(lognorm_, lognorm, K, "lognorm");
         if (spec.kind == Kind::dense) return;
         require(whitened ? spec.means && spec.factor && spec.lognorm : spec.weights != nullptr, "parameters");
-        require(whitened || !tied || spec.shared, "shared");
+        require(whitened || !(tied || counts) || spec.shared, "shared");
     }
 };
 

@@ -137,6 +137,7 @@ class ChainRun {
         if (!T) return;
         double *gamma = b.rows + starts[s] * Kp;
         if (redo[s]) {
+            KeepDenormals guard;
             Buffer logb(T * K);
             for (int64_t i = 0; i < T; i += tile->size) {
                 const int64_t n = T - i < tile->size ? T - i : tile->size;
@@ -160,8 +161,9 @@ class ChainRun {
 };
 
 void chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
+    ChainRun run(spec, chain, rows, out);
     FlushDenormals guard;
-    ChainRun(spec, chain, rows, out).run();
+    run.run();
 }
 
 // The most probable path of each sequence (Rabiner 1989, eq. 32 to 35), ties to the lower state.

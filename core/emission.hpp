@@ -11,16 +11,27 @@ using estep::Spec;
 
 inline int64_t pairs(int64_t D) { return D * (D + 1) / 2; }
 
-// log x! for whole x >= 0: a product below 32, Stirling's series above.
-double log_factorial(double x) {
+// log Poisson(x | rate) of whole x, without cancellation (Loader 2000, the saddle-point form).
+double log_poisson(double x, double rate) {
+    if (x <= 0) return -rate;
+    double deficit;  // log x! less Stirling's formula
     if (x < 32) {
-        double p = 1;
-        for (double i = 2; i <= x; i++) p *= i;
-        return std::log(p);
+        double factorial = 1;
+        for (double i = 2; i <= x; i++) factorial *= i;
+        deficit = std::log(factorial) - ((x + 0.5) * std::log(x) - x + 0.91893853320467274178);
+    } else {
+        const double u = 1 / (x * x);
+        deficit = (1.0 / 12 - u * (1.0 / 360 - u * (1.0 / 1260 - u * (1.0 / 1680)))) / x;
     }
-    double z = x + 1, u = 1 / (z * z);
-    return (z - 0.5) * std::log(z) - z + 0.91893853320467274178 +
-           (1.0 / 12 - u * (1.0 / 360 - u * (1.0 / 1260 - u * (1.0 / 1680)))) / z;
+    const double d = (x - rate) / rate;
+    double deviance = 0;  // x log(x / rate) + rate - x
+    if (d < 0.1 && d > -0.1) {
+        for (int j = 18; j > 1; j--) deviance = deviance * -d + 1.0 / (j * (j - 1));
+        deviance *= rate * d * d;
+    } else {
+        deviance = x * std::log(x / rate) + (rate - x);
+    }
+    return -deviance - deficit - 0.5 * std::log(6.283185307179586477 * x);
 }
 
 class Tile {  // one tile of rows; K x ld matrices have rows in the lanes and n..padded columns are padding
@@ -126,7 +137,8 @@ class TableTile final : public Tile {
             double t = row[0];
             for (int64_t k = 1; k < K; k++) t = row[k] > t ? row[k] : t;
             top[m] = t < IMPOSSIBLE ? -INFINITY : t;
-            for (int64_t k = 0; k < K; k++) linear[m * K + k] = row[k] < IMPOSSIBLE ? 0 : std::exp(row[k] - t);
+            for (int64_t k = 0; k < K; k++)
+                linear[m * K + k] = row[k] < IMPOSSIBLE ? 0 : std::fmax(std::exp(row[k] - t), 1e-300);
         }
     }
     void load(const Rows &rows, int64_t first, int64_t count) override {
@@ -224,7 +236,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
         if (spec.counts)
             for (int64_t i = 0; i < n; i++) {
                 base[i] = 0;
-                for (int64_t d = 0; d < spec.D; d++) base[i] -= log_factorial(phi[(1 + d) * ld + i]);
+                for (int64_t d = 0; d < spec.D; d++) base[i] += log_poisson(phi[(1 + d) * ld + i], spec.shared[d]);
             }
         if (spec.kind == Kind::tied || spec.counts)
             for (int64_t k = 0; k < K; k++)

@@ -17,10 +17,10 @@ enum class Kind : int { dense, table, linear, diag, spherical, full, tied };
 struct Spec {
     Kind kind;
     bool whitened;          // Gaussian kinds: differences from each mean instead of features
-    bool counts;            // linear: add -sum log x! to each row (Poisson)
+    bool counts;            // linear: add each row's Poisson log-probabilities at the rates `shared`
     int64_t K, D, M;        // components, columns, symbols
     const double *weights;  // features: (F, K); table: (M, K) logs
-    const double *shared;   // tied features: weights of x_i x_j (i <= j)
+    const double *shared;   // tied features: weights of x_i x_j (i <= j); counts: (D,) rates
     const double *origin;   // (D,) subtracted from the rows first
     const double *means;    // whitened: (K, D) about the origin
     const double *factor;   // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors

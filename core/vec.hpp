@@ -140,4 +140,12 @@ struct FlushDenormals {  // inside a kernel only; the caller's mode comes back
 #endif
 };
 
+struct KeepDenormals {  // inside a FlushDenormals, where every digit counts
+#if defined(__SSE2__)
+    unsigned mode = _mm_getcsr();
+    KeepDenormals() { _mm_setcsr(mode & ~0x8040u); }
+    ~KeepDenormals() { _mm_setcsr(mode); }
+#endif
+};
+
 }  // namespace

@@ -37,7 +37,8 @@ def outputs(level, model, source):
         k.chain(spec, *chain, source.weights, loglik, start, trans, stats, resp)
         path, logprob = np.empty(n, np.int32), np.empty(S)
         k.viterbi(spec, *chain, path, logprob)
-        out |= {"start": start, "trans": trans, "path": path, "logprob": logprob}
+        scores = model.latent.path_log_probability(out["log_densities"], path, batch)  # paths may tie
+        out |= {"start": start, "trans": trans, "path": scores, "logprob": logprob}
     return out | {"loglik": loglik, "stats": stats, "resp": resp}
 
 
@@ -187,3 +188,36 @@ def test_without_a_core_the_reference_serves_and_says_so():
     environment = {k: v for k, v in __import__("os").environ.items() if k != "ESTEP_KERNELS"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split() == ["reference", "1", "RuntimeWarning"]
+
+
+def test_a_state_that_a_symbol_almost_forbids_is_not_forbidden(level):
+    """Symbol probabilities of 1e-310 beside 1 underflow in linear space, and may be what counts later."""
+    model = Model(Chain([0.5, 0.5], np.eye(2)), Categorical([[1e-310, 1.0], [1.0, 0.0]]))
+    X = np.array([[0], [1], [1], [1]])
+    np.testing.assert_allclose(model.score(X), np.log(0.5) + np.log(1e-310), rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(X), [[1, 0]] * 4, atol=1e-12)
+
+
+def test_subnormal_transitions_are_no_zeros(level):
+    model = Model(Chain([1.0, 0.0], [[1.0, 1e-320], [0.0, 1.0]]), Categorical([[1.0, 0.0], [0.5, 0.5]]))
+    np.testing.assert_allclose(model.score([[0], [1]]), np.log(1e-320) + np.log(0.5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.5, 7.0, 1e3, 1e8, 1e12, 1e15])
+def test_poisson_of_any_size(rate, level):
+    """Densities at and around the rate keep their digits, however large the counts."""
+    import math
+    from fractions import Fraction
+
+    x = np.floor(rate + np.array([-2, 0, 1, 3]) * np.sqrt(rate))
+    x = np.maximum(x, 0)[:, None]
+    model = Model(Independent([1.0]), Poisson([[rate]]))
+
+    def exact(k):  # log p(k) = log p(m) + sum of log steps; at the mode by Stirling's series
+        if k < 1000:
+            return k * math.log(rate) - rate - math.lgamma(k + 1)
+        d = float((Fraction(k) - Fraction(rate)) / Fraction(rate))
+        deviance = rate * sum((-d) ** j / (j * (j - 1)) for j in range(2, 40))
+        return -deviance - 1 / (12 * k) - 0.5 * math.log(2 * math.pi * k)
+
+    np.testing.assert_allclose(model.score_units(x), [exact(k) for k in x[:, 0]], rtol=1e-11, atol=1e-11)

@@ -188,3 +188,99 @@ def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
             assert all((getattr(one, n) == getattr(two, n)).all() for n in one.parameters)
     one, two = (fits[0].model.predict_proba(source, execute=estep.threads(n)) for n in (1, 3))
     assert (one == two).all()
+
+
+def test_an_ill_conditioned_covariance_does_not_stop_the_fit_early():
+    """Two columns that are nearly one: the fit goes on as it does in coordinates that tell them apart."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 1, 1000), rng.normal(3, 1, 3000)])
+    z = rng.normal(size=4000)
+    labels = (x > 1.5).astype(float)
+    means = np.array([[x[labels == k].mean(), 0.0] for k in (0, 1)])
+    easy = clone_fit(estep.GaussianMixture(2, means_init=means, weights_init=[0.5, 0.5],
+                                           covariances_init=[np.eye(2)] * 2), np.c_[x, z])  # fmt: skip
+    T = np.array([[1.0, 0.0], [1.0, 1e-5]])
+    hard = clone_fit(estep.GaussianMixture(2, means_init=means @ T.T, weights_init=[0.5, 0.5],
+                                           covariances_init=[T @ T.T] * 2), np.c_[x, z] @ T.T)  # fmt: skip
+    assert easy.n_iter_ > 50
+    assert hard.stop_reason_ == "converged"
+    np.testing.assert_allclose(hard.weights_, easy.weights_, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_weight_zero_do_not_hide_a_constant_column(kind):
+    fit = clone_weighted(estep.GaussianMixture(1, covariance_type=kind), [[1.0], [1.0], [1.0], [5.0]], [1, 1, 1, 0])
+    assert fit.means_[0, 0] == 1.0
+    assert np.isfinite(fit.lower_bound_)
+
+
+def clone_weighted(estimator, X, weights):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return estimator.fit(np.array(X), sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_functional_fit_has_floor_and_origin_too(kind):
+    X = np.r_[np.random.default_rng(0).normal(size=(50, 2)), [[9.0, 9.0]]]
+    tight = {
+        "full": np.array([np.eye(2) * 1e-4, np.eye(2)]),
+        "tied": np.eye(2),
+        "diag": np.array([[1e-4] * 2, [1.0] * 2]),
+        "spherical": np.array([1e-4, 1.0]),
+    }[kind]
+    model = Model(Independent([0.5, 0.5]), Gaussian(kind, [[9.0, 9.0], [0.0, 0.0]], tight))
+    fit = estep.fit(model, X)
+    assert fit.stop_reason == "converged"
+    np.testing.assert_allclose(fit.model.emission.means[0], [9, 9], atol=1e-6)
+    far = Model(Independent([0.5, 0.5]), Gaussian(kind, [[0.0, 0.0], [1.0, 1.0]], tight * 1e16))
+    moved = estep.fit(far, X + 1e8, stop=Stop(max_iter=20))
+    assert np.isfinite(moved.bound)
+
+
+def test_tied_covariances_stay_symmetric_far_apart():
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = np.r_[rng.normal(size=(400, 3)), rng.normal(size=(400, 3)) + 1e6]
+        fit = clone_fit(estep.GaussianMixture(2, covariance_type="tied", random_state=0), X)
+        np.testing.assert_allclose(np.diag(fit.covariances_), 1, atol=0.2)
+
+
+def test_a_start_below_the_floor_is_raised_to_it():
+    X = np.random.default_rng(0).normal(size=(200, 1))
+    X[:5] = 1.0
+    start = {"means_init": [[1.0], [0.0]], "covariances_init": [[[1e-16]], [[1.0]]], "weights_init": [0.1, 0.9]}
+    fit = clone_fit(estep.GaussianMixture(2, **start), X)
+    assert fit.stop_reason_ == "converged" and fit.n_iter_ > 0
+
+
+def test_many_columns_and_few_rows_do_not_make_the_bound_fall():
+    X = np.random.default_rng(0).normal(size=(2, 150))
+    for seed in range(5):
+        fit = clone_fit(estep.GaussianMixture(2, init_params="random", random_state=seed), X)
+        assert fit.stop_reason_ == "converged"
+
+
+@pytest.mark.parametrize("count", [1e8, 1e12, 1e15])
+def test_large_counts_do_not_make_the_bound_fall(count):
+    rng = np.random.default_rng(0)
+    X = np.floor(
+        np.r_[rng.normal(count, np.sqrt(count), 300), rng.normal(count + 4 * np.sqrt(count), np.sqrt(count), 300)]
+    )
+    fit = clone_fit(estep.MixtureModel("poisson", 2, random_state=0), X[:, None])
+    assert fit.stop_reason_ == "converged"
+    assert fit.weights_.min() > 0.4
+
+
+def test_tiny_weights_are_weights():
+    X = blobs()
+    plain = clone_weighted(estep.GaussianMixture(2, random_state=0), X, np.ones(500))
+    tiny = clone_weighted(estep.GaussianMixture(2, random_state=0), X, np.full(500, 1e-200))
+    np.testing.assert_allclose(tiny.means_, plain.means_, rtol=1e-9)
+
+
+def test_constant_columns_of_any_size():
+    for value in (1e200, 1e-200, -1e150, 0.0):
+        X = np.c_[np.full(20, value), np.random.default_rng(0).normal(size=20)]
+        fit = clone_fit(estep.GaussianMixture(1, covariance_type="diag"), X)
+        assert np.isfinite(fit.lower_bound_)

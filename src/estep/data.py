@@ -6,7 +6,7 @@ or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -29,6 +29,7 @@ class Summary:
     variance: Array
     low: Array
     high: Array
+    constant: Array  # whether all rows of positive weight have one value
     columns: tuple[str, ...]
 
     @property
@@ -37,8 +38,9 @@ class Summary:
 
         A constant column has none: 1e-12 of its squared value, or of 1.
         """
-        constant = np.where(self.low == 0, 1.0, self.low**2)
-        return np.asarray(1e-12 * np.where(self.low == self.high, constant, self.variance))
+        value = np.clip(np.abs(self.mean), 1 / LARGEST, LARGEST)
+        squared = np.where(self.mean == 0, 1.0, value**2)
+        return np.asarray(1e-12 * np.where(self.constant, squared, self.variance))
 
     def radius(self, origin: Array) -> Array:
         """The largest distance from ``origin`` in each column, (D,)."""
@@ -279,29 +281,38 @@ def summarize(source: Source) -> Summary:
         low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             _raise_not_finite(source, chunk, i)
+    if (high / 2 - low / 2 > LARGEST / 2).any():
+        d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
+        raise ValueError(f"{source.column_name(d)} spans more than {LARGEST:g}: rescale it")
     middle = low / 2 + high / 2
-    for i in range(0, len(X), _CHUNK):
-        chunk = X[i : i + _CHUNK] - middle
-        if weights is None:
-            total, mass = total + chunk.sum(axis=0), mass + len(chunk)
-        else:
-            w = weights[i : i + _CHUNK]
-            total, mass = total + w @ chunk, mass + float(w.sum())
+    used_low, used_high = np.full(D, np.inf), np.full(D, -np.inf)
+    for chunk, w in _used(X, weights):
+        used_low, used_high = np.minimum(used_low, chunk.min(axis=0)), np.maximum(used_high, chunk.max(axis=0))
+        total, mass = total + w @ (chunk - middle), mass + float(w.sum())
     if mass == 0:
         raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")
-    mean = middle + total / mass
-    if (high - low > LARGEST).any():
-        d = int(np.argmax(high - low > LARGEST))
-        raise ValueError(f"{source.column_name(d)} spans more than {LARGEST:g}: rescale it")
-    second = np.zeros(D)
-    for i in range(0, len(X), _CHUNK):
-        chunk = (X[i : i + _CHUNK] - mean) ** 2
-        second += chunk.sum(axis=0) if weights is None else weights[i : i + _CHUNK] @ chunk
-    small = (low != high) & (high - low < 1 / LARGEST)
+    constant = used_low == used_high
+    small = ~constant & (used_high - used_low < 1 / LARGEST)
     if small.any():
         raise ValueError(f"{source.column_name(int(np.argmax(small)))} spans less than {1 / LARGEST:g}: rescale it")
-    columns = source.columns
-    return Summary(len(X), mass, mean, second / mass, low.astype(float), high.astype(float), columns)
+    mean = np.where(constant, used_low, middle + total / mass)
+    second = np.zeros(D)
+    for chunk, w in _used(X, weights):
+        second += w @ (chunk - mean) ** 2
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    return Summary(len(X), mass, mean.astype(np.float64), second / mass, low, high, constant, source.columns)
+
+
+def _used(X: Array, weights: Array | None) -> Iterator[tuple[Array, Array]]:
+    """Rows of positive weight with their weights, some at a time."""
+    for i in range(0, len(X), _CHUNK):
+        chunk = X[i : i + _CHUNK]
+        if weights is None:
+            yield chunk, np.ones(len(chunk))
+            continue
+        used = weights[i : i + _CHUNK] > 0
+        if used.any():
+            yield chunk[used], weights[i : i + _CHUNK][used]
 
 
 def _row_weights(source: Source) -> Array | None:

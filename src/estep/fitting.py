@@ -44,10 +44,9 @@ class Stop:
         """Why to stop after these bounds, None to go on; ``rounding`` is the error of a row's log-density."""
         if len(bounds) > 1:
             gain = bounds[-1] - bounds[-2]
-            small = (self.tol + rounding) * weight
-            if gain < -ROUNDING * abs(bounds[-1]) - small:
+            if gain < -ROUNDING * abs(bounds[-1]) - (self.tol + rounding) * weight:
                 return "bound fell"
-            if self.tol > 0 and gain <= small:
+            if self.tol > 0 and gain <= self.tol * weight:
                 return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
@@ -171,6 +170,7 @@ def _loop(
     callbacks: Sequence[Callback],
     restart: tuple[int, int],
 ) -> Fit:
+    model = replace(model, emission=model.emission.adapt(source.summary))
     leaves = source.leaves(model.leaf_rows())
     trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), source.summary.weight
     seen: list[tuple[Model, float]] = []  # the models that entered an E-step, with their bounds: the last two

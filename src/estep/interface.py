@@ -147,6 +147,10 @@ class Emission(Values, ABC):
         """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""
         return 0.0
 
+    def adapt(self, summary: Summary) -> Self:
+        """The same parameters, made ready for a fit to data with this summary: origins, floors."""
+        return self
+
     def kernel(self, summary: Summary) -> Spec | None:
         """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""
         return None

@@ -109,7 +109,7 @@ def _start_latent(latent: Latent, sample: Source, r: Array, rng: np.random.Gener
     K = r.shape[1]
     if isinstance(latent, Independent) and latent.weights is None:
         weights = np.ones(len(r)) if sample.weights is None else sample.weights
-        return Independent((weights @ r + 1e-3) / (weights.sum() + 1e-3 * K))
+        return Independent((weights @ r / weights.sum() + 1e-6) / (1 + 1e-6 * K))
     if isinstance(latent, Chain) and latent.transmat is None:
         concentrations = np.ones((K, K)) + K * np.eye(K)
         transmat = np.array([rng.dirichlet(row) for row in concentrations])

@@ -110,26 +110,25 @@ def clamp(
     stack = covariances[None] if covariance_type == "tied" else covariances
     deviations = np.sqrt(floor / RELATIVE)
     unit = stack / deviations[:, None] / deviations
-    if _well_conditioned(unit):
+    least = max(RELATIVE, 64 * np.finfo(float).eps * unit.shape[-1])  # what factorising needs in many columns
+    if _well_conditioned(unit, least):
         return covariances, []
-    suspects = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1])]
+    suspects = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1], least)]
     out, clamped = stack.copy(), []
     for k in suspects:
         values, vectors = np.linalg.eigh(unit[k])
-        if values[0] >= RELATIVE:
+        if values[0] >= least:
             continue
         clamped.append(k)
-        # never below what factorising needs beside the largest eigenvalue
-        least = max(RELATIVE, 64 * np.finfo(float).eps * values[-1])
         raised = (vectors * np.maximum(values, least)) @ vectors.T
         out[k] = (raised + raised.T) / 2 * deviations[:, None] * deviations
     return (out[0] if covariance_type == "tied" else out), clamped
 
 
-def _well_conditioned(unit: Array) -> bool:
-    """Whether all smallest eigenvalues are surely above the floor: 1 / trace(C^-1) bounds them from below."""
+def _well_conditioned(unit: Array, least: float) -> bool:
+    """Whether all smallest eigenvalues are surely above the least: 1 / trace(C^-1) bounds them from below."""
     try:
         L = np.linalg.cholesky(unit)
     except np.linalg.LinAlgError:
         return False
-    return bool(((np.linalg.inv(L) ** 2).sum(axis=(1, 2)) * RELATIVE <= 1).all())
+    return bool(((np.linalg.inv(L) ** 2).sum(axis=(1, 2)) * least <= 1).all())

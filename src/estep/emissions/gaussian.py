@@ -7,7 +7,7 @@ and far apart, they are computed from differences (see ``Gaussian.kernel``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from estep.data import Batch, Summary
 from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack
-from estep.emissions.rows import check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -100,14 +100,14 @@ class Gaussian(Emission):
         for name, given, want in (("means", self.means, means.shape), ("covariances", self.covariances, shape)):
             if given is not None and given.shape != want:
                 raise ValueError(f"{name} has shape {given.shape}, expected {want}")
-        return type(self)(
-            self.covariance_type,
-            means if self.means is None else self.means,
-            whole if self.covariances is None else self.covariances,
-            self.reg_covar,
-            summary.mean,
-            summary.floor,
-        )
+        means = means if self.means is None else self.means
+        covariances = whole if self.covariances is None else self.covariances
+        return replace(self, means=means, covariances=covariances).adapt(summary)
+
+    def adapt(self, summary: Summary) -> Self:
+        """Origin and floor of the data; covariances below the floor are raised to it."""
+        covariances, _ = clamp(self._covariances(), self.covariance_type, summary.floor, None)
+        return replace(self, covariances=covariances, origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)
@@ -119,7 +119,7 @@ class Gaussian(Emission):
         assert origin is not None
         moments = s["moments"]
         mass = moments[:, 0]
-        seen = mass > 1e-100
+        seen = mass > NOTHING * mass.sum()
         safe = np.where(seen, mass, 1.0)
         centre = moments[:, 1 : 1 + D] / safe[:, None]
         means = np.where(seen[:, None], origin + centre, self._means())
@@ -127,7 +127,9 @@ class Gaussian(Emission):
         if self.covariance_type == "tied":
             second = unpack(s["second"][None], D)[0]
             total = mass.sum()
-            fresh = (second - (mass * centre.T) @ centre) / total if total > 1e-100 else old
+            spread = centre * np.sqrt(mass)[:, None]
+            fresh = (second - spread.T @ spread) / total if total > 0 else old
+            fresh = (fresh + fresh.T) / 2
         else:
             second = moments[:, 1 + D :] / safe[:, None]
             if self.covariance_type == "full":

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.data import Batch, Summary
-from estep.emissions.rows import check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.statistics import Array, Layout, Statistics
@@ -64,7 +64,8 @@ class Poisson(Emission):
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted mean counts (Zucchini & MacDonald 2009, section 4.2.3)."""
         mass, total = s["moments"][:, :1], s["moments"][:, 1:]
-        return type(self)(np.where(mass > 1e-100, total / np.maximum(mass, 1e-100), self._rates())), ()
+        seen = mass > NOTHING * mass.sum()
+        return type(self)(np.where(seen, total / np.where(seen, mass, 1.0), self._rates())), ()
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.poisson(self._rates()[states]).astype(np.float64)
@@ -74,11 +75,14 @@ class Poisson(Emission):
         return self._rates().size
 
     def kernel(self, summary: Summary) -> Spec:
+        """log p(x | rate) as log p(x | middle rate) of each row plus what is linear in x, so that nothing cancels."""
         rates = self._rates()
+        middle = np.where(rates.mean(axis=0) > 0, rates.mean(axis=0), 1.0)
+        excess = rates - middle
         with np.errstate(divide="ignore"):
-            slopes = np.where(rates > 0, np.log(rates), NEVER)
-        weights = np.hstack([-rates.sum(axis=1, keepdims=True), slopes])
-        return Spec("linear", rates.shape[0], rates.shape[1], counts=True, weights=weights)
+            slopes = np.where(rates > 0, np.log1p(excess / middle), NEVER)
+        weights = np.hstack([-excess.sum(axis=1, keepdims=True), slopes])
+        return Spec("linear", rates.shape[0], rates.shape[1], counts=True, weights=weights, shared=middle)
 
     def validate(self, batch: Batch) -> None:
         X = batch.X

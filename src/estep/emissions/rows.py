@@ -9,6 +9,9 @@ from estep.kernels import reference
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics
 
+NOTHING = 1e-100
+"""A component with less than this part of all mass has seen nothing and keeps its parameters."""
+
 
 def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
     """An :class:`Evaluation` of the rows by the kernel ``spec``."""

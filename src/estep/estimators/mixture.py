@@ -133,7 +133,7 @@ class GaussianMixture(Mixture):
         M-steps of one start at most; starts, of which the best is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}
     weights_init, means_init, covariances_init, precisions_init : arrays, optional
-        Starts (K,), (K, D) ..., any subset; covariances and precisions as ``covariance_type`` shapes them, one of the two.
+        Starts (K,), (K, D) ..., any subset; covariances or precisions as ``covariance_type`` shapes them.
     random_state : int, Generator, RandomState or None
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.

@@ -31,10 +31,34 @@ def pairs(x: Array) -> Array:
     return np.asarray(x[:, i] * x[:, j])
 
 
-def log_factorial(x: Array) -> Array:
-    """log x! of whole numbers."""
+def log_poisson(x: Array, rate: Array) -> Array:
+    """log Poisson(x | rate) of whole numbers, without cancellation (Loader 2000, the saddle-point form)."""
     values, where = np.unique(x, return_inverse=True)
-    return np.array([math.lgamma(v + 1) for v in values])[where].reshape(x.shape)
+    deficit = np.array([_stirling_error(float(v)) for v in values])[where].reshape(x.shape)
+    safe = np.where(x > 0, x, 1.0)
+    d = (x - rate) / rate
+    near = np.abs(d) < 0.1
+    small = np.where(near, d, 0.0)
+    with np.errstate(divide="ignore"):
+        far = x * np.log(safe / rate) + (rate - x)
+    deviance = np.where(near, rate * _log1p_remainder(small), far)
+    return np.where(x > 0, -deviance - deficit - 0.5 * np.log(2 * np.pi * safe), -rate)
+
+
+def _log1p_remainder(d: Array) -> Array:
+    """(1 + d) log(1 + d) - d for |d| < 0.1, by its series: the sum over j >= 2 of (-d)^j / (j (j - 1))."""
+    total = np.zeros_like(d)
+    for j in range(18, 1, -1):
+        total = total * -d + 1 / (j * (j - 1))
+    return np.asarray(total * d * d)
+
+
+def _stirling_error(x: float) -> float:
+    """log x! - log(sqrt(2 pi x) (x / e)^x)."""
+    if x < 32:
+        return math.lgamma(x + 1) - ((x + 0.5) * math.log(x) - x + 0.5 * math.log(2 * math.pi)) if x > 0 else 0.0
+    u = 1 / (x * x)
+    return (1 / 12 - u * (1 / 360 - u * (1 / 1260 - u / 1680))) / x
 
 
 def log_densities(spec: Spec, X: Array, out: Array) -> None:
@@ -57,7 +81,8 @@ def _log_densities(spec: Spec, X: Array) -> Array:
         assert spec.origin is not None
         out += (pairs(X - spec.origin) @ spec.shared)[:, None]
     if spec.counts:
-        out -= log_factorial(X).sum(axis=1)[:, None]
+        assert spec.shared is not None
+        out += log_poisson(X.astype(np.float64), spec.shared).sum(axis=1)[:, None]
     return np.where(out < -1e290, -np.inf, out)
 
 

@@ -33,7 +33,7 @@ class Spec:
 
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
     ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
-    statistics are the same. ``counts`` subtracts log x! (linear only).
+    statistics are the same. ``counts`` adds the Poisson log-probabilities of each row at the rates ``shared`` (D,).
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Spec:
     whitened: bool = False
     counts: bool = False
     weights: Array | None = None  # (K, F), table: (K, M) with -inf where impossible
-    shared: Array | None = None  # (D (D + 1) / 2,)
+    shared: Array | None = None  # (D (D + 1) / 2,); counts: (D,)
     origin: Array | None = None  # (D,)
     means: Array | None = None  # (K, D), about the origin
     factor: Array | None = None  # (K, D) or (K, D, D)

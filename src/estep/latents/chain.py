@@ -104,7 +104,7 @@ class Chain(Latent):
         total, left = start.sum(), rows.sum(axis=1, keepdims=True)
         if total > 0:
             startprob = _normalise(start)
-        kept = np.where(left > SMALLEST, rows, transmat)
+        kept = np.where(left > SMALLEST * left.sum(), rows, transmat)
         return type(self)(startprob, _normalise(kept))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
