@@ -8,6 +8,10 @@ trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 . "$work/venv/bin/activate"
 pip install --quiet ".[all,test]" -Ccmake.define.ESTEP_SANITIZE=ON -Cbuild-dir="$work/build"
+nm -D "$work"/venv/lib/python3.*/site-packages/estep/kernels/_core*.so | grep -q __asan_ || {
+    echo "sanitize: the core was not built with sanitizers"
+    exit 1
+}
 asan=$(${CXX:-c++} -print-file-name=libasan.so)
 ubsan=$(${CXX:-c++} -print-file-name=libubsan.so)
 stdcpp=$(${CXX:-c++} -print-file-name=libstdc++.so)

@@ -6,7 +6,7 @@ or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,37 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from estep.statistics import Array
-
-LARGEST = 1e140  # squares of larger deviations leave the range of float64
-_CHUNK = 65536
-
-
-@dataclass(frozen=True, eq=False)
-class Summary:
-    """What one pass over the data found; arrays are (D,)."""
-
-    n_rows: int
-    weight: float
-    mean: Array
-    variance: Array
-    low: Array
-    high: Array
-    constant: Array  # whether all rows of positive weight have one value
-    columns: tuple[str, ...]
-
-    @property
-    def floor(self) -> Array:
-        """The smallest variance a component may have in each column: 1e-12 of the column's own.
-
-        A constant column has none: 1e-12 of its squared value, or of 1.
-        """
-        value = np.clip(np.abs(self.mean), 1 / LARGEST, LARGEST)
-        squared = np.where(self.mean == 0, 1.0, value**2)
-        return np.asarray(1e-12 * np.where(self.constant, squared, self.variance))
-
-    def radius(self, origin: Array) -> Array:
-        """The largest distance from ``origin`` in each column, (D,)."""
-        return np.asarray(np.maximum(np.abs(self.low - origin), np.abs(self.high - origin)))
+from estep.summary import Summary, summarize
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +29,9 @@ class Batch:
     summary: Summary
 
     @property
-    def row_weights(self) -> Array:
-        """The weight of each row, (n,)."""
-        n = len(self.X)
-        if self.weights is None:
-            return np.ones(n)
-        if self.ends is None:
-            return self.weights
-        return np.repeat(self.weights, np.diff(self.ends, prepend=0))
+    def row_weights(self) -> Array | None:
+        """The weight of each row (n,), None where all are 1."""
+        return row_weights(self.weights, self.ends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +54,7 @@ class Source:
     @cached_property
     def summary(self) -> Summary:
         """Mean, variance and range of each column, from one validating pass."""
-        return summarize(self)
+        return summarize(self.X, self.row_weights, self.columns)
 
     def batch(self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0) -> Batch:
         """Rows ``first`` to ``stop``, which hold the sequences named."""
@@ -118,9 +83,15 @@ class Source:
             first, first_sequence = int(self.ends[stop - 1]), stop
         return leaves
 
-    def column_name(self, d: int) -> str:
-        """``column 1 (waiting)``."""
-        return f"column {d} ({self.columns[d]})" if self.columns else f"column {d}"
+    @property
+    def row_weights(self) -> Array | None:
+        """The weight of each row (n,), None where all are 1."""
+        return row_weights(self.weights, self.ends)
+
+
+def row_weights(weights: Array | None, ends: Array | None) -> Array | None:
+    """Weights of rows from weights of rows or sequences."""
+    return weights if weights is None or ends is None else np.repeat(weights, np.diff(ends, prepend=0))
 
 
 def as_source(
@@ -269,62 +240,3 @@ def check_weights(weights: Any, n: int, unit: str) -> Array:
     if not w.any():
         raise ValueError(f"all weights are zero: at least one {unit} must count")
     return np.ascontiguousarray(w)
-
-
-def summarize(source: Source) -> Summary:
-    """The validating pass. Raises ValueError naming the first NaN, infinity or value out of range."""
-    X, D = source.X, source.X.shape[1]
-    weights = _row_weights(source)
-    low, high, total, mass = np.full(D, np.inf), np.full(D, -np.inf), np.zeros(D), 0.0
-    for i in range(0, len(X), _CHUNK):
-        chunk = X[i : i + _CHUNK]
-        low, high = np.minimum(low, chunk.min(axis=0)), np.maximum(high, chunk.max(axis=0))
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            _raise_not_finite(source, chunk, i)
-    if (high / 2 - low / 2 > LARGEST / 2).any():
-        d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
-        raise ValueError(f"{source.column_name(d)} spans more than {LARGEST:g}: rescale it")
-    middle = low / 2 + high / 2
-    used_low, used_high = np.full(D, np.inf), np.full(D, -np.inf)
-    for chunk, w in _used(X, weights):
-        used_low, used_high = np.minimum(used_low, chunk.min(axis=0)), np.maximum(used_high, chunk.max(axis=0))
-        total, mass = total + w @ (chunk - middle), mass + float(w.sum())
-    if mass == 0:
-        raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")
-    constant = used_low == used_high
-    small = ~constant & (used_high - used_low < 1 / LARGEST)
-    if small.any():
-        raise ValueError(f"{source.column_name(int(np.argmax(small)))} spans less than {1 / LARGEST:g}: rescale it")
-    mean = np.where(constant, used_low, middle + total / mass)
-    second = np.zeros(D)
-    for chunk, w in _used(X, weights):
-        second += w @ (chunk - mean) ** 2
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    return Summary(len(X), mass, mean.astype(np.float64), second / mass, low, high, constant, source.columns)
-
-
-def _used(X: Array, weights: Array | None) -> Iterator[tuple[Array, Array]]:
-    """Rows of positive weight with their weights, some at a time."""
-    for i in range(0, len(X), _CHUNK):
-        chunk = X[i : i + _CHUNK]
-        if weights is None:
-            yield chunk, np.ones(len(chunk))
-            continue
-        used = weights[i : i + _CHUNK] > 0
-        if used.any():
-            yield chunk[used], weights[i : i + _CHUNK][used]
-
-
-def _row_weights(source: Source) -> Array | None:
-    if source.weights is None or source.ends is None:
-        return source.weights
-    return np.repeat(source.weights, np.diff(source.ends, prepend=0))
-
-
-def _raise_not_finite(source: Source, chunk: Array, first: int) -> None:
-    bad = ~np.isfinite(chunk)
-    row, d = (int(v) for v in np.argwhere(bad)[0])
-    value = chunk[row, d]
-    name = "NaN" if np.isnan(value) else "inf"
-    way_out = "drop or fill the row: missing values are not read yet" if name == "NaN" else "drop or correct the row"
-    raise ValueError(f"row {first + row}, {source.column_name(d)} is {name}: {way_out}")

@@ -16,9 +16,10 @@ import numpy as np
 from estep.statistics import Array, Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.data import Batch, Summary
+    from estep.data import Batch
     from estep.kernels.spec import Spec
     from estep.model import Model
+    from estep.summary import Summary
 
 Notes = tuple[str, ...]
 

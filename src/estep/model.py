@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from estep.data import Batch, Source, Summary, as_source
+from estep.data import Batch, Source, as_source
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
 from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
 
 LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
 LEAF_ROWS = 65536  # of a leaf, at most
@@ -76,7 +77,7 @@ class Model:
             loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, responsibilities=r)
             evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
         s["loglik"] = _weighted(loglik, batch.weights)
-        s["weight"] = len(batch.X) if batch.weights is None else batch.row_weights.sum()
+        s["weight"] = len(batch.X) if batch.row_weights is None else batch.row_weights.sum()
         return s
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
@@ -110,7 +111,7 @@ class Model:
                 raise ValueError("a chain's weights are one a sequence: give lengths too")
             source = replace(source, ends=np.array([len(source)], dtype=np.int64))
         if isinstance(self.latent, Independent) and source.ends is not None:
-            source = replace(source, ends=None, weights=None if source.weights is None else _per_row(source))
+            source = replace(source, ends=None, weights=source.row_weights)
         for batch in source.leaves(LEAF_ROWS):
             self.emission.validate(batch)
         return source
@@ -250,8 +251,3 @@ def _units(batch: Batch) -> slice:
     if batch.ends is None:
         return slice(batch.first_row, batch.first_row + len(batch.X))
     return slice(batch.first_sequence, batch.first_sequence + len(batch.ends))
-
-
-def _per_row(source: Source) -> Array:
-    assert source.weights is not None and source.ends is not None
-    return np.repeat(source.weights, np.diff(source.ends, prepend=0))

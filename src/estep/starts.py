@@ -82,9 +82,7 @@ def _complete(part: Latent | Emission) -> bool:
 
 def _subsample(source: Source, rng: np.random.Generator) -> Source:
     """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
-    weights = source.weights
-    if weights is not None and source.ends is not None:
-        weights = np.repeat(weights, np.diff(source.ends, prepend=0))
+    weights = source.row_weights
     if weights is None and len(source) <= SAMPLE:
         return Source(source.X, source.ends, None, source.columns)
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
@@ -98,7 +96,8 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
     s = Statistics.zeros(blank.layout)
     for batch in sample.leaves(CHUNK):
         mine = slice(batch.first_row, batch.first_row + len(batch.X))
-        blank.evaluate(batch).accumulate(r[mine] * batch.row_weights[:, None], s)
+        weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
+        blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)
     kept = {n: getattr(given, n) for n in given.parameters if getattr(given, n) is not None}
     return replace(started, **kept)  # type: ignore[type-var]

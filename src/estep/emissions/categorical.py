@@ -7,11 +7,12 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data import Batch, Summary
+from estep.data import Batch
 from estep.emissions.rows import kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch, Summary
+from estep.data import Batch
 from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
 
 CANCELLATION = 1e-8
 """The largest error of a log-density that the feature form may have before differences take over."""

@@ -7,11 +7,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch, Summary
+from estep.data import Batch
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
 
 LARGEST = 2.0**53
 

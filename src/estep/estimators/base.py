@@ -58,8 +58,10 @@ def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
 class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
 
-    # Set by the constructors of the subclasses, as scikit-learn wants.
+    # Arguments of the constructors; each class writes its own, as scikit-learn wants.
     n_components: int
+    covariance_type: str
+    reg_covar: float | None
     tol: float
     max_iter: int
     n_init: int
@@ -70,6 +72,10 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     warm_start: bool
     verbose: int
     callbacks: Sequence[Any]
+
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Stores the arguments of a constructor, ``locals()``, unchanged and under their names."""
+        self.__dict__.update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
 
     def _parts(self) -> tuple[Latent, Emission]:
         """Latent and emission with the given starts, without other parameters."""

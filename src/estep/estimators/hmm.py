@@ -25,6 +25,12 @@ class Hidden(ModelEstimator):
 
     startprob_init: Any
     transmat_init: Any
+    means_init: Any
+    covariances_init: Any
+    emissionprob_init: Any
+    rates_init: Any
+    n_symbols: int | None
+    emission: Emission | str
 
     def _emission(self) -> Emission:
         raise NotImplementedError
@@ -169,23 +175,7 @@ class GaussianHMM(Hidden):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.startprob_init = startprob_init
-        self.transmat_init = transmat_init
-        self.means_init = means_init
-        self.covariances_init = covariances_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> Gaussian:
         return Gaussian(self.covariance_type, self.means_init, self.covariances_init, self.reg_covar)
@@ -218,21 +208,7 @@ class CategoricalHMM(Hidden):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.n_components = n_components
-        self.n_symbols = n_symbols
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.startprob_init = startprob_init
-        self.transmat_init = transmat_init
-        self.emissionprob_init = emissionprob_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> Categorical:
         return Categorical(self.emissionprob_init, self.n_symbols)
@@ -263,20 +239,7 @@ class PoissonHMM(Hidden):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.n_components = n_components
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.startprob_init = startprob_init
-        self.transmat_init = transmat_init
-        self.rates_init = rates_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> Poisson:
         return Poisson(self.rates_init)
@@ -307,20 +270,7 @@ class HMM(Hidden):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.emission = emission
-        self.n_components = n_components
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.startprob_init = startprob_init
-        self.transmat_init = transmat_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> Emission:
         return make_emission(self.emission)

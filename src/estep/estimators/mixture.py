@@ -23,6 +23,12 @@ from estep.statistics import Array
 class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     """Fitting and what a fitted mixture answers; see :class:`GaussianMixture` and :class:`MixtureModel`."""
 
+    weights_init: Any
+    means_init: Any
+    precisions_init: Any
+    covariances_init: Any
+    emission: Emission | str
+
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fits by EM from the best of ``n_init`` starts.
 
@@ -185,24 +191,7 @@ class GaussianMixture(Mixture):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.covariances_init = covariances_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> str:
         return "gaussian"
@@ -249,19 +238,7 @@ class MixtureModel(Mixture):
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:
-        self.emission = emission
-        self.n_components = n_components
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.n_threads = n_threads
-        self.algorithm = algorithm
-        self.callbacks = callbacks
+        self._keep(locals())
 
     def _emission(self) -> Emission | str:
         return self.emission

@@ -1,0 +1,126 @@
+// Log-densities that are linear in features of a row: two matrix products a tile.
+#pragma once
+#include "tile.hpp"
+
+namespace {
+
+// log Poisson(x | rate) of whole x, without cancellation (Loader 2000, the saddle-point form).
+double log_poisson(double x, double rate) {
+    if (x <= 0) return -rate;
+    double deficit;  // log x! less Stirling's formula
+    if (x < 32) {
+        double factorial = 1;
+        for (double i = 2; i <= x; i++) factorial *= i;
+        deficit = std::log(factorial) - ((x + 0.5) * std::log(x) - x + 0.91893853320467274178);
+    } else {
+        const double u = 1 / (x * x);
+        deficit = (1.0 / 12 - u * (1.0 / 360 - u * (1.0 / 1260 - u * (1.0 / 1680)))) / x;
+    }
+    const double d = (x - rate) / rate;
+    double deviance = 0;  // x log(x / rate) + rate - x
+    if (d < 0.1 && d > -0.1) {
+        for (int j = 18; j > 1; j--) deviance = deviance * -d + 1.0 / (j * (j - 1));
+        deviance *= rate * d * d;
+    } else {
+        deviance = x * std::log(x / rate) + (rate - x);
+    }
+    return -deviance - deficit - 0.5 * std::log(6.283185307179586477 * x);
+}
+
+// rows x rows: x_i x_j (i <= j) of x (D, ld) into out (D (D + 1) / 2, ld)
+void products(const double *x, int64_t D, int64_t padded, int64_t ld, double *out) {
+    for (int64_t i = 0, f = 0; i < D; i++)
+        for (int64_t j = i; j < D; j++, f++)
+            for (int64_t r = 0; r < padded; r += V)
+                store(out + f * ld + r, load(x + i * ld + r) * load(x + j * ld + r));
+}
+
+int64_t n_features(Kind kind, int64_t D) {
+    if (kind == Kind::linear || kind == Kind::tied) return 1 + D;
+    if (kind == Kind::diag) return 1 + 2 * D;
+    if (kind == Kind::spherical) return 2 + D;
+    return 1 + D + pairs(D);
+}
+
+int64_t feature_tile(int64_t features) {  // a multiple of 24 rows, half a mebibyte of features
+    int64_t rows = 65536 / features / 24 * 24;
+    return rows < 24 ? 24 : rows > 384 ? 384 : rows;
+}
+
+class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix products
+    const int64_t F, P, Kp;              // features of each component, shared pairs (tied), components in whole lanes
+    const bool lanes;                    // statistics with components (else rows) in the lanes
+    Buffer phi, base, resp_rows, mass, sums, shared;
+
+  public:
+    explicit FeatureTile(const Spec &s)
+        : Tile(s, feature_tile(n_features(s.kind, s.D) + (s.kind == Kind::tied ? pairs(s.D) : 0))),
+          F(n_features(s.kind, s.D)),
+          P(s.kind == Kind::tied ? pairs(s.D) : 0),
+          Kp(round_up(s.K, V)),
+          lanes(s.K >= V),
+          phi((F + P) * ld),
+          base(ld),
+          resp_rows(lanes ? size * Kp : 0),
+          mass(ld),
+          sums(lanes ? F * Kp : K * F * V),
+          shared(P * V) {}
+
+    void load(const Rows &rows, int64_t first, int64_t count) override {
+        begin(count);
+        const int64_t D = spec.D;
+        for (int64_t i = 0; i < padded; i++) phi[i] = i < n ? 1 : 0;
+        double *x = phi + ld, *second = phi + (1 + D) * ld;
+        columns(rows, first, x);
+        if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);
+        if (spec.kind == Kind::diag)
+            for (int64_t i = 0; i < D * ld; i++) second[i] = x[i] * x[i];
+        if (spec.kind == Kind::spherical)
+            for (int64_t i = 0; i < padded; i++) {
+                double q = 0;
+                for (int64_t d = 0; d < D; d++) q += x[d * ld + i] * x[d * ld + i];
+                second[i] = q;
+            }
+    }
+
+    void log_densities(double *out) override {
+        ::densities(padded, F, spec.weights, K, phi.p, ld, out);
+        if (spec.kind == Kind::tied) ::densities(padded, P, spec.shared, 1, phi + F * ld, ld, base.p);
+        if (spec.counts)
+            for (int64_t i = 0; i < n; i++) {
+                base[i] = 0;
+                for (int64_t d = 0; d < spec.D; d++) base[i] += log_poisson(phi[(1 + d) * ld + i], spec.shared[d]);
+            }
+        if (spec.kind == Kind::tied || spec.counts)
+            for (int64_t k = 0; k < K; k++)
+                for (int64_t i = 0; i < padded; i += V)
+                    store(out + k * ld + i, ::load(out + k * ld + i) + ::load(base + i));
+    }
+
+    void accumulate(const double *resp) override {
+        if (lanes) {
+            for (int64_t i0 = 0; i0 < n; i0 += 8)
+                for (int64_t k = 0; k < K; k++)
+                    for (int64_t i = i0; i < (i0 + 8 < n ? i0 + 8 : n); i++) resp_rows[i * Kp + k] = resp[k * ld + i];
+            moments_lanes(n, F, phi.p, ld, resp_rows.p, Kp, sums.p);
+        } else {
+            moments_dots(padded, F, phi.p, K, resp, ld, sums.p);
+        }
+        if (!P) return;
+        for (int64_t i = 0; i < padded; i += V) {
+            vec m{};
+            for (int64_t k = 0; k < K; k++) m += ::load(resp + k * ld + i);
+            store(mass + i, m);
+        }
+        moments_dots(padded, P, phi + F * ld, 1, mass.p, ld, shared.p);
+    }
+
+    void finish(double *stats) override {
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t f = 0; f < F; f++)
+                stats[k * F + f] += lanes ? sums[f * Kp + k] : total(::load(sums + (k * F + f) * V));
+        for (int64_t f = 0; f < P; f++) stats[K * F + f] += total(::load(shared + f * V));
+    }
+};
+
+}  // namespace
