@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +146,16 @@ def test_any_mutation_is_a_model_or_a_value_error(family, tmp_path):
                 X, _ = model.sample(3, 0)
                 assert np.isfinite(X).all()
     assert survivors > 0  # provenance and such
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_the_documented_schema_is_true(family, latent):
+    import jsonschema
+
+    schema = json.loads((Path(__file__).parents[1] / "docs" / "model_file.schema.json").read_text())
+    document = to_document(make_model(family, latent, K=2, D=2), {"a": 1})
+    jsonschema.validate(document, schema)
+    for change in (["version"], ["latent", "name"], ["columns"]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken(document, change, 7), schema)
