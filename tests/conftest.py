@@ -7,7 +7,7 @@ from estep import kernels
 
 os.environ.setdefault("COLUMNS", "200")
 settings.register_profile("short", max_examples=50, deadline=None)
-settings.register_profile("long", max_examples=3000, deadline=None)
+settings.register_profile("long", max_examples=20000, deadline=None)
 settings.load_profile("short")
 
 

@@ -226,7 +226,7 @@ def test_from_model():
 
 
 def test_an_emission_of_ones_own():
-    """The documentation's 60 lines fit a mixture and an HMM, as fast loops and slow ones do."""
+    """The documentation's emission fits a mixture and an HMM."""
     rng = np.random.default_rng(0)
     waits = np.concatenate([rng.exponential(1.0, 600), rng.exponential(20.0, 600), rng.exponential(1.0, 600)])[:, None]
     mixture = estep.MixtureModel(Exponential(), 2, random_state=0).fit(waits)
