@@ -77,7 +77,9 @@ def law_maximize_is_stationary(model, source, rng):
 
 
 def law_posterior_rows_sum_to_the_weight(model, source):
-    np.testing.assert_allclose(model.predict_proba(source).sum(axis=1), 1, atol=1e-9)
+    r = model.predict_proba(source)
+    np.testing.assert_allclose(r.sum(axis=1), 1, atol=1e-9)
+    assert (r >= 0).all() and (r <= 1).all()
 
 
 def law_chain_equals_enumeration(model, X):

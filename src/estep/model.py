@@ -150,7 +150,7 @@ class Model:
             loglik = self.latent.posterior(spec, rows, batch, responsibilities=r)
             if (loglik == -np.inf).any():
                 self.raise_impossible(batch, loglik)
-            out[batch.first_row : batch.first_row + len(batch.X)] = r
+            np.minimum(r, 1.0, out=out[batch.first_row : batch.first_row + len(batch.X)])  # rounding may pass 1
 
         self._each(source, leaf, execute)
         return out

@@ -68,8 +68,7 @@ def fit_command(
     family = _family(kind, emission, covariance)
     if sequence is not None and kind != "hmm":
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
-    if out is not None and not out.resolve().parent.is_dir():
-        raise ValueError(f"{out}: there is no folder {out.resolve().parent}")
+    _check_out(out)
     table = read_table(data, family.rows, columns, sequence)
     source = _with_ends(table, kind)
     latent = Chain() if kind == "hmm" else Independent()
@@ -89,6 +88,19 @@ def fit_command(
     model = Model(result.model.latent, result.model.emission, source.columns, table.symbols)
     provenance = _provenance(data, len(source), result)
     _report(model, result, len(source), seconds, out, provenance, as_json)
+
+
+def _check_out(out: Path | None) -> None:
+    """A fit that cannot be saved is refused before it runs."""
+    if out is None:
+        return
+    folder = out.resolve().parent
+    if not folder.is_dir():
+        raise ValueError(f"{out}: there is no folder {folder}")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder: -o wants a file's name")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{out}: the folder {folder} cannot be written to")
 
 
 def _family(kind: str, emission: str, covariance: str | None) -> Emission:
