@@ -143,7 +143,7 @@ BAD_DATA = [
 ]
 
 
-def fails(done, message):
+def check_one_line(done, message):
     import re
 
     assert done.returncode == 2, (done.returncode, done.stderr)
@@ -156,7 +156,7 @@ def fails(done, message):
 
 @pytest.mark.parametrize("text, command, message", BAD_DATA)
 def test_bad_data_is_one_line(text, command, message, table):
-    fails(run(*command[:2], table(text), "-k", 2, *command[2:]), message)
+    check_one_line(run(*command[:2], table(text), "-k", 2, *command[2:]), message)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_bad_data_is_one_line(text, command, message, table):
     ],
 )
 def test_bad_usage_is_one_line(arguments, message, tmp_path):
-    fails(run(*arguments, cwd=tmp_path), message)
+    check_one_line(run(*arguments, cwd=tmp_path), message)
 
 
 def test_damaged_model_file(table):
-    fails(run("score", table("{", "m.json"), "faithful"), "m.json is not a model .* not JSON")
+    check_one_line(run("score", table("{", "m.json"), "faithful"), "m.json is not a model .* not JSON")
 
 
 def test_impossible_sequence(table, tmp_path):
@@ -197,11 +197,11 @@ def test_impossible_sequence(table, tmp_path):
     estep.save(model, tmp_path / "m.json")
     data = table("x\n0\n1\n")
     assert ok("score", tmp_path / "m.json", data).splitlines()[-1] == "total\t-inf"
-    fails(run("decode", tmp_path / "m.json", data), "sequence 0 is impossible under the model from step 1")
+    check_one_line(run("decode", tmp_path / "m.json", data), "sequence 0 is impossible under the model from step 1")
 
 
 def test_wrong_kernels():
-    fails(run("info", env={**os.environ, "ESTEP_KERNELS": "v9"}), "no kernels 'v9'")
+    check_one_line(run("info", env={**os.environ, "ESTEP_KERNELS": "v9"}), "no kernels 'v9'")
 
 
 def test_ctrl_c_keeps_the_best_model(tmp_path):

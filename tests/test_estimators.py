@@ -303,3 +303,10 @@ def test_bad_data():
         fit.score(FAITHFUL[:, :1])
     with pytest.raises(ValueError, match="algorithm is 'best'"):
         fit.decode(FAITHFUL, algorithm="best")
+
+
+def test_verbose_prints_a_line_now_and_then(capsys):
+    fit = estep.GaussianMixture(3, random_state=0, n_init=2, verbose=1, verbose_interval=5).fit(FAITHFUL)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("start 1/2  iteration 0  bound -")
+    assert len(lines) == sum(r.n_iter // 5 + 1 for r in fit.fit_.restarts)

@@ -71,6 +71,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     algorithm: Algorithm | str
     warm_start: bool
     verbose: int
+    verbose_interval: int = 10
     callbacks: Sequence[Any]
 
     def _keep(self, arguments: dict[str, Any]) -> None:
@@ -99,13 +100,19 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
                 return old
             return start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
 
-        callbacks = [*self.callbacks, *([_print_iteration] if self.verbose else [])]
+        callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_best(start, len(streams), source, algorithm, stop, execute, callbacks)
         self._store(fit, np.float32 if source.X.dtype == np.float32 else np.float64)
         if fit.stop_reason == "interrupted":
             raise KeyboardInterrupt
         self._warn(fit)
         return fit
+
+    def _print(self, it: Iteration) -> None:
+        """One line every ``verbose_interval`` iterations."""
+        if it.iteration % self.verbose_interval == 0:
+            start = f"start {it.restart + 1}/{it.n_restarts}  iteration {it.iteration}"
+            print(f"{start}  bound {it.bound:.6f}  gain {it.gain:.3g}")
 
     def _store(self, fit: Fit, dtype: type[np.floating[Any]]) -> None:
         self._set_model(fit.model, dtype)
@@ -185,10 +192,6 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=4,
             )
-
-
-def _print_iteration(it: Iteration) -> None:
-    print(f"start {it.restart + 1}/{it.n_restarts}  iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}")
 
 
 def as_dtype(values: Array, like: Array) -> Array:
