@@ -63,7 +63,7 @@ def anne() -> TeachingModel:
 def load_balls() -> Dataset:
     """20 000 balls drawn from the two bottles: 0 is red, 1 is green.
 
-    The estimates from so many balls still vary by about .1; this sequence was chosen as one that shows the bottles well.
+    Estimates from so many balls still vary by about .1; this sequence was chosen as one that shows the bottles well.
     """
     teaching = bottles_and_balls()
     X, _ = teaching.model.sample(20_000, random_state=25)
