@@ -129,7 +129,9 @@ Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, cons
         last = ends.data()[i];
     }
     require(last == n, "ends");
-    return {s.K, start.data(), trans.data(), ends.data(), S};
+    Chain c;
+    c.K = s.K, c.start = start.data(), c.trans = trans.data(), c.ends = ends.data(), c.S = S;
+    return c;
 }
 
 double *pointer(const MaybeOut &a, int64_t size, const char *what) {
@@ -164,9 +166,13 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
     const Rows rows = make_rows(o.spec, x, weight, S);
     const Chain c = make_chain(o.spec, start, trans, ends, rows.n);
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
-    const ChainOut out{pointer(start_counts, K, "start"), pointer(trans_counts, K * K, "trans"),
-                       pointer(stats, statistics_size(o.spec), "stats"), loglik.data(),
-                       pointer(gamma, rows.n * K, "gamma")};
+    const ChainOut out{pointer(start_counts, K, "start"),
+                       pointer(trans_counts, K * K, "trans"),
+                       pointer(stats, statistics_size(o.spec), "stats"),
+                       loglik.data(),
+                       pointer(gamma, rows.n * K, "gamma"),
+                       nullptr,
+                       nullptr};
     nb::gil_scoped_release release;
     kernels(level).chain(o.spec, c, rows, out);
 }

@@ -1,41 +1,8 @@
-// A chain's parameters as the recursions want them; forward-backward in log space, for what linear space loses.
+// Forward-backward in log space, for what linear space loses.
 #pragma once
-#include "emission.hpp"
+#include "chain_model.hpp"
 
 namespace {
-
-struct ChainModel {
-    int64_t K, Kp;
-    const double *start, *trans;
-    Buffer padded, transposed, logstart, logtrans;  // (K, Kp), (K, Kp), (K,), (K, K)
-    bool positive = true;                           // every transition has a probability that linear space keeps
-    bool tiny = false;                              // some probability is so small that linear space may lose it
-
-    explicit ChainModel(const estep::Chain &c)
-        : K(c.K),
-          Kp(round_up(c.K, V)),
-          start(c.start),
-          trans(c.trans),
-          padded(K * Kp),
-          transposed(K * Kp),
-          logstart(Kp),
-          logtrans(K * Kp) {
-        for (int64_t i = 0; i < Kp; i++) logstart[i] = -INFINITY;
-        for (int64_t i = 0; i < K * Kp; i++) logtrans[i] = -INFINITY;
-        for (int64_t i = 0; i < K; i++) {
-            logstart[i] = start[i] > 0 ? std::log(start[i]) : -INFINITY;
-            tiny = tiny || (start[i] > 0 && start[i] < 1e-100);
-            for (int64_t j = 0; j < K; j++) {
-                const double p = trans[i * K + j];
-                padded[i * Kp + j] = p;
-                transposed[j * Kp + i] = p;
-                logtrans[i * Kp + j] = p > 0 ? std::log(p) : -INFINITY;
-                positive = positive && p > 1e-20;
-                tiny = tiny || (p > 0 && p < 1e-100);
-            }
-        }
-    }
-};
 
 double log_sum(const double *x, int64_t n) {
     double m = -INFINITY, s = 0;
@@ -45,37 +12,56 @@ double log_sum(const double *x, int64_t n) {
     return m + std::log(s);
 }
 
-// logb (T, K). Adds weight times the expected transitions to trans, writes weight times gamma to gamma (T, Kp), rows of
-// zeros when the sequence is impossible. Returns the log-likelihood.
-double log_forward_backward(const ChainModel &m, int64_t T, const double *logb, double weight, double *gamma,
-                            double *trans) {
-    const int64_t K = m.K, Kp = m.Kp;
-    Buffer la(T * K), lb(K), next(K), work(K);
+struct LogPass {
+    int64_t T;
+    double weight;
+    const double *logb;          // (T, K)
+    const double *left, *right;  // (K,) logs; null: the sequence begins, ends here
+    double *gamma;               // (T, K) or null for the likelihood alone
+    double *trans;               // (K, K) added to, or null
+    double *filtered, *before;   // (K,) logs, or null
+};
+
+// Weight times gamma and the expected transitions; zeros when the rows are impossible. Returns the log-likelihood.
+double log_forward_backward(const ChainModel &m, const LogPass &p) {
+    const int64_t K = m.K, T = p.T;
+    Array<double> la(T * K), lb(K), next(K), work(K);
+    auto through = [&](const double *from, int64_t j) {  // log of the sum over i of exp(from_i) A_ij
+        for (int64_t i = 0; i < K; i++) work[i] = from[i] + m.logtrans[i * K + j];
+        return log_sum(work.p, K);
+    };
     for (int64_t t = 0; t < T; t++)
-        for (int64_t j = 0; j < K; j++) {
-            for (int64_t i = 0; t && i < K; i++) work[i] = la[(t - 1) * K + i] + m.logtrans[i * Kp + j];
-            la[t * K + j] = (t ? log_sum(work.p, K) : m.logstart[j]) + logb[t * K + j];
-        }
-    const double loglik = log_sum(la + (T - 1) * K, K);
-    if (!gamma) return loglik;
-    const bool possible = loglik > -INFINITY && weight > 0;
-    for (int64_t t = T - 1; t >= 0; t--) {
-        for (int64_t i = 0; i < K; i++) {
-            for (int64_t j = 0; j < K; j++)
-                work[j] = m.logtrans[i * Kp + j] + (t < T - 1 ? logb[(t + 1) * K + j] + lb[j] : 0);
-            next[i] = t < T - 1 ? log_sum(work.p, K) : 0;
-            for (int64_t j = 0; trans && possible && t < T - 1 && j < K; j++) {
-                const double x = la[t * K + i] + work[j] - loglik;
-                if (x > -708) trans[i * K + j] += weight * std::exp(x);
+        for (int64_t j = 0; j < K; j++)
+            la[t * K + j] = p.logb[t * K + j] + (t        ? through(la + (t - 1) * K, j)
+                                                 : p.left ? through(p.left, j)
+                                                          : m.logstart[j]);
+    const double *last = la + (T - 1) * K;
+    const double loglik = log_sum(last, K);
+    for (int64_t k = 0; k < K && p.filtered; k++) p.filtered[k] = loglik > -INFINITY ? last[k] - loglik : -INFINITY;
+    if (!p.gamma) return loglik;
+    for (int64_t k = 0; k < K; k++) work[k] = last[k] + (p.right ? p.right[k] : 0);
+    const double whole = log_sum(work.p, K);
+    const bool possible = whole > -INFINITY && p.weight > 0;
+    for (int64_t k = 0; k < K; k++) lb[k] = p.right ? p.right[k] : 0;
+    for (int64_t t = T - 1; t >= -1; t--) {
+        const double *from = t >= 0 ? la + t * K : p.left;
+        if (t < T - 1) {
+            for (int64_t i = 0; i < K; i++) {
+                for (int64_t j = 0; j < K; j++) work[j] = m.logtrans[i * K + j] + p.logb[(t + 1) * K + j] + lb[j];
+                next[i] = log_sum(work.p, K);
+                for (int64_t j = 0; p.trans && possible && from && j < K; j++) {
+                    const double x = from[i] + work[j] - whole;
+                    if (x > -708) p.trans[i * K + j] += p.weight * std::exp(x);
+                }
             }
+            for (int64_t i = 0; i < K; i++) lb[i] = next[i];
         }
-        for (int64_t i = 0; i < K; i++) {
-            lb[i] = next[i];
-            const double x = la[t * K + i] + lb[i] - loglik;
-            gamma[t * Kp + i] = possible && x > -708 ? weight * std::exp(x) : 0;
+        for (int64_t i = 0; t >= 0 && i < K; i++) {
+            const double x = from[i] + lb[i] - whole;
+            p.gamma[t * K + i] = possible && x > -708 ? p.weight * std::exp(x) : 0;
         }
-        for (int64_t i = K; i < Kp; i++) gamma[t * Kp + i] = 0;
     }
+    for (int64_t k = 0; k < K && p.before; k++) p.before[k] = lb[k];
     return loglik;
 }
 

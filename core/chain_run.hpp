@@ -1,23 +1,17 @@
-// A leaf of whole sequences: blocks that stay in cache, each filled with densities, run, and accumulated.
+// A leaf of whole sequences, or a stretch of one: segments are cut, run together, and accumulated.
 #pragma once
-#include "chain.hpp"
+#include "chain_alone.hpp"
+#include "chain_log.hpp"
 
 namespace {
 
-constexpr int64_t BLOCK_ROWS = 8192;
+constexpr int64_t LEAST = 256;      // rows of a segment that is worth cutting off
+constexpr int64_t FIRST_WARM = 64;  // rows that are tried first to forget what was before
+constexpr int64_t MOST_WARM = 4096;
 
-void sort_by_length(int64_t *members, int64_t n, const int64_t *length) {  // shell sort, longest first, ties in order
-    for (int64_t gap = n / 2; gap > 0; gap /= 2)
-        for (int64_t i = gap; i < n; i++) {
-            const int64_t x = members[i];
-            int64_t j = i;
-            auto before = [&](int64_t a, int64_t b) { return length[a] != length[b] ? length[a] > length[b] : a < b; };
-            for (; j >= gap && before(x, members[j - gap]); j -= gap) members[j] = members[j - gap];
-            members[j] = x;
-        }
-}
-
+template <int G>
 class ChainRun {
+    static constexpr int64_t W = G * V;
     const Spec &spec;
     const estep::Chain &chain;
     const Rows &rows;
@@ -25,11 +19,12 @@ class ChainRun {
     ChainModel model;
     AnyTile tile;
     const int64_t K, Kp;
-    const bool backward;
-    Buffer L, alpha, norm, work, lane_expected, expected, block_rows, block_scale;
-    int64_t alpha_size = 0, norm_size = 0, block_size = 0;
-    int64_t *starts, *stops, *members;
-    bool *redo;
+    const bool wanted;
+    Planes planes;
+    Lanes<G> lanes;
+    Buffer left, right, probe, alone_rows;  // (W, K) messages at the joints
+    Array<double> expected;                 // (K, K)
+    Array<int64_t> members;
 
   public:
     ChainRun(const Spec &s, const estep::Chain &c, const Rows &r, const estep::ChainOut &o)
@@ -41,175 +36,305 @@ class ChainRun {
           tile(s),
           K(c.K),
           Kp(model.Kp),
-          backward(o.start || o.trans || o.stats || o.gamma),
-          L(K * tile->ld),
-          work(states_work(K, Kp)),
-          lane_expected(K <= MAX_LANE_STATES ? K * K * V : 0),
-          expected(K * Kp),
-          starts(new int64_t[static_cast<size_t>(c.S) + 1]),
-          stops(new int64_t[static_cast<size_t>(c.S) + 1]),
-          members(new int64_t[static_cast<size_t>(c.S) + 1]),
-          redo(new bool[static_cast<size_t>(c.S) + 1]) {}
-    ~ChainRun() { delete[] starts, delete[] stops, delete[] members, delete[] redo; }
-    ChainRun(const ChainRun &) = delete;
-    ChainRun &operator=(const ChainRun &) = delete;
+          wanted(o.start || o.trans || o.stats || o.gamma),
+          lanes(model, rows, *tile.tile, planes),
+          left(W * K),
+          right(W * K),
+          probe(W * K),
+          expected(K * K),
+          members(c.S + 1) {}
 
     void run() {
-        for (int64_t s = 0; s < chain.S;) {
-            const int64_t row0 = s ? chain.ends[s - 1] : 0;
-            int64_t stop = s + 1;
-            while (stop < chain.S && (stop - s < V || chain.ends[stop] - row0 <= BLOCK_ROWS)) stop++;
-            block(s, stop, row0);
-            s = stop;
-        }
-        for (int64_t i = 0; i < K && out.trans; i++)
-            for (int64_t j = 0; j < K; j++) {
-                double sum = expected[i * Kp + j];
-                if (lane_expected.p && K <= MAX_LANE_STATES) sum += total(load(lane_expected + (i * K + j) * V));
-                out.trans[i * K + j] += sum * model.trans[i * K + j];
-            }
+        if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.right || out.messages)
+            piece(0, chain.head, rows.n - chain.tail, 0, rows.n);
+        else sequences();
+        for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += expected[i] * chain.trans[i];
         if (out.stats) tile->finish(out.stats);
     }
 
   private:
-    void grow(int64_t steps, int64_t width) {
-        if (alpha_size < steps * width) alpha.reset(alpha_size = steps * width);
-        if (norm_size < steps * V) norm.reset(norm_size = steps * V);
-    }
+    int64_t first_row(int64_t s) const { return s ? chain.ends[s - 1] : 0; }
+    int64_t length(int64_t s) const { return chain.ends[s] - first_row(s); }
+    double weight(int64_t s) const { return rows.weight ? rows.weight[s] : 1; }
 
-    void block(int64_t first, int64_t stop, int64_t row0) {
-        const int64_t S = stop - first, n = chain.ends[stop - 1] - row0;
-        if (block_size < n) block_rows.reset(n * Kp), block_scale.reset(block_size = n);
-        Block b{row0, n, Kp, starts, stops, block_rows.p, block_scale.p};
-        for (int64_t s = 0; s < S; s++) {
-            starts[s] = s ? stops[s - 1] : 0;
-            stops[s] = chain.ends[first + s] - row0;
-            members[s] = s;
-        }
-        for (int64_t i = 0; i < n; i += tile->size) {
-            tile->load(rows, row0 + i, n - i < tile->size ? n - i : tile->size);
-            tile->densities(L.p, b.rows + i * Kp, Kp, b.scale + i);
-        }
-        recursions(first, S, b);
-        for (int64_t s = 0; s < S; s++) finish_sequence(first, s, b);
-        if (!backward) return;
-        for (int64_t i = 0; i < n && out.stats; i += tile->size) {
-            tile->load(rows, row0 + i, n - i < tile->size ? n - i : tile->size);
-            tile->accumulate_rows(b.rows + i * Kp, Kp, L.p);
-        }
-        for (int64_t i = 0; i < n && out.gamma; i++)
-            for (int64_t k = 0; k < K; k++) out.gamma[(row0 + i) * K + k] = b.rows[i * Kp + k];
-    }
-
-    // Empty sequences have log-likelihood 0 and take no part.
-    void recursions(int64_t first, int64_t S, Block &b) {
-        const double *weight = rows.weight ? rows.weight + first : nullptr;
-        Buffer length_bits(S + 1);
-        int64_t *length = reinterpret_cast<int64_t *>(length_bits.p), used = S;
-        for (int64_t s = 0; s < S; s++) length[s] = stops[s] - starts[s];
-        sort_by_length(members, S, length);
-        while (used && length[members[used - 1]] == 0) {
-            out.loglik[first + members[--used]] = 0;
-            redo[members[used]] = false;
-        }
-        int64_t done = 0;
+    // The longest first, so that the sequences of a group are about as long; empty ones have log-likelihood 0.
+    void sequences() {
+        for (int64_t s = 0; s < chain.S; s++) members[s] = s, out.loglik[s] = 0;
+        sort(members.p, chain.S);
+        int64_t used = chain.S, done = 0;
+        while (used && length(members[used - 1]) == 0) used--;
         while (done < used) {
-            const int64_t T = length[members[done]], left = used - done;
-            if (K <= MAX_LANE_STATES && left > V / 4 && T * K * V <= (int64_t{1} << 23)) {
-                const int count = static_cast<int>(left < V ? left : V);
-                grow(T, K * V);
-                lane_kernel(K, model.positive, std::make_integer_sequence<int, MAX_LANE_STATES>{})(
-                    model, b, members + done, count, weight, backward, alpha.p, norm.p,
-                    reinterpret_cast<vec *>(lane_expected.p), out.loglik + first, redo);
-                done += count;
+            const int64_t s = members[done], alike = used - done < W ? used - done : W;
+            const bool several = alike > V / 4 && length(members[done + alike - 1]) * alike * 2 > length(s);
+            if (several && length(s) < 65536) {
+                group(members + done, static_cast<int>(alike));
+                done += alike;
             } else {
-                const int64_t s = members[done++];
-                grow(T, Kp);
-                states(model, T, b.rows + starts[s] * Kp, weight ? weight[s] : 1, backward, alpha.p, norm.p, work.p,
-                       expected.p, out.loglik + first + s, redo + s);
+                piece(s, first_row(s), chain.ends[s], first_row(s), chain.ends[s]);
+                done++;
             }
         }
     }
 
-    // Adds the scales of the densities, or does the sequence again in log space; counts its start.
-    void finish_sequence(int64_t first, int64_t s, Block &b) {
-        const int64_t T = stops[s] - starts[s];
-        if (!T) return;
-        double *gamma = b.rows + starts[s] * Kp;
-        if (redo[s]) {
+    void sort(int64_t *list, int64_t n) const {  // shell sort, ties in order
+        for (int64_t gap = n / 2; gap > 0; gap /= 2)
+            for (int64_t i = gap; i < n; i++) {
+                const int64_t x = list[i];
+                int64_t j = i;
+                auto before = [&](int64_t a, int64_t b) {
+                    return length(a) != length(b) ? length(a) > length(b) : a < b;
+                };
+                for (; j >= gap && before(x, list[j - gap]); j -= gap) list[j] = list[j - gap];
+                list[j] = x;
+            }
+    }
+
+    void group(const int64_t *list, int count) {  // whole sequences, one in each lane
+        Segment segments[W];
+        int64_t sequence[W];
+        for (int l = 0; l < count; l++) {
+            segments[l] = {first_row(list[l]), chain.ends[list[l]], weight(list[l]), true, nullptr, nullptr};
+            sequence[l] = list[l];
+        }
+        if (!pass(segments, count)) {  // once more without those that failed
+            int kept = 0;
+            for (int l = 0; l < count; l++) {
+                if (lanes.lane[l].ok) {
+                    segments[kept] = segments[l], sequence[kept++] = sequence[l];
+                } else {
+                    rescue(sequence[l], segments[l].first, segments[l].stop, nullptr, nullptr);
+                }
+            }
+            count = kept;
+            if (count && !pass(segments, count)) return;  // never: each lane alone decides whether it fails
+        }
+        for (int l = 0; l < count; l++) out.loglik[sequence[l]] = lanes.lane[l].loglik;
+        if (count) collect(segments, count);
+    }
+
+    bool pass(const Segment *segments, int count) {
+        lanes.forward(segments, count);
+        if (lanes.kept && (wanted || (!model.positive && lanes.any_lost()))) lanes.backward(out.trans != nullptr);
+        return lanes.kept;
+    }
+
+    void collect(const Segment *segments, int count) {  // what the lanes hold into the results
+        if (!wanted) return;
+        const real *gamma = lanes.gamma();
+        const int64_t ld = lanes.stride();
+        for (int64_t i = 0; i < K * K && out.trans; i++) expected[i] += total(load(planes.expected + i * V));
+        for (int l = 0; l < count; l++)
+            for (int64_t k = 0; k < K && out.start && segments[l].begins; k++)
+                out.start[k] += static_cast<double>(gamma[k * ld + l]);
+        for (int64_t c = 0; c < lanes.columns(); c += tile->size) {
+            const int64_t n = lanes.columns() - c < tile->size ? lanes.columns() - c : tile->size;
+            const int64_t *index = lanes.index(c, n);
+            if (out.stats) {
+                tile->load(rows, {0, index}, n);
+                tile->accumulate(gamma + c, ld);
+            }
+            for (int64_t i = 0; i < n && out.gamma; i++)
+                for (int64_t k = 0; k < K && lanes.holds(c + i); k++)
+                    out.gamma[index[i] * K + k] = static_cast<double>(gamma[k * ld + c + i]);
+        }
+    }
+
+    // Rows first to stop of sequence s, where rows from low to high may be read to warm up.
+    void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
+        const int64_t T = stop - first, fit = T / LEAST;
+        int count = static_cast<int>(fit < W ? fit : W);
+        if (count <= V / 4) count = 1;
+        Segment segments[W];
+        for (int l = 0; l < count; l++)
+            segments[l] = {first + T * l / count, first + T * (l + 1) / count, weight(s), false, left + l * K,
+                           right + l * K};
+        const bool begins = first == low && chain.begins && !chain.left;
+        const bool closes = stop == high && chain.closes && !chain.right;
+        if (begins) segments[0].begins = true, segments[0].left = nullptr;
+        if (closes) segments[count - 1].right = nullptr;
+        given(chain.left, left.p);
+        given(chain.right, right + (count - 1) * K);
+        const bool merged = warm_up(segments, count, low, high, begins, closes);
+        if (count > 1 && merged && pass(segments, count) && joints_hold(segments, count)) {
+            double sum = 0;
+            for (int l = 0; l < count; l++) sum += lanes.lane[l].loglik;
+            out.loglik[s] = sum;
+            lanes.filtered(count - 1, probe.p);
+            if (wanted) lanes.before(0, probe + K);
+            messages(segments[0].left, segments[count - 1].right, probe.p, wanted ? probe + K : nullptr);
+            collect(segments, count);
+            return;
+        }
+        alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
+    }
+
+    void given(const double *logs, real *to) {
+        if (!logs) return;
+        double top = -INFINITY, sum = 0;
+        for (int64_t k = 0; k < K; k++) top = logs[k] > top ? logs[k] : top;
+        for (int64_t k = 0; k < K; k++) sum += std::exp(logs[k] - top);
+        for (int64_t k = 0; k < K; k++) {
+            const real x = static_cast<real>(std::exp(logs[k] - top) / sum);
+            to[k] = logs[k] > -INFINITY && x < LOST ? LOST : logs[k] > -INFINITY ? x : 0;
+        }
+    }
+
+    // Messages at the joints from some rows before and after them; whether they had forgotten all else by then.
+    bool warm_up(const Segment *segments, int count, int64_t low, int64_t high, bool begins, bool closes) {
+        const int from = begins || chain.left ? 1 : 0, to = closes || chain.right ? count - 1 : count;
+        const int64_t T = segments[0].stop - segments[0].first;
+        const int64_t most = count > 1 ? (T < MOST_WARM ? T : MOST_WARM) : MOST_WARM;
+        Segment warm[W];
+        Buffer uniform(K);
+        for (int64_t k = 0; k < K; k++) uniform[k] = real(1) / static_cast<real>(K);
+        bool merged = from == count;
+        int64_t reach = FIRST_WARM;
+        for (int64_t n = FIRST_WARM; from < count && !merged && n <= most; n *= 2) {
+            for (int l = from; l < count; l++) {
+                const int64_t stop = segments[l].first, at = stop - n > low ? stop - n : low;
+                warm[l - from] = {at, stop, 1, at == low && chain.begins, uniform.p, nullptr};
+            }
+            lanes.forward(warm, count - from);
+            merged = n > FIRST_WARM;
+            for (int l = from; l < count; l++) {
+                lanes.filtered(l - from, probe.p);
+                merged = merged && same(K, probe.p, left + l * K, SAME);
+                for (int64_t k = 0; k < K; k++) left[l * K + k] = probe[k];
+            }
+            reach = n;
+        }
+        if (!wanted || to == 0) return merged;
+        for (int l = 0; l < to; l++) {
+            const int64_t first = segments[l].stop, stop = first + reach < high ? first + reach : high;
+            warm[l] = {first, stop, 1, false, uniform.p, nullptr};
+        }
+        lanes.forward(warm, to);
+        lanes.backward(false);
+        for (int l = 0; l < to; l++) lanes.before(l, right + l * K);
+        return merged;
+    }
+
+    bool joints_hold(const Segment *segments, int count) {
+        bool hold = true;
+        for (int l = 1; l < count && hold; l++) {
+            lanes.filtered(l - 1, probe.p);
+            hold = same(K, probe.p, segments[l].left, 8 * SAME);
+            if (!hold || !wanted) continue;
+            lanes.before(l, probe.p);
+            hold = same(K, probe.p, segments[l - 1].right, 8 * SAME);
+        }
+        return hold;
+    }
+
+    void messages(const real *l, const real *r, const real *filtered, const real *before) {
+        if (!out.messages) return;
+        auto logs = [&](const real *from, double *to) {
+            for (int64_t k = 0; k < K; k++) to[k] = from ? std::log(static_cast<double>(from[k])) : 0;
+        };
+        const double *exact[2] = {chain.left, chain.right};
+        const real *used[2] = {l, r};
+        for (int i = 0; i < 2; i++) {
+            if (!exact[i]) logs(used[i], out.messages + i * K);
+            for (int64_t k = 0; k < K && exact[i]; k++) out.messages[i * K + k] = exact[i][k];
+        }
+        logs(filtered, out.messages + 2 * K);
+        logs(before, out.messages + 3 * K);
+    }
+
+    void alone(int64_t s, const Segment &segment) {
+        const int64_t T = segment.stop - segment.first;
+        alone_rows.grow(T * Kp);
+        planes.scale.grow(T + tile->ld);
+        planes.L.grow(K * tile->ld);
+        Buffer b(K * tile->ld);
+        for (int64_t i = 0; i < T; i += tile->size) {
+            const int64_t n = T - i < tile->size ? T - i : tile->size;
+            tile->load(rows, {segment.first + i, nullptr}, n);
+            tile->densities(planes.L.p, b.p, tile->ld, planes.scale + i);
+            to_rows(b.p, tile->ld, K, n, alone_rows + i * Kp, Kp);
+        }
+        Alone one(model, planes);
+        const Lane lane = one.run(segment, alone_rows.p, planes.scale.p, wanted, out.trans != nullptr);
+        if (!lane.ok) return rescue(s, segment.first, segment.stop, segment.left, segment.right);
+        out.loglik[s] = lane.loglik;
+        one.filtered(T, probe.p);
+        if (wanted) one.before(probe + K);
+        messages(segment.left, segment.right, probe.p, wanted ? probe + K : nullptr);
+        for (int64_t i = 0; i < K && out.trans; i++)
+            for (int64_t j = 0; j < K; j++) expected[i * K + j] += static_cast<double>(planes.expected[i * Kp + j]);
+        collect_rows(segment, alone_rows.p);
+    }
+
+    void collect_rows(const Segment &segment, const real *gamma) {  // (T, Kp)
+        if (!wanted) return;
+        const int64_t T = segment.stop - segment.first;
+        for (int64_t k = 0; k < K && out.start && segment.begins; k++) out.start[k] += static_cast<double>(gamma[k]);
+        for (int64_t i = 0; i < T && out.stats; i += tile->size) {
+            const int64_t n = T - i < tile->size ? T - i : tile->size;
+            tile->load(rows, {segment.first + i, nullptr}, n);
+            to_planes(gamma + i * Kp, Kp, K, n, planes.L.p, tile->ld);
+            tile->accumulate(planes.L.p, tile->ld);
+        }
+        for (int64_t i = 0; i < T && out.gamma; i++)
+            for (int64_t k = 0; k < K; k++)
+                out.gamma[(segment.first + i) * K + k] = static_cast<double>(gamma[i * Kp + k]);
+    }
+
+    // What linear space cannot do: in log space; single precision leaves it to double.
+    void rescue(int64_t s, int64_t first, int64_t stop, const real *l, const real *r) {
+        if constexpr (sizeof(real) == 4) {
+            out.failed[s] = true;
+        } else {
             KeepDenormals guard;
-            Buffer logb(T * K);
+            const int64_t T = stop - first;
+            Array<double> logb(T * K), gamma(wanted ? T * K : 0), ends(4 * K);
+            planes.L.grow(K * tile->ld);
             for (int64_t i = 0; i < T; i += tile->size) {
                 const int64_t n = T - i < tile->size ? T - i : tile->size;
-                tile->load(rows, b.first_row + starts[s] + i, n);
-                tile->log_densities(L.p);
-                for (int64_t r = 0; r < n; r++)
+                tile->load(rows, {first + i, nullptr}, n);
+                tile->log_densities(planes.L.p);
+                for (int64_t j = 0; j < n; j++)
                     for (int64_t k = 0; k < K; k++) {
-                        const double l = L[k * tile->ld + r];
-                        logb[(i + r) * K + k] = l < IMPOSSIBLE ? -INFINITY : l;
+                        const double x = static_cast<double>(planes.L[k * tile->ld + j]);
+                        logb[(i + j) * K + k] = x < static_cast<double>(IMPOSSIBLE) ? -INFINITY : x;
                     }
             }
-            out.loglik[first + s] = log_forward_backward(model, T, logb.p, rows.weight ? rows.weight[first + s] : 1,
-                                                         backward ? gamma : nullptr, out.trans);
-        } else {
-            double sum = 0;
-            for (int64_t i = starts[s]; i < stops[s]; i++) sum += b.scale[i];
-            out.loglik[first + s] += sum;
+            const double *left_logs = message(chain.left, l, ends.p), *right_logs = message(chain.right, r, ends + K);
+            Array<double> trans(K * K);
+            out.loglik[s] =
+                log_forward_backward(model, {T, weight(s), logb.p, left_logs, right_logs, wanted ? gamma.p : nullptr,
+                                             out.trans ? trans.p : nullptr, ends + 2 * K, ends + 3 * K});
+            for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += trans[i];
+            for (int64_t k = 0; k < K && out.messages; k++) {
+                out.messages[k] = left_logs ? left_logs[k] : 0;
+                out.messages[K + k] = right_logs ? right_logs[k] : 0;
+            }
+            for (int64_t i = 0; i < 2 * K && out.messages; i++) out.messages[2 * K + i] = ends[2 * K + i];
+            if (!wanted) return;
+            alone_rows.zeros(T * Kp);
+            for (int64_t t = 0; t < T; t++)
+                for (int64_t k = 0; k < K; k++) alone_rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
+            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, alone_rows.p);
         }
-        for (int64_t k = 0; k < K && out.start; k++) out.start[k] += gamma[k];
+    }
+
+    const double *message(const double *exact, const real *linear, double *logs) const {
+        if (exact || !linear) return exact;
+        for (int64_t k = 0; k < K; k++) logs[k] = std::log(static_cast<double>(linear[k]));
+        return logs;
     }
 };
 
-void chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
-    ChainRun run(spec, chain, rows, out);
+template <int G>
+void run_chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
+    ChainRun<G> run(spec, chain, rows, out);  // reads subnormal probabilities, before the guard
     FlushDenormals guard;
     run.run();
 }
 
-// The most probable path of each sequence (Rabiner 1989, eq. 32 to 35), ties to the lower state.
-void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob) {
-    ChainModel m(chain);
-    AnyTile tile(spec);
-    const int64_t K = m.K, Kp = m.Kp;
-    Buffer L(K * tile->ld), score(Kp), next(Kp), from(Kp);
-    for (int64_t s = 0; s < chain.S; s++) {
-        const int64_t row0 = s ? chain.ends[s - 1] : 0, T = chain.ends[s] - row0;
-        logprob[s] = 0;
-        if (!T) continue;
-        Buffer pointer_bits(T * K / 4 + 1);
-        uint16_t *pointers = reinterpret_cast<uint16_t *>(pointer_bits.p);
-        for (int64_t t = 0; t < T; t++) {
-            const int64_t i = t % tile->size;
-            if (i == 0) {
-                tile->load(rows, row0 + t, T - t < tile->size ? T - t : tile->size);
-                tile->log_densities(L.p);
-            }
-            for (int64_t j = 0; j < Kp; j += V) {
-                vec best = load(m.logstart + j), arg{};
-                if (t) best = score[0] + load(m.logtrans + j);
-                for (int64_t k = 1; t && k < K; k++) {
-                    vec candidate = score[k] + load(m.logtrans + k * Kp + j);
-                    ivec better = candidate > best;
-                    best = better ? candidate : best;
-                    arg = better ? splat(static_cast<double>(k)) : arg;
-                }
-                store(next + j, best);
-                store(from + j, arg);
-            }
-            for (int64_t k = 0; k < K; k++) {
-                const double l = L[k * tile->ld + i];
-                score[k] = l < IMPOSSIBLE ? -INFINITY : next[k] + l;
-                pointers[t * K + k] = static_cast<uint16_t>(from[k]);
-            }
-        }
-        int64_t state = 0;
-        for (int64_t k = 1; k < K; k++) state = score[k] > score[state] ? k : state;
-        logprob[s] = score[state];
-        for (int64_t t = T - 1; t >= 0; t--) {
-            path[row0 + t] = static_cast<int32_t>(state);
-            state = pointers[t * K + state];
-        }
-    }
+void chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
+    if (chain.K <= BLOCK) run_chain<2>(spec, chain, rows, out);
+    else run_chain<1>(spec, chain, rows, out);
 }
 
 }  // namespace

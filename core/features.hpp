@@ -28,7 +28,7 @@ double log_poisson(double x, double rate) {
 }
 
 // rows x rows: x_i x_j (i <= j) of x (D, ld) into out (D (D + 1) / 2, ld)
-void products(const double *x, int64_t D, int64_t padded, int64_t ld, double *out) {
+void products(const real *x, int64_t D, int64_t padded, int64_t ld, real *out) {
     for (int64_t i = 0, f = 0; i < D; i++)
         for (int64_t j = i; j < D; j++, f++)
             for (int64_t r = 0; r < padded; r += V)
@@ -42,15 +42,17 @@ int64_t n_features(Kind kind, int64_t D) {
     return 1 + D + pairs(D);
 }
 
-int64_t feature_tile(int64_t features) {  // a multiple of 24 rows, half a mebibyte of features
-    int64_t rows = 65536 / features / 24 * 24;
-    return rows < 24 ? 24 : rows > 384 ? 384 : rows;
+int64_t feature_tile(int64_t features) {  // whole blocks of a product, half a mebibyte of features
+    const int64_t rows = 65536 / features / (3 * V) * (3 * V);
+    return rows < 3 * V ? 3 * V : rows > 384 ? 384 : rows;
 }
 
 class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix products
     const int64_t F, P, Kp;              // features of each component, shared pairs (tied), components in whole lanes
     const bool lanes;                    // statistics with components (else rows) in the lanes
-    Buffer phi, base, resp_rows, mass, sums, shared;
+    Buffer phi, base, resp_rows, mass, kept_weights, kept_shared;
+    const real *weights, *shared;
+    Sums sums, shared_sums;
 
   public:
     explicit FeatureTile(const Spec &s)
@@ -63,33 +65,37 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
           base(ld),
           resp_rows(lanes ? size * Kp : 0),
           mass(ld),
-          sums(lanes ? F * Kp : K * F * V),
-          shared(P * V) {}
+          weights(as_real(s.weights, F * s.K, kept_weights)),
+          shared(as_real(s.shared, s.counts ? s.D : P, kept_shared)),
+          sums(lanes ? F * Kp : s.K * F * V),
+          shared_sums(P * V) {}
 
-    void load(const Rows &rows, int64_t first, int64_t count) override {
+    void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(count);
         const int64_t D = spec.D;
         for (int64_t i = 0; i < padded; i++) phi[i] = i < n ? 1 : 0;
-        double *x = phi + ld, *second = phi + (1 + D) * ld;
-        columns(rows, first, x);
+        real *x = phi + ld, *second = phi + (1 + D) * ld;
+        columns(rows, pick, x);
         if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);
         if (spec.kind == Kind::diag)
             for (int64_t i = 0; i < D * ld; i++) second[i] = x[i] * x[i];
         if (spec.kind == Kind::spherical)
-            for (int64_t i = 0; i < padded; i++) {
-                double q = 0;
-                for (int64_t d = 0; d < D; d++) q += x[d * ld + i] * x[d * ld + i];
-                second[i] = q;
+            for (int64_t i = 0; i < padded; i += V) {
+                vec q{};
+                for (int64_t d = 0; d < D; d++) q += ::load(x + d * ld + i) * ::load(x + d * ld + i);
+                store(second + i, q);
             }
     }
 
-    void log_densities(double *out) override {
-        ::densities(padded, F, spec.weights, K, phi.p, ld, out);
-        if (spec.kind == Kind::tied) ::densities(padded, P, spec.shared, 1, phi + F * ld, ld, base.p);
+    void log_densities(real *out) override {
+        ::densities(padded, F, weights, K, phi.p, ld, out);
+        if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.p);
         if (spec.counts)
             for (int64_t i = 0; i < n; i++) {
-                base[i] = 0;
-                for (int64_t d = 0; d < spec.D; d++) base[i] += log_poisson(phi[(1 + d) * ld + i], spec.shared[d]);
+                double sum = 0;
+                for (int64_t d = 0; d < spec.D; d++)
+                    sum += log_poisson(static_cast<double>(phi[(1 + d) * ld + i]), spec.shared[d]);
+                base[i] = static_cast<real>(sum);
             }
         if (spec.kind == Kind::tied || spec.counts)
             for (int64_t k = 0; k < K; k++)
@@ -97,29 +103,26 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
                     store(out + k * ld + i, ::load(out + k * ld + i) + ::load(base + i));
     }
 
-    void accumulate(const double *resp) override {
+    void accumulate(const real *resp, int64_t ldr) override {
         if (lanes) {
-            for (int64_t i0 = 0; i0 < n; i0 += 8)
-                for (int64_t k = 0; k < K; k++)
-                    for (int64_t i = i0; i < (i0 + 8 < n ? i0 + 8 : n); i++) resp_rows[i * Kp + k] = resp[k * ld + i];
-            moments_lanes(n, F, phi.p, ld, resp_rows.p, Kp, sums.p);
+            to_rows(resp, ldr, K, n, resp_rows.p, Kp);
+            moments_lanes(n, F, phi.p, ld, resp_rows.p, Kp, sums.over(n));
         } else {
-            moments_dots(padded, F, phi.p, K, resp, ld, sums.p);
+            moments_dots(padded, F, phi.p, ld, K, resp, ldr, sums.over(n));
         }
         if (!P) return;
         for (int64_t i = 0; i < padded; i += V) {
             vec m{};
-            for (int64_t k = 0; k < K; k++) m += ::load(resp + k * ld + i);
+            for (int64_t k = 0; k < K; k++) m += ::load(resp + k * ldr + i);
             store(mass + i, m);
         }
-        moments_dots(padded, P, phi + F * ld, 1, mass.p, ld, shared.p);
+        moments_dots(padded, P, phi + F * ld, ld, 1, mass.p, ld, shared_sums.over(n));
     }
 
     void finish(double *stats) override {
         for (int64_t k = 0; k < K; k++)
-            for (int64_t f = 0; f < F; f++)
-                stats[k * F + f] += lanes ? sums[f * Kp + k] : total(::load(sums + (k * F + f) * V));
-        for (int64_t f = 0; f < P; f++) stats[K * F + f] += total(::load(shared + f * V));
+            for (int64_t f = 0; f < F; f++) stats[k * F + f] += lanes ? sums[f * Kp + k] : sums.lanes(k * F + f);
+        for (int64_t f = 0; f < P; f++) stats[K * F + f] += shared_sums.lanes(f);
     }
 };
 

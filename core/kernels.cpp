@@ -1,6 +1,7 @@
 // Compiled once for each instruction set, with ESTEP_TABLE naming the one symbol it shows.
 #include "chain_run.hpp"
 #include "mixture.hpp"
+#include "viterbi.hpp"
 
 #define ESTEP_TEXT_(x) #x
 #define ESTEP_TEXT(x) ESTEP_TEXT_(x)

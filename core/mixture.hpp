@@ -5,7 +5,7 @@
 namespace {
 
 // L (K, ld) of log-densities becomes responsibilities times weight; loglik (ld,) the rows' log-likelihoods.
-void responsibilities(const Tile &tile, const double *logweights, const double *weight, double *L, double *loglik) {
+void responsibilities(const Tile &tile, const real *logweights, const real *weight, real *L, real *loglik) {
     const int64_t K = tile.K, ld = tile.ld;
     for (int64_t i = 0; i < tile.padded; i += V) {
         vec m = load(L + i) + logweights[0];
@@ -32,25 +32,31 @@ double mixture(const Spec &spec, const double *logweights, const Rows &rows, con
     FlushDenormals guard;
     AnyTile tile(spec);
     const int64_t K = spec.K, ld = tile->ld;
-    Buffer L(K * ld), loglik(ld), weight(ld), counts(K * V);
+    Buffer L(K * ld), loglik(ld), weight(ld), kept;
+    Sums counts(K * V);
+    const real *logw = as_real(logweights, K, kept);
     double sum = 0;
     for (int64_t first = 0; first < rows.n; first += tile->size) {
         const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
-        tile->load(rows, first, n);
+        tile->load(rows, {first, nullptr}, n);
         tile->log_densities(L.p);
-        for (int64_t i = 0; i < tile->padded; i++) weight[i] = i >= n ? 0 : rows.weight ? rows.weight[first + i] : 1;
-        responsibilities(*tile.tile, logweights, weight.p, L.p, loglik.p);
+        for (int64_t i = 0; i < tile->padded; i++)
+            weight[i] = i >= n ? 0 : rows.weight ? static_cast<real>(rows.weight[first + i]) : 1;
+        responsibilities(*tile.tile, logw, weight.p, L.p, loglik.p);
         for (int64_t i = 0; i < n; i++)
-            if (weight[i] > 0) sum += weight[i] * loglik[i];
-        if (out.stats) tile->accumulate(L.p);
-        for (int64_t k = 0; k < K && out.counts; k++)
-            for (int64_t i = 0; i < tile->padded; i += V)
-                store(counts + k * V, load(counts + k * V) + load(L + k * ld + i));
-        for (int64_t i = 0; i < n && out.loglik; i++) out.loglik[first + i] = loglik[i];
+            if (weight[i] > 0) sum += (rows.weight ? rows.weight[first + i] : 1.0) * static_cast<double>(loglik[i]);
+        if (out.stats) tile->accumulate(L.p, ld);
+        real *count = counts.over(n);
+        for (int64_t k = 0; k < K && out.counts; k++) {
+            vec c = load(count + k * V);
+            for (int64_t i = 0; i < tile->padded; i += V) c += load(L + k * ld + i);
+            store(count + k * V, c);
+        }
+        for (int64_t i = 0; i < n && out.loglik; i++) out.loglik[first + i] = static_cast<double>(loglik[i]);
         for (int64_t i = 0; i < n && out.resp; i++)
-            for (int64_t k = 0; k < K; k++) out.resp[(first + i) * K + k] = L[k * ld + i];
+            for (int64_t k = 0; k < K; k++) out.resp[(first + i) * K + k] = static_cast<double>(L[k * ld + i]);
     }
-    for (int64_t k = 0; k < K && out.counts; k++) out.counts[k] += total(load(counts + k * V));
+    for (int64_t k = 0; k < K && out.counts; k++) out.counts[k] += counts.lanes(k);
     if (out.stats) tile->finish(out.stats);
     return sum;
 }
@@ -61,12 +67,12 @@ void log_densities(const Spec &spec, const Rows &rows, double *out) {
     Buffer L(K * ld);
     for (int64_t first = 0; first < rows.n; first += tile->size) {
         const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
-        tile->load(rows, first, n);
+        tile->load(rows, {first, nullptr}, n);
         tile->log_densities(L.p);
         for (int64_t i = 0; i < n; i++)
             for (int64_t k = 0; k < K; k++) {
-                const double l = L[k * ld + i];
-                out[(first + i) * K + k] = l < IMPOSSIBLE ? -INFINITY : l;
+                const real l = L[k * ld + i];
+                out[(first + i) * K + k] = l < IMPOSSIBLE ? -INFINITY : static_cast<double>(l);
             }
     }
 }

@@ -5,7 +5,7 @@
 namespace {
 
 template <int MR, int NR>
-void density_block(int64_t F, const double *w, int64_t K, const double *phi, int64_t ld, double *out) {
+void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) c[m][j] = vec{};
@@ -20,13 +20,13 @@ void density_block(int64_t F, const double *w, int64_t K, const double *phi, int
 }
 
 template <int MR, int NR>
-void density_rest(int64_t rest, int64_t F, const double *w, int64_t K, const double *phi, int64_t ld, double *out) {
+void density_rest(int64_t rest, int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     if (rest == MR) return density_block<MR, NR>(F, w, K, phi, ld, out);
     if constexpr (MR > 1) density_rest<MR - 1, NR>(rest, F, w, K, phi, ld, out);
 }
 
 template <int NR>
-void density_columns(int64_t F, const double *w, int64_t K, const double *phi, int64_t ld, double *out) {
+void density_columns(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     constexpr int MR = ACCUMULATORS / 3;
     int64_t k = 0;
     for (; k + MR <= K; k += MR) density_block<MR, NR>(F, w + k, K, phi, ld, out + k * ld);
@@ -34,7 +34,7 @@ void density_columns(int64_t F, const double *w, int64_t K, const double *phi, i
 }
 
 // out (K, ld) = w' (K, F) phi (F, n); w is (F, K); n a multiple of V.
-void densities(int64_t n, int64_t F, const double *w, int64_t K, const double *phi, int64_t ld, double *out) {
+void densities(int64_t n, int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     int64_t i = 0;
     for (; i + 3 * V <= n; i += 3 * V) density_columns<3>(F, w, K, phi + i, ld, out + i);
     for (; i < n; i += V) density_columns<1>(F, w, K, phi + i, ld, out + i);
@@ -42,7 +42,7 @@ void densities(int64_t n, int64_t F, const double *w, int64_t K, const double *p
 
 // Components in the lanes: s (F, Kp) += phi (F, n) r (n, Kp).
 template <int MR, int NR>
-void lane_block(int64_t n, const double *phi, int64_t ld, const double *r, int64_t Kp, double *s) {
+void lane_block(int64_t n, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) c[m][j] = load(s + m * Kp + j * V);
@@ -57,14 +57,14 @@ void lane_block(int64_t n, const double *phi, int64_t ld, const double *r, int64
 }
 
 template <int NR>
-void lane_columns(int64_t n, int64_t F, const double *phi, int64_t ld, const double *r, int64_t Kp, double *s) {
+void lane_columns(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
     constexpr int MR = ACCUMULATORS / NR > 12 ? 12 : ACCUMULATORS / NR;
     int64_t f = 0;
     for (; f + MR <= F; f += MR) lane_block<MR, NR>(n, phi + f * ld, ld, r, Kp, s + f * Kp);
     for (; f < F; f++) lane_block<1, NR>(n, phi + f * ld, ld, r, Kp, s + f * Kp);
 }
 
-void moments_lanes(int64_t n, int64_t F, const double *phi, int64_t ld, const double *r, int64_t Kp, double *s) {
+void moments_lanes(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
     constexpr int WIDE = V == 8 ? 4 : 3;
     int64_t k = 0;
     for (; k + WIDE * V <= Kp; k += WIDE * V) lane_columns<WIDE>(n, F, phi, ld, r + k, Kp, s + k);
@@ -72,36 +72,42 @@ void moments_lanes(int64_t n, int64_t F, const double *phi, int64_t ld, const do
     for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, r + k, Kp, s + k);
 }
 
-// Rows in the lanes, for few components: s (K, F, V) += r (K, n) phi (F, n)'.
+// Rows in the lanes: s (K, lds, V) += r (K, n) phi (F, n)', strides ldr and ld.
 template <int MR, int NR>
-void dot_block(int64_t n, const double *phi, const double *r, int64_t ld, int64_t F, double *s) {
+void dot_block(int64_t n, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds, real *s) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
-        for (int j = 0; j < NR; j++) c[m][j] = load(s + (m * F + j) * V);
+        for (int j = 0; j < NR; j++) c[m][j] = load(s + (m * lds + j) * V);
     for (int64_t i = 0; i < n; i += V) {
         vec b[NR];
         for (int j = 0; j < NR; j++) b[j] = load(phi + j * ld + i);
         for (int m = 0; m < MR; m++) {
-            vec a = load(r + m * ld + i);
+            vec a = load(r + m * ldr + i);
             for (int j = 0; j < NR; j++) c[m][j] += a * b[j];
         }
     }
     for (int m = 0; m < MR; m++)
-        for (int j = 0; j < NR; j++) store(s + (m * F + j) * V, c[m][j]);
+        for (int j = 0; j < NR; j++) store(s + (m * lds + j) * V, c[m][j]);
 }
 
 template <int MR>
-void dot_rows(int64_t n, int64_t F, const double *phi, const double *r, int64_t ld, double *s) {
+void dot_rows(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds, real *s) {
     int64_t f = 0;
-    for (; f + 3 <= F; f += 3) dot_block<MR, 3>(n, phi + f * ld, r, ld, F, s + f * V);
-    for (; f < F; f++) dot_block<MR, 1>(n, phi + f * ld, r, ld, F, s + f * V);
+    for (; f + 3 <= F; f += 3) dot_block<MR, 3>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
+    if (F - f == 2) dot_block<MR, 2>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
+    if (F - f == 1) dot_block<MR, 1>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
 }
 
-void moments_dots(int64_t n, int64_t F, const double *phi, int64_t K, const double *r, int64_t ld, double *s) {
-    int64_t k = 0;
-    for (; k + 4 <= K; k += 4) dot_rows<4>(n, F, phi, r + k * ld, ld, s + k * F * V);
-    for (; k + 2 <= K; k += 2) dot_rows<2>(n, F, phi, r + k * ld, ld, s + k * F * V);
-    for (; k < K; k++) dot_rows<1>(n, F, phi, r + k * ld, ld, s + k * F * V);
+void dots(int64_t K, int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds,
+          real *s) {  // K from 1 to 4
+    if (K == 4) dot_rows<4>(n, F, phi, ld, r, ldr, lds, s);
+    if (K == 3) dot_rows<3>(n, F, phi, ld, r, ldr, lds, s);
+    if (K == 2) dot_rows<2>(n, F, phi, ld, r, ldr, lds, s);
+    if (K == 1) dot_rows<1>(n, F, phi, ld, r, ldr, lds, s);
+}
+
+void moments_dots(int64_t n, int64_t F, const real *phi, int64_t ld, int64_t K, const real *r, int64_t ldr, real *s) {
+    for (int64_t k = 0; k < K; k += 4) dots(K - k < 4 ? K - k : 4, n, F, phi, ld, r + k * ldr, ldr, F, s + k * F * V);
 }
 
 }  // namespace

@@ -48,13 +48,22 @@ struct Chain {
     const double *start, *trans;  // (K,), (K, K)
     const int64_t *ends;          // (S,) first row after each sequence
     int64_t S;
+    // A stretch of one long sequence: rows before and after it that only warm up, whether the first and the last row
+    // given are those of the sequence, and messages (K,) in logs, where known: the filtered distribution at the row
+    // before the stretch and, up to a factor, the likelihood of all rows after it.
+    int64_t head = 0, tail = 0;
+    bool begins = true, closes = true;
+    const double *left = nullptr, *right = nullptr;
 };
 
-struct ChainOut {           // any pointer but loglik may be null
+struct ChainOut {           // any pointer but loglik and failed may be null
     double *start, *trans;  // (K,), (K, K) added to
     double *stats;          // added to
-    double *loglik;         // (S,)
+    double *loglik;         // (S,), of a stretch given what comes before
     double *gamma;          // (n, K), times the sequence's weight
+    double *messages;       // stretches: (4, K) logs: left and right as used; filtered at the last row, and the
+                            // likelihood of the stretch and all after it given the state at the row before
+    bool *failed;           // (S,) single precision: sequences to be done in double; nothing was added for them
 };
 
 struct Kernels {

@@ -6,68 +6,91 @@ namespace {
 
 class DenseTile final : public Tile {  // the rows are log-densities
     const double *data = nullptr;
+    Pick pick{0, nullptr};
 
   public:
     explicit DenseTile(const Spec &s) : Tile(s, 384) {}
-    void load(const Rows &rows, int64_t first, int64_t count) override {
+    void load(const Rows &rows, Pick which, int64_t count) override {
         begin(count);
-        data = static_cast<const double *>(rows.data) + first * K;
+        data = static_cast<const double *>(rows.data), pick = which;
     }
-    void log_densities(double *out) override {
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t k = 0; k < K; k++) out[k * ld + i] = data[i * K + k];
+    void log_densities(real *out) override {
+        for (int64_t i = 0; i < n; i++) {
+            const double *row = data + pick(i) * K;
+            for (int64_t k = 0; k < K; k++) out[k * ld + i] = static_cast<real>(row[k]);
+        }
         for (int64_t k = 0; k < K; k++)
             for (int64_t i = n; i < padded; i++) out[k * ld + i] = 0;
     }
-    void accumulate(const double *) override {}
+    void accumulate(const real *, int64_t) override {}
     void finish(double *) override {}
 };
 
 class TableTile final : public Tile {
-    const int32_t *symbols = nullptr;
-    Buffer linear, top, sums;  // (M, K) row-scaled, (M,), (M, K)
+    const int64_t Kp;
+    Array<int32_t> symbols;
+    Buffer linear, logs, top, row;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,); (V, Kp)
+    Array<double> sums;             // (M, Kp)
 
   public:
-    explicit TableTile(const Spec &s) : Tile(s, 384), linear(s.M * s.K), top(s.M), sums(s.M * s.K) {
+    explicit TableTile(const Spec &s)
+        : Tile(s, 384),
+          Kp(round_up(s.K, V)),
+          symbols(size + V),
+          linear(s.M * Kp),
+          logs(s.M * Kp),
+          top(s.M),
+          row(V * Kp),
+          sums(s.M * Kp) {
         for (int64_t m = 0; m < s.M; m++) {
-            const double *row = s.weights + m * K;
-            double t = row[0];
-            for (int64_t k = 1; k < K; k++) t = row[k] > t ? row[k] : t;
-            top[m] = t < IMPOSSIBLE ? -INFINITY : t;
-            for (int64_t k = 0; k < K; k++)
-                linear[m * K + k] = row[k] < IMPOSSIBLE ? 0 : std::fmax(std::exp(row[k] - t), 1e-300);
+            const double *from = s.weights + m * K;
+            double t = from[0];
+            for (int64_t k = 1; k < K; k++) t = from[k] > t ? from[k] : t;
+            top[m] = t <= -1e290 ? -INFINITY : static_cast<real>(t);
+            for (int64_t k = 0; k < K; k++) {
+                const bool never = from[k] <= -1e290;
+                const real p = static_cast<real>(std::exp(from[k] - t));
+                linear[m * Kp + k] = never ? 0 : p > FAINT ? p : FAINT;
+                logs[m * Kp + k] = never ? -INFINITY : static_cast<real>(from[k]);
+            }
         }
     }
-    void load(const Rows &rows, int64_t first, int64_t count) override {
+    void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(count);
-        symbols = static_cast<const int32_t *>(rows.data) + first;
+        const int32_t *from = static_cast<const int32_t *>(rows.data);
+        for (int64_t i = 0; i < n; i++) symbols[i] = from[pick(i)];
+        for (int64_t i = n; i < padded; i++) symbols[i] = symbols[0];
     }
-    void log_densities(double *out) override {
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t k = 0; k < K; k++) out[k * ld + i] = spec.weights[symbols[i] * K + k];
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t i = n; i < padded; i++) out[k * ld + i] = 0;
+    void log_densities(real *out) override { look_up(logs.p, out, ld); }
+    void densities(real *, real *out, int64_t ldo, real *scale) override {
+        look_up(linear.p, out, ldo);
+        for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
-    void densities(double *, double *rows, int64_t Kp, double *scale) override {
-        for (int64_t i = 0; i < n; i++) {
-            const double *row = linear + symbols[i] * K;
-            for (int64_t k = 0; k < Kp; k++) rows[i * Kp + k] = k < K ? row[k] : 0;
-            scale[i] = top[symbols[i]];
-        }
-    }
-    void accumulate(const double *resp) override {
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t k = 0; k < K; k++) sums[symbols[i] * K + k] += resp[k * ld + i];
-    }
-    void accumulate_rows(const double *rows, int64_t Kp, double *) override {
-        for (int64_t i = 0; i < n; i++) {
-            double *s = sums + symbols[i] * K;
-            for (int64_t k = 0; k < K; k++) s[k] += rows[i * Kp + k];
+    void accumulate(const real *resp, int64_t ldr) override {
+        for (int64_t i = 0; i < n; i += V) {
+            const int64_t count = n - i < V ? n - i : V;
+            to_rows(resp + i, ldr, K, count, row.p, Kp);
+            for (int64_t j = 0; j < count; j++) {
+                double *to = sums + symbols[i + j] * Kp;
+                const real *from = row + j * Kp;
+                for (int64_t k = 0; k < Kp; k++) to[k] += static_cast<double>(from[k]);
+            }
         }
     }
     void finish(double *stats) override {
         for (int64_t m = 0; m < spec.M; m++)
-            for (int64_t k = 0; k < K; k++) stats[k * spec.M + m] += sums[m * K + k];
+            for (int64_t k = 0; k < K; k++) stats[k * spec.M + m] += sums[m * Kp + k];
+    }
+
+  private:
+    void look_up(const real *table, real *out, int64_t ldo) {
+        for (int64_t i = 0; i < padded; i += V)
+            for (int64_t k0 = 0; k0 < K; k0 += V) {
+                vec r[V];
+                for (int64_t j = 0; j < V; j++) r[j] = ::load(table + symbols[i + j] * Kp + k0);
+                transpose(r);
+                for (int64_t k = 0; k < V && k0 + k < K; k++) store(out + (k0 + k) * ldo + i, r[k]);
+            }
     }
 };
 

@@ -11,77 +11,110 @@ using estep::Spec;
 
 inline int64_t pairs(int64_t D) { return D * (D + 1) / 2; }
 
-class Tile {  // one tile of rows; K x ld matrices have rows in the lanes and n..padded columns are padding
+// Sums over many rows: in float64, for single precision by way of sums over some rows.
+class Sums {
+    static constexpr bool single = sizeof(real) == 4;
+    Buffer part;
+    Array<double> whole;
+    int64_t n, rows = 0;
+
+  public:
+    explicit Sums(int64_t size) : part(size), whole(single ? size : 0), n(size) {}
+    real *over(int64_t more) {  // where to add `more` rows
+        if (single && (rows += more) > 2048) {
+            for (int64_t i = 0; i < n; i++) whole[i] += static_cast<double>(part[i]), part[i] = 0;
+            rows = more;
+        }
+        return part.p;
+    }
+    double operator[](int64_t i) const { return static_cast<double>(part[i]) + (single ? whole[i] : 0); }
+    double lanes(int64_t i) const {  // the i-th vector, added up
+        double s = 0;
+        for (int64_t l = i * V; l < (i + 1) * V; l++) s += (*this)[l];
+        return s;
+    }
+};
+
+// Consecutive rows from `first` on, or those that `index` names.
+struct Pick {
+    int64_t first;
+    const int64_t *index;
+    int64_t operator()(int64_t i) const { return index ? index[i] : first + i; }
+};
+
+class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding
   public:
     const Spec &spec;
     const int64_t K, size, ld;
     int64_t n = 0, padded = 0;
 
     Tile(const Spec &s, int64_t rows) : spec(s), K(s.K), size(rows), ld(rows + V) {}
-    virtual void load(const Rows &rows, int64_t first, int64_t count) = 0;
-    virtual void log_densities(double *out) = 0;      // (K, ld), of the loaded rows
-    virtual void accumulate(const double *resp) = 0;  // (K, ld), zero in the padding
-    virtual void finish(double *stats) = 0;           // adds what accumulate gathered
+    virtual void load(const Rows &rows, Pick pick, int64_t count) = 0;
+    virtual void log_densities(real *out) = 0;                   // (K, ld), of the loaded rows
+    virtual void accumulate(const real *resp, int64_t ldr) = 0;  // (K, ldr), zero in the padding
+    virtual void finish(double *stats) = 0;                      // adds what accumulate gathered
     virtual ~Tile() {}
 
-    // Densities row by row (n, Kp), scaled to a largest of 1, and the logs of the scales (n,). What is possible stays
-    // positive, however small; a row of zeros has the scale -inf.
-    virtual void densities(double *L, double *rows, int64_t Kp, double *scale) {
+    // Densities (K, ldo), each row's scaled to a largest of 1, and the logs of the scales (padded,). What is possible
+    // stays positive, however small; a row of zeros has the scale -inf. L (K, ld) is work space.
+    virtual void densities(real *L, real *out, int64_t ldo, real *scale) {
         log_densities(L);
         for (int64_t i = 0; i < padded; i += V) {
             vec m = ::load(L + i);
             for (int64_t k = 1; k < K; k++) m = vmax(m, ::load(L + k * ld + i));
             ivec none = m < IMPOSSIBLE;
             vec safe = none ? vec{} : m;
-            const int64_t last = n - i < V ? n - i : V;
-            for (int64_t k0 = 0; k0 < Kp; k0 += V) {
-                vec r[V];
-                for (int64_t k = 0; k < V; k++) {
-                    r[k] = vec{};
-                    if (k0 + k >= K) continue;
-                    vec l = ::load(L + (k0 + k) * ld + i);
-                    r[k] = l < IMPOSSIBLE ? vec{} : vmax(vexp(l - safe), splat(1e-300));
-                }
-                transpose(r);
-                for (int64_t j = 0; j < last; j++) store(rows + (i + j) * Kp + k0, r[j]);
+            for (int64_t k = 0; k < K; k++) {
+                vec l = ::load(L + k * ld + i);
+                store(out + k * ldo + i, l < IMPOSSIBLE ? vec{} : vmax(vexp(l - safe), splat(FAINT)));
             }
-            vec top = none ? splat(-INFINITY) : m;
-            for (int64_t j = 0; j < last; j++) scale[i + j] = top[j];
+            store(scale + i, none ? splat(-INFINITY) : m);
         }
-    }
-
-    // accumulate() from responsibilities row by row (n, Kp); R (K, ld) is work space
-    virtual void accumulate_rows(const double *rows, int64_t Kp, double *R) {
-        for (int64_t i = 0; i < padded; i += V)
-            for (int64_t k0 = 0; k0 < K; k0 += V) {
-                vec r[V];
-                for (int64_t j = 0; j < V; j++) r[j] = i + j < n ? ::load(rows + (i + j) * Kp + k0) : vec{};
-                transpose(r);
-                for (int64_t k = 0; k < V && k0 + k < K; k++) store(R + (k0 + k) * ld + i, r[k]);
-            }
-        accumulate(R);
     }
 
   protected:
     void begin(int64_t count) { n = count, padded = round_up(count, V); }
 
-    // x (D, ld): rows first..first+n about the origin, zero in the padding.
-    void columns(const Rows &rows, int64_t first, double *x) {
-        if (rows.dtype == Dtype::f64) return copy(static_cast<const double *>(rows.data) + first * rows.D, x);
-        copy(static_cast<const float *>(rows.data) + first * rows.D, x);
+    // x (D, ld): the rows about the origin, zero in the padding.
+    void columns(const Rows &rows, Pick pick, real *x) {
+        if (rows.dtype == Dtype::f64) copy(static_cast<const double *>(rows.data), pick, x);
+        else copy(static_cast<const float *>(rows.data), pick, x);
     }
 
   private:
     template <class T>
-    void copy(const T *from, double *x) {
+    void copy(const T *from, Pick pick, real *x) {
         const int64_t D = spec.D;
-        for (int64_t d = 0; d < D; d++) {
-            const double o = spec.origin ? spec.origin[d] : 0.0;
-            double *to = x + d * ld;
-            for (int64_t i = 0; i < n; i++) to[i] = static_cast<double>(from[i * D + d]) - o;
-            for (int64_t i = n; i < padded; i++) to[i] = 0;
+        for (int64_t i = 0; i < n; i++) {
+            const T *row = from + pick(i) * D;
+            for (int64_t d = 0; d < D; d++)
+                x[d * ld + i] = static_cast<real>(static_cast<double>(row[d]) - (spec.origin ? spec.origin[d] : 0.0));
         }
+        for (int64_t d = 0; d < D; d++)
+            for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
     }
 };
+
+// V rows of V columns at a time: planes (K, ld) to rows (n, Kp), zero beyond K.
+inline void to_rows(const real *planes, int64_t ld, int64_t K, int64_t n, real *rows, int64_t Kp) {
+    for (int64_t i = 0; i < n; i += V)
+        for (int64_t k0 = 0; k0 < Kp; k0 += V) {
+            vec r[V];
+            for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? load(planes + (k0 + k) * ld + i) : vec{};
+            transpose(r);
+            for (int64_t j = 0; j < V && i + j < n; j++) store(rows + (i + j) * Kp + k0, r[j]);
+        }
+}
+
+// Rows (n, Kp) to planes (K, ld), zero in the padding.
+inline void to_planes(const real *rows, int64_t Kp, int64_t K, int64_t n, real *planes, int64_t ld) {
+    for (int64_t i = 0; i < n; i += V)
+        for (int64_t k0 = 0; k0 < K; k0 += V) {
+            vec r[V];
+            for (int64_t j = 0; j < V; j++) r[j] = i + j < n ? load(rows + (i + j) * Kp + k0) : vec{};
+            transpose(r);
+            for (int64_t k = 0; k < V && k0 + k < K; k++) store(planes + (k0 + k) * ld + i, r[k]);
+        }
+}
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Vectors of doubles as wide as the instruction set, with exp and log; aligned buffers.
+// Vectors of reals as wide as the instruction set, with exp and log; aligned buffers.
 // Everything has internal linkage: each instruction set keeps its own copy.
 #pragma once
 #include <cmath>
@@ -14,24 +14,42 @@
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int V = 8;
-#elif defined(__AVX__)
-constexpr int V = 4;
+// The scalar of this object: kernels are compiled for both.
+#if defined(ESTEP_SINGLE)
+typedef float real;
+typedef int32_t whole;
+constexpr int MANTISSA = 23, BIAS = 127;
+constexpr real IMPOSSIBLE = -1e30f;  // log-densities at or below this are -inf
+constexpr real FAINT = 1e-37f;       // the least density, relative to a row's largest, of what is possible
+constexpr real EXP_LEAST = -87.0f;
 #else
-constexpr int V = 2;
+typedef double real;
+typedef int64_t whole;
+constexpr int MANTISSA = 52, BIAS = 1023;
+constexpr real IMPOSSIBLE = -1e290;
+constexpr real FAINT = 1e-300;
+constexpr real EXP_LEAST = -708.0;
 #endif
-constexpr int ACCUMULATORS = V == 8 ? 24 : 12;  // registers a product may keep
 
-typedef double vec __attribute__((vector_size(V * 8)));
-typedef int64_t ivec __attribute__((vector_size(V * 8)));
-typedef double vecu __attribute__((vector_size(V * 8), aligned(8), may_alias));
+#if defined(__AVX512F__)
+constexpr int BYTES = 64;
+constexpr int ACCUMULATORS = 24;  // registers a product may keep
+#elif defined(__AVX__)
+constexpr int BYTES = 32;
+constexpr int ACCUMULATORS = 12;
+#else
+constexpr int BYTES = 16;
+constexpr int ACCUMULATORS = 12;
+#endif
+constexpr int V = BYTES / static_cast<int>(sizeof(real));
 
-constexpr double IMPOSSIBLE = -1e290;  // log-densities at or below this are -inf
+typedef real vec __attribute__((vector_size(BYTES)));
+typedef whole ivec __attribute__((vector_size(BYTES)));
+typedef real vecu __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
 
-inline vec splat(double x) { return vec{} + x; }
-inline vec load(const double *p) { return *reinterpret_cast<const vecu *>(p); }
-inline void store(double *p, vec v) { *reinterpret_cast<vecu *>(p) = v; }
+inline vec splat(real x) { return vec{} + x; }
+inline vec load(const real *p) { return *reinterpret_cast<const vecu *>(p); }
+inline void store(real *p, vec v) { *reinterpret_cast<vecu *>(p) = v; }
 inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
 // One stage of a V x V transposition: lanes with bit S set change places between rows i and i + S.
@@ -57,80 +75,114 @@ inline vec everywhere(vec v) {  // the sum over the lanes, in every lane
     if constexpr (S > 1) return everywhere<S / 2>(v);
     return v;
 }
-inline double total(vec v) { return everywhere(v)[0]; }
+inline double total(vec v) {  // in double
+    double s = 0;
+    for (int i = 0; i < V; i++) s += static_cast<double>(v[i]);
+    return s;
+}
 inline bool any(ivec m) {
-    int64_t s = 0;
+    whole s = 0;
     for (int i = 0; i < V; i++) s |= m[i];
     return s != 0;
 }
 inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-// exp for x <= 709: x = n log 2 + r, Taylor series of degree 13 on |r| <= log(2) / 2; 0 below -708.
+// exp for x below the range's end: x = n log 2 + r, Taylor series on |r| <= log(2) / 2; 0 below EXP_LEAST.
 inline vec vexp(vec x) {
-    const vec shift = splat(6755399441055744.0);  // 1.5 * 2^52: adding it rounds to an integer
-    vec low = x < -708.0 ? splat(-708.0) : x;
-    vec biased = low * 1.4426950408889634 + shift;
+    constexpr bool wide = sizeof(real) == 8;
+    const vec shift = splat(wide ? real(6755399441055744.0) : real(12582912.0));  // adding it rounds to an integer
+    vec low = x < EXP_LEAST ? splat(EXP_LEAST) : x;
+    vec biased = low * real(1.4426950408889634) + shift;
     vec n = biased - shift;
-    vec r = low - n * 0.6931471803691238;
-    r -= n * 1.9082149292705877e-10;
-    vec p = splat(1.6059043836821613e-10);
-    p = p * r + 2.08767569878681e-09;
-    p = p * r + 2.505210838544172e-08;
-    p = p * r + 2.755731922398589e-07;
-    p = p * r + 2.7557319223985893e-06;
-    p = p * r + 2.48015873015873e-05;
-    p = p * r + 1.984126984126984e-04;
-    p = p * r + 1.388888888888889e-03;
-    p = p * r + 8.333333333333333e-03;
-    p = p * r + 4.1666666666666664e-02;
-    p = p * r + 1.6666666666666666e-01;
-    p = p * r + 0.5;
-    p = p * r + 1.0;
-    p = p * r + 1.0;
-    ivec bits = (ivec)biased;
-    ivec power = (bits + 1023) << 52;
-    return x < -708.0 ? vec{} : p * (vec)power;
+    vec r = low - n * (wide ? real(0.6931471803691238) : real(0.693359375));
+    r -= n * (wide ? real(1.9082149292705877e-10) : real(-2.1219444005469057e-4));
+    constexpr real inverse_factorial[] = {
+        real(1.0),
+        real(1.0),
+        real(0.5),
+        real(1.6666666666666666e-01),
+        real(4.1666666666666664e-02),
+        real(8.333333333333333e-03),
+        real(1.388888888888889e-03),
+        real(1.984126984126984e-04),
+        real(2.48015873015873e-05),
+        real(2.7557319223985893e-06),
+        real(2.755731922398589e-07),
+        real(2.505210838544172e-08),
+        real(2.08767569878681e-09),
+        real(1.6059043836821613e-10),
+    };
+    constexpr int degree = wide ? 13 : 7;
+    vec p = splat(inverse_factorial[degree]);
+    for (int i = degree - 1; i >= 0; i--) p = p * r + inverse_factorial[i];
+    ivec power = ((ivec)biased + BIAS) << MANTISSA;
+    return x < EXP_LEAST ? vec{} : p * (vec)power;
 }
 
-// Splits positive, normal x into mantissa in [1, 2) and exponent.
-inline vec split(vec x, ivec &exponent) {
-    ivec bits = (ivec)x;
-    exponent = (bits >> 52) - 1023;
-    return (vec)((bits & 0x000fffffffffffffLL) | 0x3ff0000000000000LL);
-}
+constexpr whole FRACTION = (whole{1} << MANTISSA) - 1;
 
-// log for positive, normal x: m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)).
+// log for positive, normal x = 2^e m: m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)).
 inline vec vlog(vec x) {
-    ivec e;
-    vec m = split(x, e);
-    ivec big = m > 1.4142135623730951;
-    m = big ? m * 0.5 : m;
+    ivec bits = (ivec)x, e = (bits >> MANTISSA) - BIAS;
+    vec m = (vec)((bits & FRACTION) | (whole{BIAS} << MANTISSA));
+    ivec big = m > real(1.4142135623730951);
+    m = big ? m * real(0.5) : m;
     e -= big;  // a true comparison is -1
-    vec n;
-    for (int i = 0; i < V; i++) n[i] = static_cast<double>(e[i]);
-    vec s = (m - 1.0) / (m + 1.0), z = s * s;
-    vec p = splat(2.0 / 23.0);
-    for (int k = 21; k >= 3; k -= 2) p = p * z + 2.0 / k;
-    return n * 0.6931471803691238 + (n * 1.9082149292705877e-10 + (s * 2.0 + s * z * p));
+    vec n = __builtin_convertvector(e, vec);
+    vec s = (m - real(1.0)) / (m + real(1.0)), z = s * s;
+    constexpr int last = sizeof(real) == 8 ? 23 : 9;
+    vec p = splat(real(2.0) / last);
+    for (int k = last - 2; k >= 3; k -= 2) p = p * z + real(2.0) / static_cast<real>(k);
+    if constexpr (sizeof(real) == 8)
+        return n * real(0.6931471803691238) + (n * real(1.9082149292705877e-10) + (s * real(2.0) + s * z * p));
+    return n * real(0.693359375) + (n * real(-2.1219444005469057e-4) + (s * real(2.0) + s * z * p));
 }
 
-struct Buffer {  // 64-byte aligned doubles, zero at first
-    double *p = nullptr;
-    Buffer() = default;
-    explicit Buffer(int64_t n) { reset(n); }
-    Buffer(const Buffer &) = delete;
-    Buffer &operator=(const Buffer &) = delete;
-    ~Buffer() { std::free(p); }
-    void reset(int64_t n) {
+// 2^-e of normal x in [2^e, 2^(e+1)), exactly; and e.
+inline vec inverse_power(vec x) { return (vec)((whole{2 * BIAS} << MANTISSA) - ((ivec)x & ~FRACTION)); }
+inline ivec exponent(vec x) { return ((ivec)x >> MANTISSA) - BIAS; }
+
+template <class T>
+struct Array {  // 64-byte aligned, one cache line longer than asked
+    T *p = nullptr;
+    int64_t size = 0;
+    Array() = default;
+    explicit Array(int64_t n) { zeros(n); }
+    Array(const Array &) = delete;
+    Array &operator=(const Array &) = delete;
+    ~Array() { std::free(p); }
+    void grow(int64_t n) {  // room for n; what was there is lost
+        if (p && n <= size) return;
         std::free(p);
-        size_t bytes = static_cast<size_t>(round_up(n * 8 + 64, 64));
-        p = static_cast<double *>(std::aligned_alloc(64, bytes));
+        p = static_cast<T *>(std::aligned_alloc(64, bytes(n)));
         if (!p) estep::out_of_memory();
-        std::memset(p, 0, bytes);
+        size = n;
     }
-    double *operator+(int64_t i) const { return p + i; }
-    double &operator[](int64_t i) const { return p[i]; }
+    void zeros(int64_t n) {
+        grow(n);
+        std::memset(static_cast<void *>(p), 0, bytes(n));
+    }
+    T *operator+(int64_t i) const { return p + i; }
+    T &operator[](int64_t i) const { return p[i]; }
+
+  private:
+    static size_t bytes(int64_t n) {
+        return static_cast<size_t>(round_up(n * static_cast<int64_t>(sizeof(T)) + 64, 64));
+    }
 };
+using Buffer = Array<real>;
+
+// Parameters as this object's scalars: themselves, or a copy.
+inline const real *as_real(const double *from, int64_t n, Buffer &keep) {
+    if constexpr (sizeof(real) == 8) return reinterpret_cast<const real *>(from);
+    if (!from) return nullptr;
+    keep.grow(n);
+    for (int64_t i = 0; i < n; i++) {
+        const double x = from[i];
+        keep[i] = static_cast<real>(x < -1e37 ? -1e37 : x > 1e37 ? 1e37 : x);
+    }
+    return keep.p;
+}
 
 struct FlushDenormals {  // inside a kernel only; the caller's mode comes back
 #if defined(__SSE2__)

@@ -6,9 +6,11 @@ namespace {
 
 // The safe form for Gaussians: differences from each mean, so nothing cancels however far the means are apart.
 class WhitenedTile final : public Tile {
-    const bool dense;       // full or tied: (D, D) factors; else one inverse deviation a column
-    const int64_t D, Q, F;  // second moments kept, moments kept
-    Buffer x, diff, sums;   // (D, ld), (F, ld), (K, F, V) about each mean
+    const bool dense;                         // full or tied: (D, D) factors; else one inverse deviation a column
+    const int64_t D, Q, F;                    // second moments kept, moments kept
+    Buffer x, diff, kept_means, kept_factor;  // (D, ld), (F, ld)
+    const real *means, *factor;
+    Sums sums;  // (K, F, V) about each mean
 
   public:
     explicit WhitenedTile(const Spec &s)
@@ -19,18 +21,21 @@ class WhitenedTile final : public Tile {
           F(1 + D + Q),
           x(D * ld),
           diff(F * ld),
-          sums(K * F * V) {}
+          means(as_real(s.means, s.K * D, kept_means)),
+          factor(as_real(s.factor, s.K * D * (dense ? D : 1), kept_factor)),
+          sums(s.K * F * V) {}
 
-    void load(const Rows &rows, int64_t first, int64_t count) override {
+    void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(count);
-        columns(rows, first, x.p);
+        columns(rows, pick, x.p);
         for (int64_t i = 0; i < padded; i++) diff[i] = i < n ? 1 : 0;
     }
 
-    void log_densities(double *out) override {
+    void log_densities(real *out) override {
         for (int64_t k = 0; k < K; k++) {
             differences(k);
-            const double *d = diff + ld, *L = spec.factor + k * D * (dense ? D : 1);
+            const real *d = diff + ld, *L = factor + k * D * (dense ? D : 1);
+            const real top = static_cast<real>(spec.lognorm[k]);
             for (int64_t r = 0; r < padded; r += V) {
                 vec q{};
                 for (int64_t i = 0; i < D; i++) {
@@ -39,18 +44,19 @@ class WhitenedTile final : public Tile {
                     for (int64_t j = 0; dense && j <= i; j++) y += ::load(d + j * ld + r) * L[i * D + j];
                     q += y * y;
                 }
-                store(out + k * ld + r, spec.lognorm[k] - 0.5 * q);
+                store(out + k * ld + r, top - real(0.5) * q);
             }
         }
     }
 
-    void accumulate(const double *resp) override {
+    void accumulate(const real *resp, int64_t ldr) override {
+        real *to = sums.over(n);
         for (int64_t k = 0; k < K; k++) {
             differences(k);
-            double *d = diff + ld, *s = diff + (1 + D) * ld;
+            real *d = diff + ld, *s = diff + (1 + D) * ld;
             if (dense) products(d, D, padded, ld, s);
             for (int64_t i = 0; !dense && i < D * ld; i++) s[i] = d[i] * d[i];
-            moments_dots(padded, F, diff.p, 1, resp + k * ld, ld, sums + k * F * V);
+            moments_dots(padded, F, diff.p, ld, 1, resp + k * ldr, ldr, to + k * F * V);
         }
     }
 
@@ -58,8 +64,8 @@ class WhitenedTile final : public Tile {
         const bool shares = spec.kind == Kind::tied, sphere = spec.kind == Kind::spherical;
         const int64_t width = n_features(spec.kind, D);
         for (int64_t k = 0; k < K; k++) {
-            const double *mu = spec.means + k * D, *from = sums + k * F * V;
-            auto moment = [&](int64_t f) { return total(::load(from + f * V)); };
+            const double *mu = spec.means + k * D;
+            auto moment = [&](int64_t f) { return sums.lanes(k * F + f); };
             double *to = stats + k * width, s0 = moment(0);
             double *quad = shares ? stats + K * width : to + 1 + D;
             to[0] += s0;
@@ -73,7 +79,7 @@ class WhitenedTile final : public Tile {
 
   private:
     void differences(int64_t k) {
-        const double *mu = spec.means + k * D;
+        const real *mu = means + k * D;
         for (int64_t d = 0; d < D; d++)
             for (int64_t r = 0; r < padded; r += V) store(diff + (1 + d) * ld + r, ::load(x + d * ld + r) - mu[d]);
     }
