@@ -3,12 +3,14 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "spec.hpp"
@@ -26,6 +28,7 @@ using Integers = nb::ndarray<const int64_t, nb::c_contig, nb::device::cpu>;
 using Data = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using MaybeDoubles = std::optional<Doubles>;
 using MaybeOut = std::optional<Out>;
+using Halo = std::tuple<int64_t, int64_t, bool, bool>;  // head, tail, begins, closes
 
 void require(bool ok, const char *what) {
     if (!ok) throw nb::value_error((std::string("kernel argument of the wrong size: ") + what).c_str());
@@ -120,7 +123,8 @@ Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t
     return rows;
 }
 
-Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, const Integers &ends, int64_t n) {
+Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, const Integers &ends, int64_t n,
+                 const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right) {
     require(static_cast<int64_t>(start.size()) == s.K && static_cast<int64_t>(trans.size()) == s.K * s.K, "chain");
     const int64_t S = static_cast<int64_t>(ends.size());
     int64_t last = 0;
@@ -131,6 +135,13 @@ Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, cons
     require(last == n, "ends");
     Chain c;
     c.K = s.K, c.start = start.data(), c.trans = trans.data(), c.ends = ends.data(), c.S = S;
+    if (!halo) return c;
+    std::tie(c.head, c.tail, c.begins, c.closes) = *halo;
+    require(S == 1 && c.head >= 0 && c.tail >= 0 && c.head + c.tail < n, "halo");
+    require(!left || static_cast<int64_t>(left->size()) == s.K, "left");
+    require(!right || static_cast<int64_t>(right->size()) == s.K, "right");
+    if (left) c.left = left->data();
+    if (right) c.right = right->data();
     return c;
 }
 
@@ -161,17 +172,19 @@ double mixture(const std::string &level, const OwnedSpec &o, const Doubles &logw
 
 void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
            const Integers &ends, const Data &x, const MaybeDoubles &weight, const Out &loglik,
-           const MaybeOut &start_counts, const MaybeOut &trans_counts, const MaybeOut &stats, const MaybeOut &gamma) {
+           const MaybeOut &start_counts, const MaybeOut &trans_counts, const MaybeOut &stats, const MaybeOut &gamma,
+           const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right,
+           const MaybeOut &messages) {
     const int64_t K = o.spec.K, S = static_cast<int64_t>(ends.size());
     const Rows rows = make_rows(o.spec, x, weight, S);
-    const Chain c = make_chain(o.spec, start, trans, ends, rows.n);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
     const ChainOut out{pointer(start_counts, K, "start"),
                        pointer(trans_counts, K * K, "trans"),
                        pointer(stats, statistics_size(o.spec), "stats"),
                        loglik.data(),
                        pointer(gamma, rows.n * K, "gamma"),
-                       nullptr,
+                       pointer(messages, 4 * K, "messages"),
                        nullptr};
     nb::gil_scoped_release release;
     kernels(level).chain(o.spec, c, rows, out);
@@ -179,13 +192,16 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
 
 void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
              const Integers &ends, const Data &x, nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path,
-             const Out &logprob) {
+             const Out &logprob, const std::optional<Halo> &halo, const MaybeDoubles &left, int64_t next,
+             const MaybeOut &scores) {
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
-    const Chain c = make_chain(o.spec, start, trans, ends, rows.n);
+    Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt);
     require(static_cast<int64_t>(path.size()) == rows.n && static_cast<int64_t>(logprob.size()) == c.S, "path");
-    require(c.K < 65536, "states");
+    require(next < c.K, "next");
+    c.next = next;
+    double *out = pointer(scores, 2 * c.K, "scores");
     nb::gil_scoped_release release;
-    kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data());
+    kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data(), out);
 }
 
 }  // namespace
@@ -205,6 +221,9 @@ NB_MODULE(_core, m) {
           nb::arg("resp").none());
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
-          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none());
-    m.def("viterbi", &viterbi);
+          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(), nb::arg("halo").none(),
+          nb::arg("left").none(), nb::arg("right").none(), nb::arg("messages").none());
+    m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
+          nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo").none(), nb::arg("left").none(),
+          nb::arg("next"), nb::arg("scores").none());
 }

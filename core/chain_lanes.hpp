@@ -1,6 +1,6 @@
 // Forward-backward of Markov chains in linear space (Rabiner 1989, section V.A), a segment in each lane of G registers.
-// Matrices of states are planes (K, ld): slot t of all lanes is at column t W; slot 0 is the row before the first. Each
-// step is scaled by the power of two in the sum of the step before, which is exact.
+// Slot t of a matrix holds (K, W) for step t of all W lanes; slot 0 is the row before the first. Each step is scaled by
+// the power of two in the sum of the step before, which is exact.
 #pragma once
 #include "chain_model.hpp"
 
@@ -8,9 +8,43 @@ namespace {
 
 constexpr int64_t STEPS = 16;  // of a block of expected transitions
 
-struct Planes {  // work space, kept from one group of segments to the next
-    Buffer L, b, alpha, beta, w, c, scale, expected;
-    Array<int64_t> index;
+// The rows of up to W segments, step by step: column t W + l is step t of lane l. A lane that is over repeats its last.
+template <int G>
+struct LaneRows {
+    static constexpr int64_t W = G * V;
+    int64_t T = 0, shortest = 0, length[W];  // 0 in lanes without a segment
+
+    void set(const Segment *list, int count) {
+        T = 0, shortest = INT64_MAX;
+        for (int l = 0; l < W; l++) {
+            length[l] = l < count ? list[l].stop - list[l].first : 0;
+            first[l] = list[l < count ? l : 0].first;
+            last[l] = (l < count ? length[l] : 1) - 1;
+            T = length[l] > T ? length[l] : T;
+            if (l < count) shortest = length[l] < shortest ? length[l] : shortest;
+        }
+    }
+    const int64_t *index(int64_t c0, int64_t n) {  // the rows of columns c0 to c0 + n
+        rows.grow(n + V);
+        for (int64_t c = 0; c < n; c += V) {
+            const int64_t t = (c0 + c) / W, *from = first + (c0 + c) % W, *most = last + (c0 + c) % W;
+            for (int64_t l = 0; l < V; l++) rows[c + l] = from[l] + (t < most[l] ? t : most[l]);
+        }
+        return rows.p;
+    }
+
+  private:
+    int64_t first[W], last[W];
+    Array<int64_t> rows;
+};
+
+struct Planes {  // work space; a thread keeps its own, since the system clears fresh pages for longer than they take to
+                 // use
+    Buffer L, b, alpha, beta, w, c, scale, expected, rows;
+    static Planes &mine(int which) {
+        static thread_local Planes planes[2];
+        return planes[which];
+    }
 };
 
 struct Lane {  // what came of a segment
@@ -24,6 +58,7 @@ class Lanes {
     static constexpr int64_t W = G * V;
 
   private:
+    static constexpr int N_BLOCK = (ACCUMULATORS > 16 ? 16 : 8) / G;  // states of a product at a time
     const ChainModel &m;
     const Rows &rows;
     Tile &tile;
@@ -31,27 +66,34 @@ class Lanes {
     const int64_t K;
     const Segment *segments = nullptr;
     int count = 0;
-    int64_t T = 0, shortest = 0, ld = 0, length[W], last_row[W];
+    int64_t T = 0, shortest = 0;
+    LaneRows<G> at;
+    const int64_t slot;  // (K, W)
+    Array<Range> columns_of, rows_of, pairs_of;
     bool lost[W], revived[W];
+    real begins[W];  // 1 where the lane's first row is its sequence's
 
   public:
     Lane lane[W];
     bool kept = true;  // whether no lane failed
 
     Lanes(const ChainModel &model, const Rows &r, Tile &t, Planes &planes)
-        : m(model), rows(r), tile(t), p(planes), K(model.K) {}
+        : m(model), rows(r), tile(t), p(planes), K(model.K), slot(model.K * W) {
+        m.blocks(m.columns, N_BLOCK, columns_of);
+        m.blocks(m.rows, N_BLOCK, rows_of);
+        m.blocks(m.rows, 4, pairs_of);
+    }
 
     void forward(const Segment *list, int n) {
         segments = list, count = n;
-        T = 0, shortest = INT64_MAX;
-        for (int l = 0; l < W; l++) {
-            length[l] = l < count ? list[l].stop - list[l].first : 0;
-            T = length[l] > T ? length[l] : T;
-            if (l < count) shortest = length[l] < shortest ? length[l] : shortest;
-            lost[l] = revived[l] = false;
-        }
-        ld = (T + 1) * W + V;
+        at.set(list, n);
+        T = at.T, shortest = at.shortest;
+        for (int l = 0; l < W; l++) lost[l] = revived[l] = false;
         densities();
+        again();
+    }
+
+    void again() {  // with other messages from the left
         if (m.positive) recursion<true>();
         else recursion<false>();
         evaluate();
@@ -66,7 +108,7 @@ class Lanes {
     // Expected states over the densities' planes; adds the expected transitions (without A) to `expected` (K, K, V).
     void backward(bool transitions) {
         p.beta.zeros(K * W);
-        p.w.grow(K * (STEPS * W + V));
+        p.w.grow(STEPS * slot);
         if (transitions) p.expected.zeros(K * K * V);
         if (m.positive) back<true>(transitions);
         else back<false>(transitions);
@@ -74,65 +116,73 @@ class Lanes {
             if (revived[l]) lane[l].ok = kept = false;
     }
 
-    const real *gamma() const { return p.b + W; }  // planes of slots 1 to T
-    int64_t stride() const { return ld; }
-    int64_t columns() const { return T * W; }
-    const int64_t *index(int64_t c0, int64_t n) {  // the rows of columns c0 to c0 + n
-        p.index.grow(tile.size + W);
-        for (int64_t c = c0; c < c0 + n; c++) {
-            const int64_t t = c / W, l = c % W;
-            p.index[c - c0] = rows_of(l, t);
+    // Planes (K, ld) of n expected states from column c on, zero in the padding.
+    void gamma(int64_t c, int64_t n, real *out, int64_t ld) const {
+        const Place from{p.b.p, K, W, W + c};
+        for (int64_t i = 0; i < n; i += V) {
+            const real *at = from(i);
+            for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(at + k * W));
         }
-        return p.index.p;
     }
-    bool holds(int64_t c) const { return c / W < length[c % W]; }  // or is padding
+    real start(int l, int64_t k) const { return p.b[slot + k * W + l]; }  // expected states of the first row
+    int64_t columns() const { return T * W; }
+    const int64_t *index(int64_t c, int64_t n) { return at.index(c, n); }
+    bool holds(int64_t c) const { return c / W < at.length[c % W]; }  // or is padding
 
-    void filtered(int l, real *out) const { column(p.alpha.p, ld, length[l] * W + l, out); }  // at the last row
-    void before(int l, real *out) const { column(p.beta.p, W, l, out); }  // after backward: at the row before the first
+    void filtered(int l, real *out) const { column(p.alpha + at.length[l] * slot + l, out); }  // at the last row
+    void before(int l, real *out) const { column(p.beta + l, out); }  // after backward: at the row before the first
 
   private:
-    void column(const real *planes, int64_t stride, int64_t at, real *out) const {
+    void column(const real *from, real *out) const {
         real sum = 0;
-        for (int64_t k = 0; k < K; k++) sum += out[k] = planes[k * stride + at];
+        for (int64_t k = 0; k < K; k++) sum += out[k] = from[k * W];
         for (int64_t k = 0; k < K && sum > 0; k++) out[k] /= sum;
     }
-    int64_t rows_of(int64_t l, int64_t t) const {
-        const int64_t lane_ = l < count ? l : 0;
-        return segments[lane_].first + (t < length[lane_] ? t : length[lane_] - 1);
-    }
-
     void densities() {
         p.L.grow(K * tile.ld);
-        p.b.grow(K * ld);
-        p.alpha.grow(K * ld);
-        p.c.grow((T + 1) * W + V);
+        p.b.grow((T + 1) * slot);
+        p.alpha.grow((T + 1) * slot);
+        p.c.grow((T + 1) * W);
         p.scale.grow(T * W + tile.ld);
         for (int64_t c = 0; c < columns(); c += tile.size) {
             const int64_t n = columns() - c < tile.size ? columns() - c : tile.size;
-            tile.load(rows, {0, index(c, n)}, n);
-            tile.densities(p.L.p, p.b + W + c, ld, p.scale + c);
+            tile.load(rows, {0, at.index(c, n)}, n);
+            tile.densities(p.L.p, {p.b.p, K, W, W + c}, p.scale + c);
         }
+    }
+
+    template <int N>
+    static void clear(vec (&acc)[N][G]) {
+#pragma GCC unroll 16
+        for (int i = 0; i < N; i++)
+#pragma GCC unroll 2
+            for (int g = 0; g < G; g++) acc[i][g] = vec{};
     }
 
     // One step for a block of N states from j0 on: y = (x' A) b s, added up in c.
     template <int N, bool POSITIVE>
     void step(int64_t j0, int64_t t, const vec *s, vec *c, ivec *gone) {
-        const int64_t block = j0 / BLOCK;
-        const real *x = p.alpha + (t - 1) * W, *A = m.forward + j0;
-        vec acc[N][G] = {};
-        for (int64_t i = m.from[block]; i < m.to[block]; i++) {
+        const Range rows_ = columns_of[j0 / N_BLOCK];
+        const real *x = p.alpha + (t - 1) * slot, *A = m.forward + j0;
+        const int64_t at = t * slot + j0 * W;
+        vec acc[N][G];
+        clear(acc);
+        for (int64_t i = rows_.from; i < rows_.to; i++) {
             vec xi[G];
-            for (int g = 0; g < G; g++) xi[g] = load(x + i * ld + g * V);
+            for (int g = 0; g < G; g++) xi[g] = load(x + i * W + g * V);
             for (int j = 0; j < N; j++)
                 for (int g = 0; g < G; g++) acc[j][g] += A[i * m.Kp + j] * xi[g];
         }
         if (t == 1)
+#pragma GCC unroll 16
             for (int j = 0; j < N; j++)
-                for (int l = 0; l < W; l++)
-                    if (segments[l < count ? l : 0].begins) acc[j][l / V][l % V] += static_cast<real>(m.start[j0 + j]);
+#pragma GCC unroll 2
+                for (int g = 0; g < G; g++) acc[j][g] += static_cast<real>(m.start[j0 + j]) * load(begins + g * V);
+#pragma GCC unroll 16
         for (int j = 0; j < N; j++)
+#pragma GCC unroll 2
             for (int g = 0; g < G; g++) {
-                vec b = load(p.b + (j0 + j) * ld + t * W + g * V);
+                vec b = load(p.b + at + j * W + g * V);
                 vec y = acc[j][g] * s[g] * b;
                 if constexpr (!POSITIVE) {
                     ivec possible = (acc[j][g] > real(0)) & (b > real(0));
@@ -140,7 +190,7 @@ class Lanes {
                     y = possible ? vmax(y, splat(LOST)) : vec{};
                 }
                 c[g] += y;
-                store(p.alpha + (j0 + j) * ld + t * W + g * V, y);
+                store(p.alpha + at + j * W + g * V, y);
             }
     }
     template <int N, bool POSITIVE>
@@ -153,8 +203,9 @@ class Lanes {
     void recursion() {
         for (int l = 0; l < W; l++) {
             const Segment &mine = segments[l < count ? l : 0];
-            for (int64_t k = 0; k < K; k++) p.alpha[k * ld + l] = mine.begins ? real(0) : mine.left[k];
+            for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? real(0) : mine.left[k];
             p.c[l] = 1;
+            begins[l] = mine.begins ? 1 : 0;
         }
         vec s[G];
         ivec gone[G] = {};
@@ -163,8 +214,8 @@ class Lanes {
             vec c[G] = {};
             ivec now[G] = {};
             int64_t j = 0;
-            for (; j + BLOCK <= K; j += BLOCK) step<BLOCK, POSITIVE>(j, t, s, c, now);
-            if (j < K) rest<BLOCK - 1, POSITIVE>(j, t, s, c, now);
+            for (; j + N_BLOCK <= K; j += N_BLOCK) step<N_BLOCK, POSITIVE>(j, t, s, c, now);
+            if (j < K) rest<N_BLOCK - 1, POSITIVE>(j, t, s, c, now);
             for (int g = 0; g < G; g++) {
                 store(p.c + t * W + g * V, c[g]);
                 s[g] = scaling(c[g]);
@@ -183,7 +234,7 @@ class Lanes {
 
     void evaluate() {  // log-likelihoods; a lane fails where all its states vanished
         ivec power[G] = {}, bad[G] = {}, len[G];
-        for (int l = 0; l < W; l++) len[l / V][l % V] = static_cast<whole>(length[l]);
+        for (int l = 0; l < W; l++) len[l / V][l % V] = static_cast<whole>(at.length[l]);
         double sum[W] = {};
         for (int64_t t = 1; t <= T; t++) {
             for (int g = 0; g < G; g++) {
@@ -196,11 +247,11 @@ class Lanes {
             if (t <= shortest && count == W)
                 for (int l = 0; l < W; l++) sum[l] += static_cast<double>(row[l]);
             else
-                for (int l = 0; l < count; l++) sum[l] += t <= length[l] ? static_cast<double>(row[l]) : 0;
+                for (int l = 0; l < count; l++) sum[l] += t <= at.length[l] ? static_cast<double>(row[l]) : 0;
         }
         kept = true;
         for (int l = 0; l < count; l++) {
-            const double c = static_cast<double>(p.c[length[l] * W + l]);
+            const double c = static_cast<double>(p.c[at.length[l] * W + l]);
             lane[l].ok = !m.feeble && !bad[l / V][l % V];
             lane[l].loglik = std::log(c) + 0.69314718055994530942 * static_cast<double>(power[l / V][l % V]) + sum[l];
             kept = kept && lane[l].ok;
@@ -209,7 +260,6 @@ class Lanes {
 
     template <bool POSITIVE>
     void back(bool transitions) {
-        const int64_t ldw = STEPS * W + V;
         vec big[G];
         ivec bad[G] = {};
         for (int l = 0; l < W; l++)
@@ -220,66 +270,70 @@ class Lanes {
                 if (t >= shortest) begin_lanes(t);
                 vec s[G];
                 for (int g = 0; g < G; g++) s[g] = scaling(load(p.c + (t - 1) * W + g * V));
-                real *w = p.w + (t - first) * W;
+                real *w = p.w + (t - first) * slot;
                 for (int64_t k = 0; k < K; k++)
                     for (int g = 0; g < G; g++) {
-                        const int64_t at = k * ld + t * W + g * V;
+                        const int64_t at = t * slot + k * W + g * V;
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
-                        store(w + k * ldw + g * V, beta * load(p.b + at) * s[g]);
+                        store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
                         store(p.b + at, alpha * beta);
                         if constexpr (!POSITIVE) bad[g] |= (alpha > real(0)) & (alpha < 2 * LOST) & ~(beta < big[g]);
                     }
-                pull(w, ldw);
+                pull(w);
             }
-            if (transitions) pair_up(first, (stop - first + 1) * W, ldw);
+            if (transitions) pair_up(first, stop - first + 1);
         }
         for (int l = 0; l < count; l++) revived[l] = bad[l / V][l % V] != 0;
     }
 
     void begin_lanes(int64_t t) {  // beta of the lanes whose last row is this
         for (int l = 0; l < count; l++) {
-            if (length[l] != t) continue;
+            if (at.length[l] != t) continue;
             const real *right = segments[l].right;
             real z = 0;
-            for (int64_t k = 0; k < K; k++) z += p.alpha[k * ld + t * W + l] * (right ? right[k] : 1);
+            for (int64_t k = 0; k < K; k++) z += p.alpha[t * slot + k * W + l] * (right ? right[k] : 1);
             const real unit = z > 0 && lane[l].ok ? static_cast<real>(segments[l].weight) / z : 0;
             for (int64_t k = 0; k < K; k++) p.beta[k * W + l] = unit * (right ? right[k] : 1);
         }
     }
 
     template <int N>
-    void pull_block(int64_t i0, const real *w, int64_t ldw) {  // beta = A w for N states
-        const int64_t block = (m.Kp + i0) / BLOCK;
+    void pull_block(int64_t i0, const real *w) {  // beta = A w for N states
+        const Range rows_ = rows_of[i0 / N_BLOCK];
         const real *At = m.backward + i0;
-        vec acc[N][G] = {};
-        for (int64_t j = m.from[block]; j < m.to[block]; j++) {
+        vec acc[N][G];
+        clear(acc);
+        for (int64_t j = rows_.from; j < rows_.to; j++) {
             vec wj[G];
-            for (int g = 0; g < G; g++) wj[g] = load(w + j * ldw + g * V);
+            for (int g = 0; g < G; g++) wj[g] = load(w + j * W + g * V);
             for (int i = 0; i < N; i++)
                 for (int g = 0; g < G; g++) acc[i][g] += At[j * m.Kp + i] * wj[g];
         }
+#pragma GCC unroll 16
         for (int i = 0; i < N; i++)
+#pragma GCC unroll 2
             for (int g = 0; g < G; g++) store(p.beta + (i0 + i) * W + g * V, acc[i][g]);
     }
     template <int N>
-    void pull_rest(int64_t i0, const real *w, int64_t ldw) {
-        if (K - i0 == N) return pull_block<N>(i0, w, ldw);
-        if constexpr (N > 1) pull_rest<N - 1>(i0, w, ldw);
+    void pull_rest(int64_t i0, const real *w) {
+        if (K - i0 == N) return pull_block<N>(i0, w);
+        if constexpr (N > 1) pull_rest<N - 1>(i0, w);
     }
-    void pull(const real *w, int64_t ldw) {
+    void pull(const real *w) {
         int64_t i = 0;
-        for (; i + BLOCK <= K; i += BLOCK) pull_block<BLOCK>(i, w, ldw);
-        if (i < K) pull_rest<BLOCK - 1>(i, w, ldw);
+        for (; i + N_BLOCK <= K; i += N_BLOCK) pull_block<N_BLOCK>(i, w);
+        if (i < K) pull_rest<N_BLOCK - 1>(i, w);
     }
 
     // expected (K, K, V) += alpha_(t-1) (x) w_t of a block of steps, four states at a time, where A is not zero
-    void pair_up(int64_t first, int64_t n, int64_t ldw) {
+    void pair_up(int64_t first, int64_t n) {
         for (int64_t i = 0; i < K; i += 4) {
-            const int64_t left = K - i < 4 ? K - i : 4, block = (m.Kp + i) / BLOCK;
-            const int64_t j = m.from[block], width = m.to[block] - j;
+            const int64_t left = K - i < 4 ? K - i : 4;
+            const Range to = pairs_of[i / 4];
+            const int64_t j = to.from, width = to.to - j;
             if (width > 0)
-                dots(left, n, width, p.w + j * ldw, ldw, p.alpha + i * ld + (first - 1) * W, ld, K,
-                     p.expected + (i * K + j) * V);
+                dots<G>(left, n, width, {p.w + j * W, W, slot}, {p.alpha + (first - 1) * slot + i * W, W, slot}, K,
+                        p.expected + (i * K + j) * V);
         }
     }
 };

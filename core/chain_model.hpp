@@ -11,26 +11,28 @@ constexpr real LOST = 1e-30f, REVIVED = 1e22f, VANISHED = 1e-25f, SURE = 1e-4f, 
 #else
 constexpr real LOST = 1e-200, REVIVED = 1e180, VANISHED = 1e-190, SURE = 1e-20, FEEBLE = 1e-100, SAME = 1e-12;
 #endif
-constexpr int BLOCK = 8;  // states of a matrix product at a time
+struct Range {
+    int64_t from, to;
+};
 
 struct ChainModel {
     int64_t K, Kp;
     const double *start, *trans;
     Buffer forward, backward;          // (K, Kp): A and its transpose
-    Array<int64_t> from, to;           // of A's columns, then of its transpose's, by BLOCKs: rows with a probability
+    Array<Range> columns, rows;        // of each column and row of A: what holds all that is not zero
     Array<double> logstart, logtrans;  // (K,), (K, K)
     bool positive = true;              // every transition has a probability that linear space keeps
     bool feeble = false;               // some probability is so small that linear space may lose it
 
     explicit ChainModel(const estep::Chain &c)
         : K(c.K),
-          Kp(round_up(c.K, V > BLOCK ? V : BLOCK)),
+          Kp(round_up(c.K, V > 8 ? V : 8)),
           start(c.start),
           trans(c.trans),
           forward(K * Kp),
           backward(K * Kp),
-          from(2 * Kp / BLOCK),
-          to(2 * Kp / BLOCK),
+          columns(K),
+          rows(K),
           logstart(K),
           logtrans(K * K) {
         for (int64_t i = 0; i < K; i++) {
@@ -44,23 +46,48 @@ struct ChainModel {
                 feeble = feeble || (p > 0 && p < FEEBLE);
             }
         }
-        ranges(forward.p, from.p, to.p);
-        ranges(backward.p, from + Kp / BLOCK, to + Kp / BLOCK);
+        for (int64_t i = 0; i < K; i++) columns[i] = rows[i] = {K, 0};
+        for (int64_t i = 0; i < K; i++)
+            for (int64_t j = 0; j < K; j++)
+                if (trans[i * K + j] > 0) {
+                    columns[j] = {columns[j].from < i ? columns[j].from : i, i + 1};
+                    rows[i] = {rows[i].from < j ? rows[i].from : j, j + 1};
+                }
     }
 
-  private:
-    void ranges(const real *A, int64_t *first, int64_t *last) const {
-        for (int64_t b = 0; b < Kp / BLOCK; b++) {
-            first[b] = K, last[b] = 0;
-            for (int64_t i = 0; i < K; i++)
-                for (int64_t j = 0; j < BLOCK; j++)
-                    if (A[i * Kp + b * BLOCK + j] > 0) {
-                        first[b] = i < first[b] ? i : first[b];
-                        last[b] = i + 1;
-                    }
+    // The same for blocks of n columns or rows at a time.
+    void blocks(const Array<Range> &of, int64_t n, Array<Range> &out) const {
+        out.grow(K / n + 1);
+        for (int64_t i = 0; i < K; i++) {
+            Range &all = out[i / n];
+            if (i % n == 0) all = of[i];
+            all.from = of[i].from < all.from ? of[i].from : all.from;
+            all.to = of[i].to > all.to ? of[i].to : all.to;
         }
     }
 };
+
+constexpr int64_t LEAST = 256;  // rows of a segment that is worth cutting off
+constexpr int64_t WARM = 64;    // rows that mostly suffice to forget what was before
+
+inline int64_t first_row(const estep::Chain &c, int64_t s) { return s ? c.ends[s - 1] : 0; }
+
+// Fills list (S,) with the sequences, the longest first, ties in order (a shell sort); how many are not empty.
+int64_t longest_first(const estep::Chain &c, int64_t *list) {
+    auto length = [&](int64_t s) { return c.ends[s] - first_row(c, s); };
+    auto before = [&](int64_t a, int64_t b) { return length(a) != length(b) ? length(a) > length(b) : a < b; };
+    for (int64_t s = 0; s < c.S; s++) list[s] = s;
+    for (int64_t gap = c.S / 2; gap > 0; gap /= 2)
+        for (int64_t i = gap; i < c.S; i++) {
+            const int64_t x = list[i];
+            int64_t j = i;
+            for (; j >= gap && before(x, list[j - gap]); j -= gap) list[j] = list[j - gap];
+            list[j] = x;
+        }
+    int64_t used = c.S;
+    while (used && length(list[used - 1]) == 0) used--;
+    return used;
+}
 
 struct Segment {  // consecutive rows of one sequence
     int64_t first, stop;
@@ -70,17 +97,17 @@ struct Segment {  // consecutive rows of one sequence
     const real *right;  // (K,) likelihood of all that follows, up to a factor; null: ones
 };
 
-// Whether two messages are the same up to a factor, each of their entries to the tolerance.
-bool same(int64_t K, const real *a, const real *b, real tolerance) {
-    double sa = 0, sb = 0;
+// The largest relative difference between entries of two messages, which count up to a factor; 1 if they say nothing.
+real gap(int64_t K, const real *a, const real *b) {
+    double sa = 0, sb = 0, worst = 0;
     for (int64_t k = 0; k < K; k++) sa += static_cast<double>(a[k]), sb += static_cast<double>(b[k]);
-    if (!(sa > 0 && sb > 0 && sa < 1e300 && sb < 1e300)) return false;
+    if (!(sa > 0 && sb > 0 && sa < 1e300 && sb < 1e300)) return 1;
     for (int64_t k = 0; k < K; k++) {
         const double x = static_cast<double>(a[k]) / sa, y = static_cast<double>(b[k]) / sb;
         const double most = x > y ? x : y, least = x > y ? y : x;
-        if (most > static_cast<double>(LOST) * 10 && most - least > static_cast<double>(tolerance) * most) return false;
+        if (most > static_cast<double>(LOST) * 10 && most - least > worst * most) worst = (most - least) / most;
     }
-    return true;
+    return static_cast<real>(worst);
 }
 
 }  // namespace

@@ -5,9 +5,8 @@
 
 namespace {
 
-constexpr int64_t LEAST = 256;      // rows of a segment that is worth cutting off
-constexpr int64_t FIRST_WARM = 64;  // rows that are tried first to forget what was before
-constexpr int64_t MOST_WARM = 4096;
+constexpr int64_t LONG_WARM = 1024;
+constexpr int ROUNDS = 4;  // of forward passes, each from the last one's ends
 
 template <int G>
 class ChainRun {
@@ -20,10 +19,10 @@ class ChainRun {
     AnyTile tile;
     const int64_t K, Kp;
     const bool wanted;
-    Planes planes;
-    Lanes<G> lanes;
-    Buffer left, right, probe, alone_rows;  // (W, K) messages at the joints
-    Array<double> expected;                 // (K, K)
+    Planes &planes;
+    Lanes<G> lanes, warm;
+    Buffer uniform, left, right, probe;  // (W, K) messages at the joints
+    Array<double> expected;              // (K, K)
     Array<int64_t> members;
 
   public:
@@ -37,12 +36,17 @@ class ChainRun {
           K(c.K),
           Kp(model.Kp),
           wanted(o.start || o.trans || o.stats || o.gamma),
+          planes(Planes::mine(0)),
           lanes(model, rows, *tile.tile, planes),
+          warm(model, rows, *tile.tile, Planes::mine(1)),
+          uniform(K),
           left(W * K),
           right(W * K),
           probe(W * K),
           expected(K * K),
-          members(c.S + 1) {}
+          members(c.S + 1) {
+        for (int64_t k = 0; k < K; k++) uniform[k] = real(1) / static_cast<real>(K);
+    }
 
     void run() {
         if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.right || out.messages)
@@ -53,47 +57,32 @@ class ChainRun {
     }
 
   private:
-    int64_t first_row(int64_t s) const { return s ? chain.ends[s - 1] : 0; }
-    int64_t length(int64_t s) const { return chain.ends[s] - first_row(s); }
+    int64_t length(int64_t s) const { return chain.ends[s] - first_row(chain, s); }
     double weight(int64_t s) const { return rows.weight ? rows.weight[s] : 1; }
 
     // The longest first, so that the sequences of a group are about as long; empty ones have log-likelihood 0.
     void sequences() {
-        for (int64_t s = 0; s < chain.S; s++) members[s] = s, out.loglik[s] = 0;
-        sort(members.p, chain.S);
-        int64_t used = chain.S, done = 0;
-        while (used && length(members[used - 1]) == 0) used--;
+        for (int64_t s = 0; s < chain.S; s++) out.loglik[s] = 0;
+        const int64_t used = longest_first(chain, members.p);
+        int64_t done = 0;
         while (done < used) {
             const int64_t s = members[done], alike = used - done < W ? used - done : W;
-            const bool several = alike > V / 4 && length(members[done + alike - 1]) * alike * 2 > length(s);
-            if (several && length(s) < 65536) {
+            const bool several = K <= 16 || alike > 2;  // else the states in the lanes take less time
+            if (several && length(s) < 2 * W * LEAST) {
                 group(members + done, static_cast<int>(alike));
                 done += alike;
             } else {
-                piece(s, first_row(s), chain.ends[s], first_row(s), chain.ends[s]);
+                piece(s, first_row(chain, s), chain.ends[s], first_row(chain, s), chain.ends[s]);
                 done++;
             }
         }
-    }
-
-    void sort(int64_t *list, int64_t n) const {  // shell sort, ties in order
-        for (int64_t gap = n / 2; gap > 0; gap /= 2)
-            for (int64_t i = gap; i < n; i++) {
-                const int64_t x = list[i];
-                int64_t j = i;
-                auto before = [&](int64_t a, int64_t b) {
-                    return length(a) != length(b) ? length(a) > length(b) : a < b;
-                };
-                for (; j >= gap && before(x, list[j - gap]); j -= gap) list[j] = list[j - gap];
-                list[j] = x;
-            }
     }
 
     void group(const int64_t *list, int count) {  // whole sequences, one in each lane
         Segment segments[W];
         int64_t sequence[W];
         for (int l = 0; l < count; l++) {
-            segments[l] = {first_row(list[l]), chain.ends[list[l]], weight(list[l]), true, nullptr, nullptr};
+            segments[l] = {first_row(chain, list[l]), chain.ends[list[l]], weight(list[l]), true, nullptr, nullptr};
             sequence[l] = list[l];
         }
         if (!pass(segments, count)) {  // once more without those that failed
@@ -120,26 +109,29 @@ class ChainRun {
 
     void collect(const Segment *segments, int count) {  // what the lanes hold into the results
         if (!wanted) return;
-        const real *gamma = lanes.gamma();
-        const int64_t ld = lanes.stride();
+        const int64_t ld = tile->ld;
+        const real *gamma = planes.L.p;
         for (int64_t i = 0; i < K * K && out.trans; i++) expected[i] += total(load(planes.expected + i * V));
         for (int l = 0; l < count; l++)
             for (int64_t k = 0; k < K && out.start && segments[l].begins; k++)
-                out.start[k] += static_cast<double>(gamma[k * ld + l]);
+                out.start[k] += static_cast<double>(lanes.start(l, k));
         for (int64_t c = 0; c < lanes.columns(); c += tile->size) {
             const int64_t n = lanes.columns() - c < tile->size ? lanes.columns() - c : tile->size;
             const int64_t *index = lanes.index(c, n);
+            lanes.gamma(c, n, planes.L.p, ld);
             if (out.stats) {
                 tile->load(rows, {0, index}, n);
-                tile->accumulate(gamma + c, ld);
+                tile->accumulate(gamma, ld);
             }
             for (int64_t i = 0; i < n && out.gamma; i++)
                 for (int64_t k = 0; k < K && lanes.holds(c + i); k++)
-                    out.gamma[index[i] * K + k] = static_cast<double>(gamma[k * ld + c + i]);
+                    out.gamma[index[i] * K + k] = static_cast<double>(gamma[k * ld + i]);
         }
     }
 
-    // Rows first to stop of sequence s, where rows from low to high may be read to warm up.
+    // Rows first to stop of sequence s, where rows from low to high may be read to warm up. Cut into segments, each
+    // begins with what some rows before it say. If the segment before then ends elsewhere, all go again from those
+    // ends, some times: a chain that forgets within a segment is exact after the first.
     void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
         const int64_t T = stop - first, fit = T / LEAST;
         int count = static_cast<int>(fit < W ? fit : W);
@@ -154,18 +146,71 @@ class ChainRun {
         if (closes) segments[count - 1].right = nullptr;
         given(chain.left, left.p);
         given(chain.right, right + (count - 1) * K);
-        const bool merged = warm_up(segments, count, low, high, begins, closes);
-        if (count > 1 && merged && pass(segments, count) && joints_hold(segments, count)) {
-            double sum = 0;
-            for (int l = 0; l < count; l++) sum += lanes.lane[l].loglik;
-            out.loglik[s] = sum;
-            lanes.filtered(count - 1, probe.p);
-            if (wanted) lanes.before(0, probe + K);
-            messages(segments[0].left, segments[count - 1].right, probe.p, wanted ? probe + K : nullptr);
-            collect(segments, count);
-            return;
+        const int from = begins || chain.left ? 1 : 0, to = closes || chain.right ? count - 1 : count;
+        int64_t reach = LONG_WARM;
+        const int64_t eighth = T / count / 8, n = eighth < WARM ? WARM : eighth < 2 * WARM ? eighth : 2 * WARM;
+        warm_left(segments, from, count, count > 1 ? n : LONG_WARM, low);
+        bool fast = count > 1 && forward(segments, from, count, low, n, &reach);
+        if (wanted) warm_right(segments, to, reach, high);
+        if (fast && wanted) {
+            lanes.backward(out.trans != nullptr);
+            fast = lanes.kept;
+            for (int l = 1; l < count && fast; l++) {
+                lanes.before(l, probe.p);
+                fast = gap(K, probe.p, segments[l - 1].right) < 8 * SAME;
+            }
         }
-        alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
+        if (!fast) return alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
+        out.loglik[s] = 0;
+        for (int l = 0; l < count; l++) out.loglik[s] += lanes.lane[l].loglik;
+        lanes.filtered(count - 1, probe.p);
+        if (wanted) lanes.before(0, probe + K);
+        messages(segments[0].left, segments[count - 1].right, probe.p, wanted ? probe + K : nullptr);
+        collect(segments, count);
+    }
+
+    // Whether the joints hold in the end; in `reach`, how many rows it takes to forget, judged by the first pass.
+    bool forward(const Segment *segments, int from, int count, int64_t low, int64_t n, int64_t *reach) {
+        lanes.forward(segments, count);
+        for (int round = 0; round < ROUNDS; round++) {
+            if (!lanes.kept || (!wanted && !model.positive && lanes.any_lost())) return false;
+            real worst = 0;
+            for (int l = 1; l < count; l++) {
+                lanes.filtered(l - 1, probe.p);
+                const real g = gap(K, probe.p, left + l * K);
+                worst = g > worst ? g : worst;
+                for (int64_t k = 0; k < K; k++) left[l * K + k] = probe[k];
+            }
+            if (round == 0 && worst < real(0.9)) {
+                const double rows_ =
+                    1.3 * static_cast<double>(n) * std::log(SAME / 16) / std::log(worst < SAME ? SAME : worst);
+                *reach = rows_ < LONG_WARM ? static_cast<int64_t>(rows_) : LONG_WARM;
+            }
+            if (worst < SAME) return true;
+            if (round == 0 && from == 0) warm_left(segments, 0, 1, LONG_WARM, low);
+            lanes.again();
+        }
+        return false;
+    }
+
+    // Messages at the joints from n rows before, and after them.
+    void warm_left(const Segment *segments, int from, int to, int64_t n, int64_t low) {
+        Segment list[W];
+        for (int l = from; l < to; l++) {
+            const int64_t stop = segments[l].first, at = stop - n > low ? stop - n : low;
+            list[l - from] = {at, stop, 1, at == low && chain.begins, uniform.p, nullptr};
+        }
+        if (from < to) warm.forward(list, to - from);
+        for (int l = from; l < to; l++) warm.filtered(l - from, left + l * K);
+    }
+    void warm_right(const Segment *segments, int to, int64_t n, int64_t high) {
+        Segment list[W];
+        for (int l = 0; l < to; l++) {
+            const int64_t first = segments[l].stop, stop = first + n < high ? first + n : high;
+            list[l] = {first, stop, 1, false, uniform.p, nullptr};
+        }
+        if (to > 0) warm.forward(list, to), warm.backward(false);
+        for (int l = 0; l < to; l++) warm.before(l, right + l * K);
     }
 
     void given(const double *logs, real *to) {
@@ -177,53 +222,6 @@ class ChainRun {
             const real x = static_cast<real>(std::exp(logs[k] - top) / sum);
             to[k] = logs[k] > -INFINITY && x < LOST ? LOST : logs[k] > -INFINITY ? x : 0;
         }
-    }
-
-    // Messages at the joints from some rows before and after them; whether they had forgotten all else by then.
-    bool warm_up(const Segment *segments, int count, int64_t low, int64_t high, bool begins, bool closes) {
-        const int from = begins || chain.left ? 1 : 0, to = closes || chain.right ? count - 1 : count;
-        const int64_t T = segments[0].stop - segments[0].first;
-        const int64_t most = count > 1 ? (T < MOST_WARM ? T : MOST_WARM) : MOST_WARM;
-        Segment warm[W];
-        Buffer uniform(K);
-        for (int64_t k = 0; k < K; k++) uniform[k] = real(1) / static_cast<real>(K);
-        bool merged = from == count;
-        int64_t reach = FIRST_WARM;
-        for (int64_t n = FIRST_WARM; from < count && !merged && n <= most; n *= 2) {
-            for (int l = from; l < count; l++) {
-                const int64_t stop = segments[l].first, at = stop - n > low ? stop - n : low;
-                warm[l - from] = {at, stop, 1, at == low && chain.begins, uniform.p, nullptr};
-            }
-            lanes.forward(warm, count - from);
-            merged = n > FIRST_WARM;
-            for (int l = from; l < count; l++) {
-                lanes.filtered(l - from, probe.p);
-                merged = merged && same(K, probe.p, left + l * K, SAME);
-                for (int64_t k = 0; k < K; k++) left[l * K + k] = probe[k];
-            }
-            reach = n;
-        }
-        if (!wanted || to == 0) return merged;
-        for (int l = 0; l < to; l++) {
-            const int64_t first = segments[l].stop, stop = first + reach < high ? first + reach : high;
-            warm[l] = {first, stop, 1, false, uniform.p, nullptr};
-        }
-        lanes.forward(warm, to);
-        lanes.backward(false);
-        for (int l = 0; l < to; l++) lanes.before(l, right + l * K);
-        return merged;
-    }
-
-    bool joints_hold(const Segment *segments, int count) {
-        bool hold = true;
-        for (int l = 1; l < count && hold; l++) {
-            lanes.filtered(l - 1, probe.p);
-            hold = same(K, probe.p, segments[l].left, 8 * SAME);
-            if (!hold || !wanted) continue;
-            lanes.before(l, probe.p);
-            hold = same(K, probe.p, segments[l - 1].right, 8 * SAME);
-        }
-        return hold;
     }
 
     void messages(const real *l, const real *r, const real *filtered, const real *before) {
@@ -243,18 +241,19 @@ class ChainRun {
 
     void alone(int64_t s, const Segment &segment) {
         const int64_t T = segment.stop - segment.first;
-        alone_rows.grow(T * Kp);
+        planes.rows.grow(T * Kp);
         planes.scale.grow(T + tile->ld);
         planes.L.grow(K * tile->ld);
         Buffer b(K * tile->ld);
+        const int64_t ld = round_up(tile->ld, V);
         for (int64_t i = 0; i < T; i += tile->size) {
             const int64_t n = T - i < tile->size ? T - i : tile->size;
             tile->load(rows, {segment.first + i, nullptr}, n);
-            tile->densities(planes.L.p, b.p, tile->ld, planes.scale + i);
-            to_rows(b.p, tile->ld, K, n, alone_rows + i * Kp, Kp);
+            tile->densities(planes.L.p, {b.p, K, ld, 0}, planes.scale + i);
+            to_rows(b.p, ld, K, n, planes.rows + i * Kp, Kp);
         }
         Alone one(model, planes);
-        const Lane lane = one.run(segment, alone_rows.p, planes.scale.p, wanted, out.trans != nullptr);
+        const Lane lane = one.run(segment, planes.rows.p, planes.scale.p, wanted, out.trans != nullptr);
         if (!lane.ok) return rescue(s, segment.first, segment.stop, segment.left, segment.right);
         out.loglik[s] = lane.loglik;
         one.filtered(T, probe.p);
@@ -262,7 +261,7 @@ class ChainRun {
         messages(segment.left, segment.right, probe.p, wanted ? probe + K : nullptr);
         for (int64_t i = 0; i < K && out.trans; i++)
             for (int64_t j = 0; j < K; j++) expected[i * K + j] += static_cast<double>(planes.expected[i * Kp + j]);
-        collect_rows(segment, alone_rows.p);
+        collect_rows(segment, planes.rows.p);
     }
 
     void collect_rows(const Segment &segment, const real *gamma) {  // (T, Kp)
@@ -311,10 +310,10 @@ class ChainRun {
             }
             for (int64_t i = 0; i < 2 * K && out.messages; i++) out.messages[2 * K + i] = ends[2 * K + i];
             if (!wanted) return;
-            alone_rows.zeros(T * Kp);
+            planes.rows.zeros(T * Kp);
             for (int64_t t = 0; t < T; t++)
-                for (int64_t k = 0; k < K; k++) alone_rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
-            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, alone_rows.p);
+                for (int64_t k = 0; k < K; k++) planes.rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
+            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, planes.rows.p);
         }
     }
 
@@ -333,7 +332,7 @@ void run_chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, co
 }
 
 void chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
-    if (chain.K <= BLOCK) run_chain<2>(spec, chain, rows, out);
+    if (chain.K <= 8) run_chain<2>(spec, chain, rows, out);
     else run_chain<1>(spec, chain, rows, out);
 }
 

@@ -42,8 +42,9 @@ int64_t n_features(Kind kind, int64_t D) {
     return 1 + D + pairs(D);
 }
 
-int64_t feature_tile(int64_t features) {  // whole blocks of a product, half a mebibyte of features
-    const int64_t rows = 65536 / features / (3 * V) * (3 * V);
+// Whole blocks of a product. With few components a tile stays in L1; with more, each feature read is used more often.
+int64_t feature_tile(int64_t features, int64_t K) {
+    const int64_t rows = (K < 16 ? 4096 : 65536) / features / (3 * V) * (3 * V);
     return rows < 3 * V ? 3 * V : rows > 384 ? 384 : rows;
 }
 
@@ -56,7 +57,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
 
   public:
     explicit FeatureTile(const Spec &s)
-        : Tile(s, feature_tile(n_features(s.kind, s.D) + (s.kind == Kind::tied ? pairs(s.D) : 0))),
+        : Tile(s, feature_tile(n_features(s.kind, s.D) + (s.kind == Kind::tied ? pairs(s.D) : 0), s.K)),
           F(n_features(s.kind, s.D)),
           P(s.kind == Kind::tied ? pairs(s.D) : 0),
           Kp(round_up(s.K, V)),

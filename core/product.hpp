@@ -72,42 +72,53 @@ void moments_lanes(int64_t n, int64_t F, const real *phi, int64_t ld, const real
     for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, r + k, Kp, s + k);
 }
 
-// Rows in the lanes: s (K, lds, V) += r (K, n) phi (F, n)', strides ldr and ld.
-template <int MR, int NR>
-void dot_block(int64_t n, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds, real *s) {
+// Rows in the lanes: s (K, lds, V) += r (K, n G V) phi (F, n G V)'. Of either, row k's vector g of slot i is at
+// k row + i slot + g V.
+struct Slots {
+    const real *p;
+    int64_t row, slot;
+};
+
+template <int MR, int NR, int G>
+void dot_block(int64_t n, Slots phi, Slots r, int64_t lds, real *s) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) c[m][j] = load(s + (m * lds + j) * V);
-    for (int64_t i = 0; i < n; i += V) {
-        vec b[NR];
-        for (int j = 0; j < NR; j++) b[j] = load(phi + j * ld + i);
-        for (int m = 0; m < MR; m++) {
-            vec a = load(r + m * ldr + i);
-            for (int j = 0; j < NR; j++) c[m][j] += a * b[j];
+    for (int64_t i = 0; i < n; i++)
+#pragma GCC unroll 2
+        for (int g = 0; g < G; g++) {
+            vec b[NR];
+            for (int j = 0; j < NR; j++) b[j] = load(phi.p + j * phi.row + i * phi.slot + g * V);
+            for (int m = 0; m < MR; m++) {
+                vec a = load(r.p + m * r.row + i * r.slot + g * V);
+                for (int j = 0; j < NR; j++) c[m][j] += a * b[j];
+            }
         }
-    }
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) store(s + (m * lds + j) * V, c[m][j]);
 }
 
-template <int MR>
-void dot_rows(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds, real *s) {
+template <int MR, int G>
+void dot_rows(int64_t n, int64_t F, Slots phi, Slots r, int64_t lds, real *s) {
+    constexpr int NR = ACCUMULATORS >= 16 + 4 ? 4 : 3;
     int64_t f = 0;
-    for (; f + 3 <= F; f += 3) dot_block<MR, 3>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
-    if (F - f == 2) dot_block<MR, 2>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
-    if (F - f == 1) dot_block<MR, 1>(n, phi + f * ld, ld, r, ldr, lds, s + f * V);
+    for (; f + NR <= F; f += NR, s += NR * V, phi.p += NR * phi.row) dot_block<MR, NR, G>(n, phi, r, lds, s);
+    for (; f + 2 <= F; f += 2, s += 2 * V, phi.p += 2 * phi.row) dot_block<MR, 2, G>(n, phi, r, lds, s);
+    if (f < F) dot_block<MR, 1, G>(n, phi, r, lds, s);
 }
 
-void dots(int64_t K, int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t ldr, int64_t lds,
-          real *s) {  // K from 1 to 4
-    if (K == 4) dot_rows<4>(n, F, phi, ld, r, ldr, lds, s);
-    if (K == 3) dot_rows<3>(n, F, phi, ld, r, ldr, lds, s);
-    if (K == 2) dot_rows<2>(n, F, phi, ld, r, ldr, lds, s);
-    if (K == 1) dot_rows<1>(n, F, phi, ld, r, ldr, lds, s);
+template <int G>
+void dots(int64_t K, int64_t n, int64_t F, Slots phi, Slots r, int64_t lds, real *s) {  // K from 1 to 4
+    if (K == 4) dot_rows<4, G>(n, F, phi, r, lds, s);
+    if (K == 3) dot_rows<3, G>(n, F, phi, r, lds, s);
+    if (K == 2) dot_rows<2, G>(n, F, phi, r, lds, s);
+    if (K == 1) dot_rows<1, G>(n, F, phi, r, lds, s);
 }
 
+// s (K, F, V) += r (K, n) phi (F, n)', strides ldr and ld; n a multiple of V.
 void moments_dots(int64_t n, int64_t F, const real *phi, int64_t ld, int64_t K, const real *r, int64_t ldr, real *s) {
-    for (int64_t k = 0; k < K; k += 4) dots(K - k < 4 ? K - k : 4, n, F, phi, ld, r + k * ldr, ldr, F, s + k * F * V);
+    for (int64_t k = 0; k < K; k += 4)
+        dots<1>(K - k < 4 ? K - k : 4, n / V, F, {phi, ld, V}, {r + k * ldr, ldr, V}, F, s + k * F * V);
 }
 
 }  // namespace

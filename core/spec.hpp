@@ -54,6 +54,7 @@ struct Chain {
     int64_t head = 0, tail = 0;
     bool begins = true, closes = true;
     const double *left = nullptr, *right = nullptr;
+    int64_t next = -1;  // for the most probable path: the state after the stretch, where known
 };
 
 struct ChainOut {           // any pointer but loglik and failed may be null
@@ -72,7 +73,8 @@ struct Kernels {
     void (*log_densities)(const Spec &, const Rows &, double *out);
     double (*mixture)(const Spec &, const double *logweights, const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
-    void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob);
+    void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
+                    double *ends);  // ends: stretches: (2, K) scores before the first row as used, at the last row
 };
 
 [[noreturn]] void out_of_memory();

@@ -61,9 +61,11 @@ class TableTile final : public Tile {
         for (int64_t i = 0; i < n; i++) symbols[i] = from[pick(i)];
         for (int64_t i = n; i < padded; i++) symbols[i] = symbols[0];
     }
-    void log_densities(real *out) override { look_up(logs.p, out, ld); }
-    void densities(real *, real *out, int64_t ldo, real *scale) override {
-        look_up(linear.p, out, ldo);
+    void log_densities(real *out) override {
+        for (int64_t i = 0; i < padded; i += V) look_up(logs.p, i, out + i, ld);
+    }
+    void densities(real *, Place out, real *scale) override {
+        for (int64_t i = 0; i < padded; i += V) look_up(linear.p, i, out(i), out.W);
         for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
     void accumulate(const real *resp, int64_t ldr) override {
@@ -83,14 +85,14 @@ class TableTile final : public Tile {
     }
 
   private:
-    void look_up(const real *table, real *out, int64_t ldo) {
-        for (int64_t i = 0; i < padded; i += V)
-            for (int64_t k0 = 0; k0 < K; k0 += V) {
-                vec r[V];
-                for (int64_t j = 0; j < V; j++) r[j] = ::load(table + symbols[i + j] * Kp + k0);
-                transpose(r);
-                for (int64_t k = 0; k < V && k0 + k < K; k++) store(out + (k0 + k) * ldo + i, r[k]);
-            }
+    void look_up(const real *table, int64_t i, real *out, int64_t ldo) const {
+        for (int64_t k0 = 0; k0 < K; k0 += V) {
+            vec r[V];
+#pragma GCC unroll 16
+            for (int64_t j = 0; j < V; j++) r[j] = ::load(table + symbols[i + j] * Kp + k0);
+            transpose(r);
+            for (int64_t k = 0; k < V && k0 + k < K; k++) store(out + (k0 + k) * ldo, r[k]);
+        }
     }
 };
 

@@ -42,6 +42,15 @@ struct Pick {
     int64_t operator()(int64_t i) const { return index ? index[i] : first + i; }
 };
 
+// Where a matrix of K rows keeps them for the column of each vector: slot after slot of W columns, each with its K
+// rows.
+struct Place {
+    real *p;
+    int64_t K, W, first;
+    real *operator()(int64_t i) const { return p + (first + i) / W * K * W + (first + i) % W; }
+    Place from(int64_t c) const { return {p, K, W, first + c}; }
+};
+
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding
   public:
     const Spec &spec;
@@ -55,18 +64,19 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     virtual void finish(double *stats) = 0;                      // adds what accumulate gathered
     virtual ~Tile() {}
 
-    // Densities (K, ldo), each row's scaled to a largest of 1, and the logs of the scales (padded,). What is possible
-    // stays positive, however small; a row of zeros has the scale -inf. L (K, ld) is work space.
-    virtual void densities(real *L, real *out, int64_t ldo, real *scale) {
+    // Densities, each row's scaled to a largest of 1, and the logs of the scales (padded,). What is possible stays
+    // positive, however small; a row of zeros has the scale -inf. L (K, ld) is work space.
+    virtual void densities(real *L, Place out, real *scale) {
         log_densities(L);
         for (int64_t i = 0; i < padded; i += V) {
             vec m = ::load(L + i);
             for (int64_t k = 1; k < K; k++) m = vmax(m, ::load(L + k * ld + i));
             ivec none = m < IMPOSSIBLE;
             vec safe = none ? vec{} : m;
+            real *to = out(i);
             for (int64_t k = 0; k < K; k++) {
                 vec l = ::load(L + k * ld + i);
-                store(out + k * ldo + i, l < IMPOSSIBLE ? vec{} : vmax(vexp(l - safe), splat(FAINT)));
+                store(to + k * out.W, l < IMPOSSIBLE ? vec{} : vmax(vexp(l - safe), splat(FAINT)));
             }
             store(scale + i, none ? splat(-INFINITY) : m);
         }
@@ -82,16 +92,45 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
   private:
+    // The origin in two parts keeps the digits of single precision.
     template <class T>
     void copy(const T *from, Pick pick, real *x) {
         const int64_t D = spec.D;
-        for (int64_t i = 0; i < n; i++) {
-            const T *row = from + pick(i) * D;
-            for (int64_t d = 0; d < D; d++)
-                x[d * ld + i] = static_cast<real>(static_cast<double>(row[d]) - (spec.origin ? spec.origin[d] : 0.0));
+        for (int64_t d0 = 0; d0 < D; d0 += V) {
+            const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
+            real high[V] = {}, low[V] = {};
+            for (int64_t c = 0; c < V && d + c < D && spec.origin; c++) {
+                high[c] = static_cast<real>(spec.origin[d + c]);
+                low[c] = static_cast<real>(spec.origin[d + c] - static_cast<double>(high[c]));
+            }
+            if (D < V) few(from, pick, high, low, x);
+            else
+                for (int64_t i = 0; i < padded; i += V) block(from + d, pick, i, high, low, x + d * ld + i);
         }
         for (int64_t d = 0; d < D; d++)
             for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
+    }
+
+    template <class T>
+    void block(const T *from, Pick pick, int64_t i, const real *high, const real *low, real *x) const {
+        typedef T some __attribute__((vector_size(V * sizeof(T)), aligned(sizeof(T)), may_alias));
+        vec r[V];
+#pragma GCC unroll 16
+        for (int64_t j = 0; j < V; j++) {
+            const T *row = from + pick(i + j < n ? i + j : n - 1) * spec.D;
+            r[j] = __builtin_convertvector(*reinterpret_cast<const some *>(row), vec);
+        }
+        transpose(r);
+#pragma GCC unroll 16
+        for (int64_t c = 0; c < V; c++) store(x + c * ld, (r[c] - high[c]) - low[c]);
+    }
+
+    template <class T>
+    void few(const T *from, Pick pick, const real *high, const real *low, real *x) const {
+        for (int64_t i = 0; i < n; i++) {
+            const T *row = from + pick(i) * spec.D;
+            for (int64_t d = 0; d < spec.D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - high[d]) - low[d];
+        }
     }
 };
 

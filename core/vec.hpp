@@ -61,6 +61,7 @@ inline void exchange(vec &a, vec &b, std::integer_sequence<int, J...>) {
 }
 template <int S = 1>
 inline void transpose(vec *r) {
+#pragma GCC unroll 16
     for (int i = 0; i < V; i++)
         if (!(i & S)) exchange<S>(r[i], r[i + S], std::make_integer_sequence<int, V>{});
     if constexpr (2 * S < V) transpose<2 * S>(r);

@@ -1,45 +1,228 @@
-// The most probable path (Rabiner 1989, eq. 32 to 35).
+// The most probable paths (Rabiner 1989, eq. 32 to 35), a segment in each lane. No pointers are kept: the best state
+// before is found again on the way back, from the scores, with the same sums.
 #pragma once
-#include "chain_model.hpp"
+#include "chain_lanes.hpp"
 
 namespace {
-void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob) {
-    ChainModel m(chain);
-    AnyTile tile(spec);
-    const int64_t K = m.K;
-    Buffer L(K * tile->ld), score(K), next(K);
-    for (int64_t s = 0; s < chain.S; s++) {
-        const int64_t row0 = s ? chain.ends[s - 1] : 0, T = chain.ends[s] - row0;
-        logprob[s] = 0;
-        if (!T) continue;
-        Array<int32_t> pointers(T * K);
-        for (int64_t t = 0; t < T; t++) {
-            const int64_t i = t % tile->size;
-            if (i == 0) {
-                tile->load(rows, {row0 + t, nullptr}, T - t < tile->size ? T - t : tile->size);
-                tile->log_densities(L.p);
-            }
-            for (int64_t j = 0; j < K; j++) {
-                real best = static_cast<real>(m.logstart[j]);
-                int32_t arg = 0;
-                if (t) best = score[0] + static_cast<real>(m.logtrans[j]);
-                for (int64_t k = 1; t && k < K; k++) {
-                    real c = score[k] + static_cast<real>(m.logtrans[k * K + j]);
-                    if (c > best) best = c, arg = static_cast<int32_t>(k);
-                }
-                const real l = L[j * tile->ld + i];
-                next[j] = l < IMPOSSIBLE ? -INFINITY : best + l;
-                pointers[t * K + j] = arg;
-            }
-            for (int64_t j = 0; j < K; j++) score[j] = next[j];
+
+template <int G>
+class Paths {
+    static constexpr int64_t W = G * V, N_BLOCK = 8 / G;
+    const estep::Chain &chain;
+    const Rows &rows;
+    ChainModel m;
+    AnyTile tile;
+    Planes &p;
+    const int64_t K, slot;
+    LaneRows<G> at;
+    Array<Range> columns_of;
+    Buffer logtrans, to_state, messages;  // (K, Kp), its transpose (K, K); (W, K)
+    Segment segments[W];
+    int count = 0;
+
+  public:
+    Paths(const Spec &s, const estep::Chain &c, const Rows &r)
+        : chain(c),
+          rows(r),
+          m(c),
+          tile(s),
+          p(Planes::mine(0)),
+          K(c.K),
+          slot(c.K * W),
+          logtrans(K * m.Kp),
+          to_state(K * K),
+          messages(W * K) {
+        m.blocks(m.columns, N_BLOCK, columns_of);
+        for (int64_t i = 0; i < K; i++)
+            for (int64_t j = 0; j < K; j++)
+                logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(m.logtrans[i * K + j]);
+    }
+
+    void run(int32_t *path, double *logprob, double *ends) {
+        if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.next >= 0 || ends) {
+            piece(chain.head, rows.n - chain.tail, 0, rows.n, path, logprob, ends);
+            return;
         }
-        int64_t state = 0;
-        for (int64_t k = 1; k < K; k++) state = score[k] > score[state] ? k : state;
-        logprob[s] = static_cast<double>(score[state]);
-        for (int64_t t = T - 1; t >= 0; t--) {
-            path[row0 + t] = static_cast<int32_t>(state);
-            state = pointers[t * K + state];
+        Array<int64_t> list(chain.S + 1);
+        const int64_t used = longest_first(chain, list.p);
+        for (int64_t s = used; s < chain.S; s++) logprob[list[s]] = 0;
+        for (int64_t done = 0; done < used;) {
+            const int64_t s = list[done], first = first_row(chain, s), T = chain.ends[s] - first;
+            if (T >= 2 * W * LEAST) {
+                piece(first, chain.ends[s], first, chain.ends[s], path, logprob + s, nullptr);
+                done++;
+                continue;
+            }
+            count = static_cast<int>(used - done < W ? used - done : W);
+            for (int l = 0; l < count; l++) {
+                const int64_t q = list[done + l];
+                segments[l] = {first_row(chain, q), chain.ends[q], 1, true, nullptr, nullptr};
+            }
+            forward(segments, count, true);
+            for (int l = 0; l < count; l++) {
+                int64_t state = best_end(l);
+                logprob[list[done + l]] = trace(l, segments[l], &state, path);
+            }
+            done += count;
         }
     }
+
+  private:
+    // Rows first to stop of one sequence, and those up to `high` to learn where the path goes from there.
+    void piece(int64_t first, int64_t stop, int64_t low, int64_t high, int32_t *path, double *logprob, double *ends) {
+        const bool known = chain.next >= 0, begins = first == low && chain.begins && !chain.left;
+        const int extra = !known && stop < high ? 1 : 0;
+        const int64_t T = stop - first, fit = T / LEAST > 1 ? T / LEAST : 1;
+        const int own = static_cast<int>(fit < W - extra ? fit : W - extra);
+        count = own + extra;
+        for (int l = 0; l < own; l++)
+            segments[l] = {first + T * l / own, first + T * (l + 1) / own, 1, false, messages + l * K, nullptr};
+        if (extra) segments[own] = {stop, high, 1, false, messages + own * K, nullptr};
+        segments[0].begins = begins;
+        warm_up(begins || chain.left ? 1 : 0, low);
+        for (int64_t k = 0; k < K && chain.left; k++) messages[k] = static_cast<real>(chain.left[k]);
+        forward(segments, count, true);
+        while (!joints_hold()) forward(segments, count, false);  // each time at least one more segment is right
+        for (int64_t k = 0; k < K && ends; k++) {
+            ends[k] = begins ? 0 : static_cast<double>(messages[k]);
+            ends[K + k] = end(own - 1, k) - end(own - 1, best_end(own - 1));
+        }
+        *logprob = 0;
+        int64_t state = known ? before(at.length[own - 1], own - 1, chain.next) : best_end(count - 1);
+        for (int l = count - 1; l >= 0; l--) {
+            const double part = trace(l, segments[l], &state, path);
+            if (l < own) *logprob += part;
+        }
+    }
+
+    void warm_up(int from, int64_t low) {
+        Segment list[W];
+        Buffer nothing(K);
+        if (from >= count) return;
+        for (int l = from; l < count; l++) {
+            const int64_t stop = segments[l].first, start = stop - WARM > low ? stop - WARM : low;
+            list[l - from] = {start, stop, 1, start == low && chain.begins, nothing.p, nullptr};
+        }
+        forward(list, count - from, true);
+        for (int l = from; l < count; l++) take(l - from, messages + l * K);
+    }
+
+    void take(int l, real *to) const {  // the scores at the end of a lane, the largest 0
+        const real top = static_cast<real>(end(l, best_end(l)));
+        for (int64_t k = 0; k < K; k++) to[k] = top > -INFINITY ? static_cast<real>(end(l, k)) - top : 0;
+    }
+
+    bool joints_hold() {  // what the segments begin with is what those before end with; else it is from now on
+        bool hold = true;
+        Buffer ending(K);
+        for (int l = 1; l < count; l++) {
+            take(l - 1, ending.p);
+            for (int64_t k = 0; k < K; k++) {
+                real &was = messages[l * K + k];
+                const bool alike = was == ending[k] || std::fabs(was - ending[k]) <= 1e-11 * (1 + std::fabs(was));
+                hold = hold && alike;
+                was = ending[k];
+            }
+        }
+        return hold;
+    }
+
+    double end(int l, int64_t k) const { return static_cast<double>(p.alpha[at.length[l] * slot + k * W + l]); }
+    int64_t best_end(int l) const {
+        int64_t best = 0;
+        for (int64_t k = 1; k < K; k++) best = end(l, k) > end(l, best) ? k : best;
+        return best;
+    }
+    int64_t before(int64_t t, int64_t l, int64_t state) const {  // the best state at slot t on the way to `state`
+        const real *x = p.alpha + t * slot + l, *a = to_state + state * K;
+        int64_t best = 0;
+        real most = x[0] + a[0];
+        for (int64_t i = 1; i < K; i++) {
+            const real y = x[i * W] + a[i];
+            best = y > most ? i : best, most = y > most ? y : most;
+        }
+        return best;
+    }
+
+    // Writes a lane's path that ends in *state, leaves the best state before its first row there; its score.
+    double trace(int l, const Segment &s, int64_t *state, int32_t *path) const {
+        const double last = end(l, *state);
+        for (int64_t t = at.length[l]; t >= 1; t--) {
+            path[s.first + t - 1] = static_cast<int32_t>(*state);
+            if (t > 1 || !s.begins) *state = before(t - 1, l, *state);
+        }
+        if (last == -INFINITY) return last;
+        return s.begins ? last : last - static_cast<double>(p.alpha[*state * W + l]);
+    }
+
+    void forward(const Segment *list, int n, bool fresh) {
+        at.set(list, n);
+        p.L.grow(K * tile->ld);
+        p.b.grow((at.T + 1) * slot);
+        p.alpha.grow((at.T + 1) * slot);
+        for (int64_t c = 0; fresh && c < at.T * W; c += tile->size) {
+            const int64_t left = at.T * W - c < tile->size ? at.T * W - c : tile->size;
+            tile->load(rows, {0, at.index(c, left)}, left);
+            tile->log_densities(p.L.p);
+            const Place to{p.b.p, K, W, W + c};
+            for (int64_t i = 0; i < left; i += V)
+                for (int64_t k = 0; k < K; k++) {
+                    vec y = load(p.L + k * tile->ld + i);
+                    store(to(i) + k * W, y < IMPOSSIBLE ? splat(-INFINITY) : y);
+                }
+        }
+        real begins[W];
+        for (int l = 0; l < W; l++) {
+            const Segment &mine = list[l < n ? l : 0];
+            begins[l] = mine.begins ? 0 : -INFINITY;
+            for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? -INFINITY : mine.left[k];
+        }
+        for (int64_t t = 1; t <= at.T; t++) {
+            int64_t j = 0;
+            for (; j + N_BLOCK <= K; j += N_BLOCK) step<N_BLOCK>(j, t, begins);
+            if (j < K) rest<N_BLOCK - 1>(j, t, begins);
+        }
+    }
+
+    template <int N>
+    void step(int64_t j0, int64_t t, const real *begins) {
+        const Range range = columns_of[j0 / N_BLOCK];
+        const real *x = p.alpha + (t - 1) * slot, *A = logtrans + j0;
+        const int64_t here = t * slot + j0 * W;
+        vec best[N][G];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; j++)
+#pragma GCC unroll 2
+            for (int g = 0; g < G; g++) best[j][g] = splat(-INFINITY);
+        for (int64_t i = range.from; i < range.to; i++) {
+            vec xi[G];
+            for (int g = 0; g < G; g++) xi[g] = load(x + i * W + g * V);
+            for (int j = 0; j < N; j++)
+                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], A[i * m.Kp + j] + xi[g]);
+        }
+        if (t == 1)
+#pragma GCC unroll 8
+            for (int j = 0; j < N; j++)
+#pragma GCC unroll 2
+                for (int g = 0; g < G; g++)
+                    best[j][g] = vmax(best[j][g], static_cast<real>(m.logstart[j0 + j]) + load(begins + g * V));
+#pragma GCC unroll 8
+        for (int j = 0; j < N; j++)
+#pragma GCC unroll 2
+            for (int g = 0; g < G; g++)
+                store(p.alpha + here + j * W + g * V, best[j][g] + load(p.b + here + j * W + g * V));
+    }
+    template <int N>
+    void rest(int64_t j0, int64_t t, const real *begins) {
+        if (K - j0 == N) return step<N>(j0, t, begins);
+        if constexpr (N > 1) rest<N - 1>(j0, t, begins);
+    }
+};
+
+void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
+             double *ends) {
+    if (chain.K <= 8) Paths<2>(spec, chain, rows).run(path, logprob, ends);
+    else Paths<1>(spec, chain, rows).run(path, logprob, ends);
 }
+
 }  // namespace

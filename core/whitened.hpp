@@ -14,7 +14,7 @@ class WhitenedTile final : public Tile {
 
   public:
     explicit WhitenedTile(const Spec &s)
-        : Tile(s, feature_tile(n_features(s.kind, s.D))),
+        : Tile(s, feature_tile(n_features(s.kind, s.D), 1)),
           dense(s.kind == Kind::full || s.kind == Kind::tied),
           D(s.D),
           Q(dense ? pairs(s.D) : s.D),

@@ -43,12 +43,22 @@ def test_contiguous_rows_are_not_copied():
 
 def test_leaves_cover_everything_once():
     source = as_source(np.random.default_rng(0).normal(size=(1000, 2)), [100, 1, 0, 399, 500])
-    leaves = source.leaves(150)
+    leaves = source.leaves(300)
     assert [b.first_row for b in leaves] == [0, 500]
     assert sum(len(b.X) for b in leaves) == 1000
     assert sum(len(b.ends) for b in leaves) == 5
     assert all(b.ends[-1] == len(b.X) for b in leaves)
     assert [len(b.X) for b in as_source(X).leaves(4)] == [4, 2]
+
+
+def test_long_sequences_are_cut():
+    source = as_source(np.arange(2000.0)[:, None], [100, 1, 0, 399, 1500])
+    leaves = source.leaves(150)
+    assert [b.first_row for b in leaves] == [0, 101, 300] + [500 + 150 * i for i in range(10)]
+    assert [b.first_sequence for b in leaves] == [0, 3, 3] + [4] * 10
+    assert (np.concatenate([b.X[b.own, 0] for b in leaves]) == source.X[:, 0]).all()
+    assert all(b.X[0, 0] == max(b.first_row - 1024, 500) for b in leaves[3:])
+    assert leaves[3].halo.begins and leaves[-1].halo.closes and not leaves[4].halo.begins
 
 
 def test_summary():

@@ -37,7 +37,9 @@ def outputs(level, model, source):
         k.chain(spec, *chain, source.weights, loglik, start, trans, stats, resp)
         path, logprob = np.empty(n, np.int32), np.empty(S)
         k.viterbi(spec, *chain, path, logprob)
-        scores = model.latent.path_log_probability(out["log_densities"], path, batch)  # paths may tie
+        scores = model.latent.path_log_probability(
+            out["log_densities"][np.arange(n), path], path, source.ends
+        )  # paths may tie
         out |= {"start": start, "trans": trans, "path": scores, "logprob": logprob}
     return out | {"loglik": loglik, "stats": stats, "resp": resp}
 

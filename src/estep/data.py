@@ -6,15 +6,27 @@ or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from estep.statistics import Array
 from estep.summary import Summary, summarize
+
+HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
+
+
+class Halo(NamedTuple):
+    """A stretch of a long sequence: rows before and after it that only warm up, and whether it holds its ends."""
+
+    head: int
+    tail: int
+    begins: bool
+    closes: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +39,33 @@ class Batch:
     first_row: int
     first_sequence: int
     summary: Summary
+    halo: Halo | None = None  # for a stretch of one long sequence
 
     @property
     def row_weights(self) -> Array | None:
         """The weight of each row (n,), None where all are 1."""
         return row_weights(self.weights, self.ends)
+
+    @property
+    def own(self) -> slice:
+        """The rows of ``X`` that count: all but a halo's."""
+        return slice(0, len(self.X)) if self.halo is None else slice(self.halo.head, len(self.X) - self.halo.tail)
+
+    @property
+    def place(self) -> slice:
+        """Where the rows that count are in the source."""
+        return slice(self.first_row, self.first_row + self.own.stop - self.own.start)
+
+    @property
+    def weight(self) -> float:
+        """The weight of the rows that count."""
+        if self.weights is None:
+            return float(self.own.stop - self.own.start)
+        if self.halo is not None:
+            return float(self.weights[0]) * (self.own.stop - self.own.start)
+        weights = self.row_weights
+        assert weights is not None
+        return float(weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +104,43 @@ class Source:
         """All rows as one batch."""
         return self.batch(0, len(self), 0, self.n_sequences)
 
+    def chunks(self, rows: int) -> Iterator[Batch]:
+        """All rows, as independent ones, ``rows`` at a time."""
+        weights = self.row_weights
+        for i in range(0, len(self), rows):
+            w = None if weights is None else weights[i : i + rows]
+            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary)
+
     def leaves(self, rows: int) -> list[Batch]:
-        """Batches of ``rows`` rows; of whole sequences with at least that many where there are sequences."""
+        """Batches of ``rows`` rows, or of whole sequences with at least that many; longer sequences are cut."""
         n = len(self)
         if self.ends is None:
             return [self.batch(i, min(i + rows, n)) for i in range(0, n, rows)]
         leaves, first, first_sequence = [], 0, 0
         while first_sequence < len(self.ends):
+            end = int(self.ends[first_sequence])
+            if end - first >= 2 * rows:
+                leaves += self._stretches(first, end, first_sequence, (end - first) // rows)
+                first, first_sequence = end, first_sequence + 1
+                continue
             stop = int(np.searchsorted(self.ends, first + rows)) + 1
-            stop = min(stop, len(self.ends))
+            long = np.flatnonzero(np.diff(self.ends[first_sequence:stop]) >= 2 * rows)
+            stop = min(stop, len(self.ends)) if len(long) == 0 else first_sequence + 1 + int(long[0])
             leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
             first, first_sequence = int(self.ends[stop - 1]), stop
         return leaves
+
+    def _stretches(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
+        """``n`` stretches of one sequence, about as long."""
+        weights = None if self.weights is None else self.weights[sequence : sequence + 1]
+        stretches = []
+        cuts = [first + (stop - first) * i // n for i in range(n + 1)]
+        for a, b in pairwise(cuts):
+            low, high = max(first, a - HALO), min(stop, b + HALO)
+            ends = np.array([high - low], dtype=np.int64)
+            halo = Halo(a - low, high - b, a == first, b == stop)
+            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo))
+        return stretches
 
     @property
     def row_weights(self) -> Array | None:

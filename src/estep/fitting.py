@@ -18,7 +18,8 @@ from estep.data import Source
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm
 from estep.model import Model
-from estep.statistics import Array, Statistics
+from estep.statistics import Statistics
+from estep.stretches import Joints
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size, is rounding."""
@@ -172,11 +173,12 @@ def _loop(
 ) -> Fit:
     model = replace(model, emission=model.emission.adapt(source.summary))
     leaves = source.leaves(model.leaf_rows())
+    joints = Joints(leaves, model.n_components)
     trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), source.summary.weight
     seen: list[tuple[Model, float]] = []  # the models that entered an E-step, with their bounds: the last two
 
     def expect(m: Model) -> Statistics:
-        return execute.add_up(lambda i: m.expect(leaves[i]), len(leaves))
+        return m.expect_all(leaves, joints, execute)
 
     reason = None
     with execute.running():
@@ -184,7 +186,7 @@ def _loop(
             try:
                 step = algorithm.step(model, expect, state)
                 if step.bound == -np.inf:
-                    _raise_impossible(model, source)
+                    model.raise_impossible(source, model.score_units(source))
                 seen = [*seen[-1:], (model, step.bound)]
                 trace.bounds.append(step.bound)
                 trace.seconds.append(time.perf_counter() - begun)
@@ -203,12 +205,3 @@ def _loop(
     good, bound = seen[0] if reason == "bound fell" else seen[-1]
     n_iter = max(len(trace.bounds) - 1, 0) - (reason == "bound fell")
     return Fit(good, bound, n_iter, reason, weight, trace)
-
-
-def _raise_impossible(model: Model, source: Source) -> None:
-    for batch in source.leaves(model.leaf_rows()):
-        loglik = model.score_batch(batch)
-        used = np.ones(len(loglik), bool) if batch.weights is None else batch.weights > 0
-        impossible: Array = (loglik == -np.inf) & used
-        if impossible.any():
-            model.raise_impossible(batch, np.where(impossible, -np.inf, 0.0))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from estep.data import Batch
     from estep.kernels.spec import Spec
     from estep.model import Model
+    from estep.stretches import Joint
     from estep.summary import Summary
 
 Notes = tuple[str, ...]
@@ -188,21 +189,23 @@ class Latent(Values, ABC):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
+        joint: Joint | None = None,
     ) -> Array:
         """The E-step of one batch: the log-likelihood of each unit (row or sequence).
 
         ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
-        the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included. A unit that is
-        impossible has -inf and no responsibilities.
+        the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included, but for the rows of a
+        halo. A unit that is impossible has -inf and no responsibilities. A stretch of a sequence comes with its
+        ``joint``; its log-likelihood is that of its rows given all before.
         """
 
     @abstractmethod
-    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
         """The most probable states (n,) and their log-probability for each unit."""
 
     @abstractmethod
-    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
-        """log p(rows, states) for each unit."""
+    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
+        """log p(rows, states) for each unit; ``steps`` (n,): the log-density of each row given its state."""
 
     @abstractmethod
     def maximize(self, s: Statistics) -> Self:

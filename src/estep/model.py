@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -14,10 +15,13 @@ from estep.interface import Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
 from estep.statistics import Array, Layout, Statistics
+from estep.stretches import Joint, Joints
 from estep.summary import Summary
 
 LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
 LEAF_ROWS = 65536  # of a leaf, at most
+CHAIN_ROWS = 8192  # of a leaf of a chain, at least
+CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +67,35 @@ class Model:
 
     # The E-step and the M-step
 
-    def expect(self, batch: Batch) -> Statistics:
+    def expect(self, batch: Batch, joint: Joint | None = None) -> Statistics:
         """The E-step of one batch: expected sufficient statistics under this model."""
         s = Statistics.zeros(self.layout)
         latent = Statistics(self.latent.layout, s["latent"])
         spec = self.kernel(batch.summary)
         if spec is not None:
-            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=s["emission"])
+            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=s["emission"], joint=joint)
         else:
             evaluation = self.emission.evaluate(batch)
-            r = np.empty(evaluation.log_densities.shape)
+            r = np.zeros(evaluation.log_densities.shape)
             rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
-            loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, responsibilities=r)
+            loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
         s["loglik"] = _weighted(loglik, batch.weights)
-        s["weight"] = len(batch.X) if batch.row_weights is None else batch.row_weights.sum()
+        s["weight"] = batch.weight
         return s
+
+    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute) -> Statistics:
+        """The E-step of all leaves; ``joints`` are those between them."""
+
+        def once() -> Statistics:
+            return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i]), len(leaves))
+
+        return joints.run(once, lambda i, both: self._sweep(leaves[i], joints.of[i], both), both=True)
+
+    def _sweep(self, batch: Batch, joint: Joint | None, both: bool) -> None:
+        """Fills the messages of a stretch; ``both``: the left ones too."""
+        unused = Statistics.zeros(self.latent.layout) if both else None
+        self.latent.posterior(*self._densities(batch), batch, unused, joint=joint)
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
         """The M-step: the model that maximises the expected log-likelihood."""
@@ -97,6 +114,8 @@ class Model:
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.layout.size + 3 * self.latent.layout.size)
+        if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
+            rows = min(max(rows, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS))
         return min(max(1 << max(rows, 1).bit_length() - 1, 256), LEAF_ROWS)
 
     # What users ask a model
@@ -112,24 +131,18 @@ class Model:
             source = replace(source, ends=np.array([len(source)], dtype=np.int64))
         if isinstance(self.latent, Independent) and source.ends is not None:
             source = replace(source, ends=None, weights=source.row_weights)
-        for batch in source.leaves(LEAF_ROWS):
+        for batch in source.chunks(LEAF_ROWS):
             self.emission.validate(batch)
         return source
 
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
         source = self.source(data, lengths)
-        out = np.empty(source.n_sequences)
 
-        def leaf(batch: Batch) -> None:
-            out[_units(batch)] = self.score_batch(batch)
+        def leaf(batch: Batch, joint: Joint | None) -> Array:
+            return self.latent.posterior(*self._densities(batch), batch, joint=joint)
 
-        self._each(source, leaf, execute)
-        return out
-
-    def score_batch(self, batch: Batch) -> Array:
-        """Log-likelihood of each unit of a batch."""
-        return self.latent.posterior(*self._densities(batch), batch)
+        return self._units(source, leaf, execute, both=False)
 
     def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
         """Total log-likelihood; -inf where the data are impossible under the model."""
@@ -140,19 +153,17 @@ class Model:
 
         Raises ValueError naming the first row or sequence that is impossible under the model.
         """
-        source = self.source(data, lengths)
-        source = replace(source, weights=None)
+        source = replace(self.source(data, lengths), weights=None)
         out = np.empty((len(source), self.n_components))
 
-        def leaf(batch: Batch) -> None:
+        def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
             r = np.empty((len(batch.X), self.n_components))
-            loglik = self.latent.posterior(spec, rows, batch, responsibilities=r)
-            if (loglik == -np.inf).any():
-                self.raise_impossible(batch, loglik)
-            np.minimum(r, 1.0, out=out[batch.first_row : batch.first_row + len(batch.X)])  # rounding may pass 1
+            loglik = self.latent.posterior(spec, rows, batch, responsibilities=r, joint=joint)
+            np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
+            return loglik
 
-        self._each(source, leaf, execute)
+        self.raise_impossible(source, self._units(source, leaf, execute, both=True))
         return out
 
     def decode(
@@ -166,24 +177,30 @@ class Model:
         if algorithm not in ("viterbi", "posterior"):
             raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
         source = self.source(data, lengths)
-        states, logprob = np.empty(len(source), np.int64), np.empty(source.n_sequences)
+        states = np.empty(len(source), np.int64)
         if algorithm == "posterior":
             states[:] = self.predict_proba(source, execute=execute).argmax(axis=1)
+            return states, self._path_log_probability(source, states)
 
-        def leaf(batch: Batch) -> None:
-            mine = slice(batch.first_row, batch.first_row + len(batch.X))
+        def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
-            if algorithm == "posterior":
-                logb = self.emission.evaluate(batch).log_densities
-                logprob[_units(batch)] = self.latent.path_log_probability(logb, states[mine], batch)
-                return
-            path, scores = self.latent.decode(spec, rows, batch)
-            if (scores == -np.inf).any():
-                self.raise_impossible(batch, scores)
-            states[mine], logprob[_units(batch)] = path, scores
+            states[batch.place], logprob = self.latent.decode(spec, rows, batch, joint)
+            return logprob
 
-        self._each(source, leaf, execute)
+        def sweep(batch: Batch, joint: Joint | None, both: bool) -> None:
+            self.latent.decode(*self._densities(batch), batch, joint)
+
+        logprob = self._units(source, leaf, execute, both=True, sweep=sweep)
+        self.raise_impossible(source, logprob)
         return states, logprob
+
+    def _path_log_probability(self, source: Source, states: Array) -> Array:
+        """log p(rows, states) of each unit."""
+        steps = np.empty(len(source))
+        for batch in source.chunks(LEAF_ROWS):
+            logb = self.emission.evaluate(batch).log_densities
+            steps[batch.place] = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
+        return self.latent.path_log_probability(steps, states, source.ends)
 
     def sample(self, n: int, random_state: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,))."""
@@ -201,29 +218,34 @@ class Model:
         """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood."""
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
 
-    def raise_impossible(self, batch: Batch, loglik: Array) -> None:
-        """Raises ValueError naming the unit with log-likelihood -inf, and the step where it became impossible."""
-        unit = int(np.argmax(loglik == -np.inf))
-        if batch.ends is None:
-            raise ValueError(f"row {batch.first_row + unit} is impossible under the model: every component gives it 0")
-        first, stop = (int(e) for e in np.concatenate([[0], batch.ends])[unit : unit + 2])
-        part = replace(batch, X=batch.X[first:stop], weights=None, ends=None, first_row=batch.first_row + first)
-        step = self._impossible_step(part)
+    def raise_impossible(self, source: Source, loglik: Array) -> None:
+        """Raises ValueError where a unit of ``source`` has log-likelihood -inf, naming it and the step it is due to."""
+        impossible = loglik == -np.inf
+        if source.weights is not None:
+            impossible &= source.weights > 0
+        if not impossible.any():
+            return
+        unit = int(np.argmax(impossible))
+        if source.ends is None:
+            raise ValueError(f"row {unit} is impossible under the model: every component gives it 0")
+        first = int(source.ends[unit - 1]) if unit else 0
+        step = self._impossible_step(Source(source.X[first : source.ends[unit]], columns=source.columns))
         raise ValueError(
-            f"sequence {batch.first_sequence + unit} is impossible under the model from step {step} on (row "
-            f"{part.first_row + step}): a zero in the start, transition or emission probabilities forbids it"
+            f"sequence {unit} is impossible under the model from step {step} on (row {first + step}): "
+            "a zero in the start, transition or emission probabilities forbids it"
         )
 
-    def _impossible_step(self, part: Batch) -> int:
+    def _impossible_step(self, sequence: Source) -> int:
         assert isinstance(self.latent, Chain)
         assert self.latent.startprob is not None and self.latent.transmat is not None
-        possible = self.emission.evaluate(part).log_densities > -np.inf
         reached = self.latent.startprob > 0
-        for t, row in enumerate(possible):
-            reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
-            if not reached.any():
-                return t
-        return len(possible) - 1
+        for batch in sequence.chunks(LEAF_ROWS):
+            possible = self.emission.evaluate(batch).log_densities > -np.inf
+            for t, row in enumerate(possible, start=batch.first_row):
+                reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
+                if not reached.any():
+                    return t
+        return len(sequence) - 1
 
     def _densities(self, batch: Batch) -> tuple[Spec, Array]:
         """A kernel and the rows it reads: the batch's own, or their log-densities."""
@@ -233,11 +255,31 @@ class Model:
         logb = self.emission.evaluate(batch).log_densities
         return dense(self.n_components), np.ascontiguousarray(logb, dtype=np.float64)
 
-    def _each(self, source: Source, leaf: Any, execute: Execute | None) -> None:
-        batches = source.leaves(self.leaf_rows())
+    def _units(
+        self,
+        source: Source,
+        leaf: Callable[[Batch, Joint | None], Array],
+        execute: Execute | None,
+        both: bool,
+        sweep: Callable[[Batch, Joint | None, bool], None] | None = None,
+    ) -> Array:
+        """What ``leaf`` finds for each unit; a sequence in stretches has the sum of theirs."""
+        leaves = source.leaves(self.leaf_rows())
+        joints = Joints(leaves, self.n_components)
+        found: list[Any] = [None] * len(leaves)
         how = Serial() if execute is None else execute
+        alone = self._sweep if sweep is None else sweep
+
+        def work(i: int) -> None:
+            found[i] = leaf(leaves[i], joints.of[i])
+
         with how.running():
-            how.each(lambda i: leaf(batches[i]), len(batches))
+            joints.run(lambda: how.each(work, len(leaves)), lambda i, b: alone(leaves[i], joints.of[i], b), both)
+        out = np.zeros(source.n_sequences)
+        for batch, values in zip(leaves, found, strict=True):
+            first = batch.first_row if batch.ends is None else batch.first_sequence
+            out[first : first + len(values)] += values
+        return out
 
 
 def _weighted(loglik: Array, weights: Array | None) -> float:
@@ -245,9 +287,3 @@ def _weighted(loglik: Array, weights: Array | None) -> float:
         return float(loglik.sum())
     used = weights > 0
     return float(weights[used] @ loglik[used])
-
-
-def _units(batch: Batch) -> slice:
-    if batch.ends is None:
-        return slice(batch.first_row, batch.first_row + len(batch.X))
-    return slice(batch.first_sequence, batch.first_sequence + len(batch.ends))

@@ -42,7 +42,7 @@ def start_model(
         raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
     for part in (latent, emission):
         _check_given(part, n_components)
-    for batch in source.leaves(CHUNK * 8):
+    for batch in source.chunks(CHUNK * 8):
         emission.validate(batch)
     rng = np.random.default_rng() if rng is None else rng
     blank = emission.start(n_components, source.summary)
@@ -84,7 +84,7 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
     """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
     weights = source.row_weights
     if weights is None and len(source) <= SAMPLE:
-        return Source(source.X, source.ends, None, source.columns)
+        return Source(source.X, None, None, source.columns)
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
     if len(keep) > SAMPLE:
         keep = np.sort(rng.choice(keep, SAMPLE, replace=False))
@@ -94,8 +94,8 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
 def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array) -> Emission:
     """One M-step from responsibilities, the given parameters put back."""
     s = Statistics.zeros(blank.layout)
-    for batch in sample.leaves(CHUNK):
-        mine = slice(batch.first_row, batch.first_row + len(batch.X))
+    for batch in sample.chunks(CHUNK):
+        mine = batch.place
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)

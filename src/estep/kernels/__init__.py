@@ -8,10 +8,15 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
 ``mixture(spec, logweights, X, weight, counts, stats, loglik, resp)``
     adds to ``counts`` (K,) and ``stats``, fills ``loglik`` (n,) and ``resp`` (n, K, weights included); returns the
     weighted log-likelihood. Any output may be None.
-``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma)``
-    the same for sequences; ``weight`` and ``loglik`` are one a sequence.
-``viterbi(spec, start, trans, ends, X, path, logprob)``
-    fills ``path`` (n,) int32 and ``logprob`` (S,).
+``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
+    the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
+    ``stretch`` is ``halo, left, right, messages``: a :class:`estep.data.Halo`; logs of the filtered distribution
+    before it and, up to a factor, of the likelihood after it, (K,), where known; and ``messages`` (4, K), filled with
+    both as used, then with the filtered distribution at its last row and the likelihood from its first row on.
+``viterbi(spec, start, trans, ends, X, path, logprob, *stretch)``
+    fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
+    it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
+    it, as used, and those at its last row.
 """
 
 from __future__ import annotations
@@ -72,10 +77,11 @@ def load(level: str) -> Kernels:
         return Kernels(level, reference.log_densities, reference.mixture, reference.chain, reference.viterbi)
     core: Any = _compiled()
 
-    def bound(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda spec, *args: function(level, spec.native, *args)
+    def bound(function: Callable[..., Any], whole: tuple[Any, ...] = (), n: int = 0) -> Callable[..., Any]:
+        return lambda spec, *args: function(level, spec.native, *args, *(() if len(args) > n else whole))
 
-    return Kernels(level, *(bound(f) for f in (core.log_densities, core.mixture, core.chain, core.viterbi)))
+    chain, viterbi = bound(core.chain, (None, None, None, None), 10), bound(core.viterbi, (None, None, -1, None), 6)
+    return Kernels(level, bound(core.log_densities), bound(core.mixture), chain, viterbi)
 
 
 def active() -> Kernels:

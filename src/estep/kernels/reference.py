@@ -188,56 +188,106 @@ def chain(
     trans_counts: Array | None,
     stats: Array | None,
     gamma: Array | None,
+    halo: tuple[int, int, bool, bool] | None = None,
+    left: Array | None = None,
+    right: Array | None = None,
+    messages: Array | None = None,
 ) -> None:
     """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""
+    head, tail, begins, _ = halo or (0, 0, True, True)
     with np.errstate(divide="ignore"):
         log_start, log_trans = np.log(start), np.log(trans)
     for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        if left is not None:
+            first, head, begins = first + head, 0, False
+        if right is not None:
+            stop, tail = stop - tail, 0
         x, w = X[first:stop], 1.0 if weight is None else float(weight[s])
         if len(x) == 0:
             loglik[s] = 0.0
             continue
-        logb = _log_densities(spec, x)
+        own, logb = slice(head, len(x) - tail), _log_densities(spec, x)
+        before = np.full(spec.K, -np.log(spec.K)) if left is None else left
+        reach = log_start if begins else logsumexp(before[:, None] + log_trans, axis=0)
         alpha = np.empty_like(logb)
-        alpha[0] = log_start + logb[0]
+        alpha[0] = reach + logb[0]
         for t in range(1, len(x)):
             alpha[t] = logsumexp(alpha[t - 1][:, None] + log_trans, axis=0) + logb[t]
-        loglik[s] = logsumexp(alpha[-1], axis=0)
+        if head:
+            before = alpha[head - 1]
+        elif begins:
+            before = np.zeros(spec.K)
+        given = logsumexp(before, axis=0) if head or not begins else 0.0
+        loglik[s] = logsumexp(alpha[own.stop - 1], axis=0) - given
+        if messages is not None:
+            messages.reshape(4, -1)[[0, 2]] = before - given, alpha[own.stop - 1] - given - loglik[s]
         if all(out is None for out in (start_counts, trans_counts, stats, gamma)):
             continue
-        g = np.zeros_like(logb)
-        if loglik[s] > -np.inf and w > 0:
-            beta = np.zeros_like(logb)
-            for t in range(len(x) - 2, -1, -1):
-                forward = log_trans + (logb[t + 1] + beta[t + 1])
-                beta[t] = logsumexp(forward, axis=1)
-                if trans_counts is not None:
-                    trans_counts += w * np.exp(alpha[t][:, None] + forward - loglik[s])
-            g = w * np.exp(alpha + beta - loglik[s])
-        if start_counts is not None:
+        last = np.zeros(spec.K) if right is None else right
+        whole = logsumexp(alpha[-1] + last, axis=0)
+        g, beta = np.zeros_like(logb), np.empty_like(logb)
+        beta[-1] = last
+        for t in range(len(x) - 1, -1, -1):
+            forward = log_trans + (logb[t] + beta[t])
+            through = logsumexp(forward, axis=1)
+            earlier = alpha[t - 1] if t else None if begins else before
+            if trans_counts is not None and own.start <= t < own.stop and earlier is not None and whole > -np.inf:
+                trans_counts += w * np.exp(earlier[:, None] + forward - whole) if w > 0 else 0.0
+            if t:
+                beta[t - 1] = through
+            if t == own.start and messages is not None:
+                messages.reshape(4, -1)[[1, 3]] = beta[own.stop - 1], through
+        if whole > -np.inf and w > 0:
+            g = w * np.exp(alpha + beta - whole)
+        if start_counts is not None and begins and head == 0:
             start_counts += g[0]
         if stats is not None:
-            stats += _statistics(spec, x, g)
+            stats += _statistics(spec, x[own], g[own])
         if gamma is not None:
-            gamma[first:stop] = g
+            gamma[first + own.start : first + own.stop] = g[own]
 
 
-def viterbi(spec: Spec, start: Array, trans: Array, ends: Array, X: Array, path: Array, logprob: Array) -> None:
+def viterbi(
+    spec: Spec,
+    start: Array,
+    trans: Array,
+    ends: Array,
+    X: Array,
+    path: Array,
+    logprob: Array,
+    halo: tuple[int, int, bool, bool] | None = None,
+    left: Array | None = None,
+    next_state: int = -1,
+    scores: Array | None = None,
+) -> None:
     """The most probable paths (Rabiner 1989, eq. 32 to 35), ties to the lower state."""
+    head, tail, begins, _ = halo or (0, 0, True, True)
     with np.errstate(divide="ignore"):
         log_start, log_trans = np.log(start), np.log(trans)
     for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         logprob[s] = 0.0
         if stop == first:
             continue
+        if left is not None:
+            first, head, begins = first + head, 0, False
+        if next_state >= 0:
+            stop, tail = stop - tail, 0
         logb = _log_densities(spec, X[first:stop])
-        score, back = log_start + logb[0], np.zeros(logb.shape, np.int32)
-        for t in range(1, len(logb)):
-            through = score[:, None] + log_trans
-            back[t] = through.argmax(axis=0)
-            score = through.max(axis=0) + logb[t]
-        state = int(score.argmax())
-        logprob[s] = score[state]
-        for t in range(len(logb) - 1, -1, -1):
-            path[first + t] = state
-            state = int(back[t, state])
+        score = np.empty((len(logb) + 1, spec.K))
+        score[0] = 0.0 if left is None else left
+        for t in range(len(logb)):
+            reach = log_start if begins and t == 0 else (score[t][:, None] + log_trans).max(axis=0)
+            score[t + 1] = reach + logb[t]
+        state = int((score[-1] + (log_trans[:, next_state] if next_state >= 0 else 0)).argmax())
+        states = np.empty(len(logb) + 1, np.int32)
+        for t in range(len(logb), -1, -1):
+            states[t] = state
+            if t > 1 or not begins:
+                state = int((score[t - 1] + log_trans[:, state]).argmax()) if t else 0
+        path[first:stop] = states[1:]
+        end, from_start = len(logb) - tail, begins and head == 0
+        logprob[s] = score[end, states[end]] - (0.0 if from_start else score[head, states[head]])
+        if scores is not None:
+            ending = score[[head, end]]
+            top = ending.max(axis=1, keepdims=True)
+            scores.reshape(2, -1)[:] = ending - np.where(top > -np.inf, top, 0.0)

@@ -12,6 +12,7 @@ from estep.data import Batch
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
+from estep.stretches import Joint
 
 SMALLEST = 1e-100
 """Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""
@@ -68,31 +69,45 @@ class Chain(Latent):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
+        joint: Joint | None = None,
     ) -> Array:
         ends = _ends(batch)
         loglik = np.empty(len(ends))
         start, trans = (None, None) if s is None else (s["start"], s["transitions"])
+        stretch = () if joint is None else (batch.halo, joint.left, joint.right, joint.messages)
         kernels.active().chain(
-            spec, *self._given(), ends, X, batch.weights, loglik, start, trans, stats, responsibilities
+            spec, *self._given(), ends, X, batch.weights, loglik, start, trans, stats, responsibilities, *stretch
         )
         return loglik
 
-    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
         ends = _ends(batch)
         path, logprob = np.empty(len(X), np.int32), np.empty(len(ends))
-        kernels.active().viterbi(spec, *self._given(), ends, X, path, logprob)
-        return path, logprob
+        chain = (spec, *self._given(), ends, X, path, logprob)
+        if joint is None:
+            kernels.active().viterbi(*chain)
+            return path, logprob
+        own, following = batch.own, -1 if joint.right is None else int(joint.right.argmax())
+        scores = np.empty((2, self.n_components))
+        kernels.active().viterbi(*chain, batch.halo, joint.left, following, scores)
+        joint.messages[[0, 2]] = scores
+        joint.messages[[1, 3]] = -np.inf
+        joint.messages[1, path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
+        joint.messages[3, path[own.start]] = 0.0
+        return path[own], logprob
 
-    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
-        ends = _ends(batch)
+    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
+        ends = np.array([len(steps)]) if ends is None else ends
         with np.errstate(divide="ignore"):
             log_start, log_trans = (np.log(p) for p in self._given())
-        steps = log_densities[np.arange(len(states)), states]
-        steps[1:] += log_trans[states[:-1], states[1:]]
+        steps = steps.copy()
+        moves = log_trans[states[:-1], states[1:]]
         firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
         full = firsts < ends
         at = firsts[full]
-        steps[at] = log_densities[at, states[at]] + log_start[states[at]]
+        moves[at[at > 0] - 1] = 0.0
+        steps[1:] += moves
+        steps[at] += log_start[states[at]]
         out = np.zeros(len(ends))
         out[full] = np.add.reduceat(steps, at)
         return out

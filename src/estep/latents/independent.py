@@ -12,6 +12,7 @@ from estep.data import Batch
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
+from estep.stretches import Joint
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +59,20 @@ class Independent(Latent):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
+        joint: Joint | None = None,
     ) -> Array:
         loglik = np.empty(len(X))
         counts = None if s is None else s["counts"]
         kernels.active().mixture(spec, self._log_weights(), X, batch.weights, counts, stats, loglik, responsibilities)
         return loglik
 
-    def decode(self, spec: Spec, X: Array, batch: Batch) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
         joint = kernels.log_densities(spec, X) + self._log_weights()
         states = joint.argmax(axis=1)
         return states, np.take_along_axis(joint, states[:, None], axis=1)[:, 0]
 
-    def path_log_probability(self, log_densities: Array, states: Array, batch: Batch) -> Array:
-        return np.asarray(log_densities[np.arange(len(states)), states] + self._log_weights()[states])
+    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
+        return np.asarray(steps + self._log_weights()[states])
 
     def maximize(self, s: Statistics) -> Self:
         """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""

@@ -1,0 +1,154 @@
+"""A long sequence cut into stretches gives what it gives whole, whether its chain forgets or not."""
+
+import numpy as np
+import pytest
+
+import estep
+from estep import Model, kernels
+from estep.emissions import Categorical, Gaussian
+from estep.execute import Serial, threads
+from estep.latents import Chain
+from estep.stretches import Joints
+from models import FAMILIES, draw, make_model
+
+ROWS = 300
+
+
+def one_sequence(model, n, seed=0):
+    return model.source(model.sample(n, seed)[0])
+
+
+def sticky(K, stay):
+    off = (1 - stay) / (K - 1) if K > 1 else 0.0
+    return np.full((K, K), off) + (1 - off * K) * np.eye(K)
+
+
+CHAINS = {
+    "forgets": lambda K: (np.full(K, 1 / K), sticky(K, 0.7)),
+    "forgets slowly": lambda K: (np.full(K, 1 / K), sticky(K, 0.999)),
+    "never forgets": lambda K: (np.full(K, 1 / K), np.eye(K)),
+    "turns": lambda K: (np.full(K, 1 / K), np.roll(np.eye(K), 1, axis=1)),
+    "left to right": lambda K: (
+        np.eye(K)[0],
+        np.triu(np.tril(np.full((K, K), 0.5), 1)) + np.diag([0.0] * (K - 1) + [0.5]),
+    ),
+    "starts anywhere, ends in one": lambda K: (np.full(K, 1 / K), np.eye(K) * 0.99 + 0.01 * np.eye(K)[-1]),
+}
+
+
+def vague(kind, K):
+    """Emissions that tell the states apart a little only, so that the chain matters."""
+    if kind == "gaussian":
+        return Gaussian("diag", np.linspace(-0.3, 0.3, K)[:, None] * [[1.0, -0.5]], np.ones((K, 2)))
+    return Categorical(np.random.default_rng(1).dirichlet(np.full(5, 20.0), size=K))
+
+
+def everything(model, source, rows, execute=None):
+    """Statistics, scores, posterior and path from leaves of ``rows`` rows."""
+    leaves = source.leaves(rows)
+    joints = Joints(leaves, model.n_components)
+    execute = Serial() if execute is None else execute
+    with execute.running():
+        s = model.expect_all(leaves, joints, execute)
+    return s, leaves
+
+
+def assert_cut_is_whole(model, source, rows, tolerance=1e-9):
+    whole, _ = everything(model, source, len(source))
+    cut, leaves = everything(model, source, rows)
+    assert len(leaves) > 3
+    np.testing.assert_allclose(cut.vector, whole.vector, rtol=tolerance, atol=tolerance * np.abs(whole.vector).max())
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+@pytest.mark.parametrize("K", [1, 2, 5, 11])
+@pytest.mark.parametrize("name", CHAINS)
+def test_stretches_add_up_to_the_sequence(name, K, kind, compiled):
+    model = Model(Chain(*CHAINS[name](K)), vague(kind, K))
+    assert_cut_is_whole(model, one_sequence(model, 5000), 1000)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stretches_of_every_family(family, level):
+    model = make_model(family, "chain", K=3, D=2)
+    n = 5000 if level != "reference" else 1500
+    assert_cut_is_whole(model, one_sequence(model, n), n // 5)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_levels_agree_on_stretches(name, compiled):
+    """Given messages or guessed from a halo, a stretch is what the reference makes of it."""
+    K, n = 3, 4000
+    model = Model(Chain(*CHAINS[name](K)), vague("gaussian", K))
+    source = one_sequence(model, n)
+    rng = np.random.default_rng(0)
+    spec, chain = model.kernel(source.summary), (model.latent.startprob, model.latent.transmat)
+    for left, right in [(True, True), (True, False), (False, True)]:
+        halo = (1024, 1024, False, False)
+        messages = {level: np.empty((4, K)) for level in ("reference", compiled)}
+        given = [np.log(rng.dirichlet(np.ones(K))) if there else None for there in (left, right)]
+        out = {}
+        for level, seen in messages.items():
+            loglik, start, trans = np.empty(1), np.zeros(K), np.zeros((K, K))
+            stats, gamma = np.zeros(spec.statistics_size), np.zeros((n, K))
+            ends = np.array([n])
+            kernels.load(level).chain(
+                spec, *chain, ends, source.X, np.array([2.0]), loglik, start, trans, stats, gamma, halo, *given, seen
+            )
+            out[level] = [loglik, start, trans, stats, gamma]
+        if name in ("forgets", "forgets slowly") or (left and right):
+            for a, b in zip(out["reference"], out[compiled], strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-7, atol=1e-8)
+            for a, b in zip(messages["reference"], messages[compiled], strict=True):
+                np.testing.assert_allclose(np.exp(b - b.max()), np.exp(a - a.max()), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("K", [2, 5, 11])
+@pytest.mark.parametrize("name", CHAINS)
+def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
+    model = Model(Chain(*CHAINS[name](K)), vague("gaussian", K))
+    source = one_sequence(model, 6000)
+    want = model.score(source), model.predict_proba(source), *model.decode(source)
+    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    assert len(source.leaves(model.leaf_rows())) == 11
+    for execute in (None, threads(2)):
+        np.testing.assert_allclose(model.score(source, execute=execute), want[0], rtol=1e-11)
+        np.testing.assert_allclose(model.predict_proba(source, execute=execute), want[1], atol=1e-9)
+        path, logprob = model.decode(source, execute=execute)
+        np.testing.assert_allclose(logprob, want[3], rtol=1e-11)
+        steps = np.take_along_axis(model.emission.evaluate(source.whole()).log_densities, path[:, None], axis=1)[:, 0]
+        np.testing.assert_allclose(model.latent.path_log_probability(steps, path, None), want[3], rtol=1e-11)
+
+
+def test_threads_do_not_change_a_bit(compiled, monkeypatch):
+    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 1024)
+    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    model = Model(Chain(*CHAINS["forgets"](4)), vague("gaussian", 4))
+    source = one_sequence(model, 20_000)
+    fits = [estep.fit(model, source, stop=estep.Stop(tol=0, max_iter=4), execute=threads(n)) for n in (1, 2, 3)]
+    assert len({tuple(f.trace.bounds) for f in fits}) == 1
+    assert all((f.model.emission.means == fits[0].model.emission.means).all() for f in fits)
+
+
+def test_impossible_steps_are_named_wherever_they_are(compiled, monkeypatch):
+    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    model = Model(Chain([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]), Categorical([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]))
+    X = np.zeros((5000, 1), np.int32)
+    X[3210] = 2
+    assert model.score(X) == -np.inf
+    with pytest.raises(ValueError, match=r"sequence 0 .* step 3210 .*row 3210"):
+        model.decode(X)
+    with pytest.raises(ValueError, match=r"sequence 0 .* step 3210 .*row 3210"):
+        estep.fit(model, X)
+
+
+def test_long_and_short_sequences_together(compiled):
+    model = make_model("gaussian-diag", "chain", K=3, D=2)
+    X = draw(model, 6000).X
+    lengths = [1, 0, 3000, 5, 2400, 0, 594]
+    source = model.source(X, lengths)
+    leaves = source.leaves(ROWS)
+    assert sum(b.weight for b in leaves) == 6000
+    assert_cut_is_whole(model, source, ROWS)
