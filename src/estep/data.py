@@ -17,6 +17,7 @@ import numpy as np
 from estep.statistics import Array
 from estep.summary import Summary, summarize
 
+LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
 
 
@@ -112,7 +113,7 @@ class Source:
             yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary)
 
     def leaves(self, rows: int) -> list[Batch]:
-        """Batches of ``rows`` rows, or of whole sequences with at least that many; longer sequences are cut."""
+        """Batches of ``rows`` rows, or of whole sequences with about that many; longer sequences are cut."""
         n = len(self)
         if self.ends is None:
             return [self.batch(i, min(i + rows, n)) for i in range(0, n, rows)]
@@ -126,6 +127,8 @@ class Source:
             stop = int(np.searchsorted(self.ends, first + rows)) + 1
             long = np.flatnonzero(np.diff(self.ends[first_sequence:stop]) >= 2 * rows)
             stop = min(stop, len(self.ends)) if len(long) == 0 else first_sequence + 1 + int(long[0])
+            if stop - first_sequence > LANES:
+                stop -= (stop - first_sequence) % LANES
             leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
             first, first_sequence = int(self.ends[stop - 1]), stop
         return leaves

@@ -6,14 +6,20 @@ order in time depends on the number of threads.
 
 from __future__ import annotations
 
+import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from estep.statistics import Statistics, tree_sum
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 TASKS_PER_THREAD = 8
 
@@ -49,52 +55,95 @@ class Serial(Execute):
 
 
 class Threads(Execute):
-    """``n_threads`` threads; the kernels release the GIL."""
+    """``n_threads`` threads, the calling one among them; the kernels release the GIL. BLAS is held to one thread."""
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers: list[_Worker] = []
 
-    def running(self) -> AbstractContextManager[Any]:
-        return _Pool(self)
-
-    def _subtree_level(self, n: int) -> int:
-        """Subtrees small enough that each thread gets several."""
-        return max(0, (n // (TASKS_PER_THREAD * self.n_threads)).bit_length() - 1)
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        if self._workers:
+            yield
+            return
+        with _blas().limit(limits=1, user_api="blas"):
+            try:  # made for each fit, so that a fork in between does no harm
+                self._workers = [_Worker() for _ in range(self.n_threads - 1)]
+                yield
+            finally:
+                for worker in self._workers:
+                    worker.jobs.put(None)
+                for worker in self._workers:
+                    worker.thread.join()
+                self._workers = []
 
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
-        pool = self._pool
-        if pool is None or n == 1:
+        if not self._workers or n == 1:
             return Serial().add_up(leaf, n)
-        level = self._subtree_level(n)
-        n_tasks = -(-n >> level)
-        tasks = [pool.submit(tree_sum, leaf, n, level, i) for i in range(n_tasks)]
-        return tree_sum(lambda i: tasks[i].result(), n_tasks, (n_tasks - 1).bit_length())
+        level = max(0, (n // (TASKS_PER_THREAD * self.n_threads)).bit_length() - 1)
+        parts: list[Any] = [None] * (-(-n >> level))
+
+        def subtree(i: int) -> None:
+            parts[i] = tree_sum(leaf, n, level, i)
+
+        self.each(subtree, len(parts))
+        return tree_sum(parts.__getitem__, len(parts), (len(parts) - 1).bit_length())
 
     def each(self, leaf: Callable[[int], None], n: int) -> None:
-        pool = self._pool
-        if pool is None or n == 1:
+        if not self._workers or n == 1:
             return Serial().each(leaf, n)
-        for done in [pool.submit(leaf, i) for i in range(n)]:
-            done.result()
+        tickets = itertools.count()
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for i in tickets:
+                    if i >= n or errors:
+                        break
+                    leaf(i)
+            except BaseException as error:
+                errors.append(error)
+
+        busy = self._workers[: n - 1]
+        for worker in busy:
+            worker.jobs.put(work)
+        work()
+        for worker in busy:
+            worker.wait(errors)
+        if errors:
+            raise errors[0]
         return None
 
 
-class _Pool(AbstractContextManager[None]):
-    """The threads of one fit: made on entry, so that a fork in between does no harm."""
+class _Worker:
+    """A thread that does the jobs put before it."""
 
-    def __init__(self, owner: Threads) -> None:
-        self.owner = owner
-        self.outer = owner._pool
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._done: SimpleQueue[None] = SimpleQueue()
+        self.thread = Thread(target=self._run, name="estep", daemon=True)
+        self.thread.start()
 
-    def __enter__(self) -> None:
-        if self.outer is None:
-            self.owner._pool = ThreadPoolExecutor(self.owner.n_threads, thread_name_prefix="estep")
+    def _run(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            job()
+            self._done.put(None)
 
-    def __exit__(self, *error: object) -> None:
-        if self.outer is None and self.owner._pool is not None:
-            self.owner._pool.shutdown(cancel_futures=True)
-            self.owner._pool = None
+    def wait(self, errors: list[BaseException]) -> None:
+        """Until the job is done; an interrupt meanwhile ends it early and joins ``errors``."""
+        while True:
+            try:
+                self._done.get()
+                return
+            except KeyboardInterrupt as error:
+                errors.append(error)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def available_threads() -> int:
