@@ -59,10 +59,10 @@ class Paths {
                 segments[l] = {first_row(chain, q), chain.ends[q], 1, true, nullptr, nullptr};
             }
             forward(segments, count, true);
-            for (int l = 0; l < count; l++) {
-                int64_t state = best_end(l);
-                logprob[list[done + l]] = trace(l, segments[l], &state, path);
-            }
+            whole last[W], before_first[W];
+            for (int l = 0; l < count; l++) last[l] = static_cast<whole>(best_end(l));
+            trace(last, before_first, path);
+            for (int l = 0; l < count; l++) logprob[list[done + l]] = score(l, last[l], before_first[l]);
             done += count;
         }
     }
@@ -87,11 +87,15 @@ class Paths {
             ends[k] = begins ? 0 : static_cast<double>(messages[k]);
             ends[K + k] = end(own - 1, k) - end(own - 1, best_end(own - 1));
         }
+        whole last[W], before_first[W];
+        for (int l = 0; l < count; l++) last[l] = static_cast<whole>(best_end(l));
+        if (known) last[own - 1] = static_cast<whole>(before(at.length[own - 1], own - 1, chain.next));
+        trace(last, before_first, path);
         *logprob = 0;
-        int64_t state = known ? before(at.length[own - 1], own - 1, chain.next) : best_end(count - 1);
         for (int l = count - 1; l >= 0; l--) {
-            const double part = trace(l, segments[l], &state, path);
-            if (l < own) *logprob += part;
+            if (l + 1 < count && before_first[l + 1] != last[l])
+                before_first[l] = retrace(l, last[l] = before_first[l + 1], before_first[l], path);
+            if (l < own) *logprob += score(l, last[l], before_first[l]);
         }
     }
 
@@ -144,15 +148,51 @@ class Paths {
         return best;
     }
 
-    // Writes a lane's path that ends in *state, leaves the best state before its first row there; its score.
-    double trace(int l, const Segment &s, int64_t *state, int32_t *path) const {
-        const double last = end(l, *state);
-        for (int64_t t = at.length[l]; t >= 1; t--) {
-            path[s.first + t - 1] = static_cast<int32_t>(*state);
-            if (t > 1 || !s.begins) *state = before(t - 1, l, *state);
+    double score(int l, int64_t last, int64_t before_first) const {
+        const double all = end(l, last);
+        if (all == -INFINITY || segments[l].begins) return all;
+        return all - static_cast<double>(p.alpha[before_first * W + l]);
+    }
+
+    // The paths of all lanes that end in `last`, and the best states before their first rows.
+    void trace(const whole *last, whole *before_first, int32_t *path) const {
+        ivec state[G] = {};
+        for (int64_t t = at.T; t >= 1; t--) {
+            for (int l = 0; l < count; l++) {
+                if (at.length[l] == t) state[l / V][l % V] = last[l];
+                if (at.length[l] >= t) path[segments[l].first + t - 1] = static_cast<int32_t>(state[l / V][l % V]);
+            }
+            for (int g = 0; g < G; g++) {
+                const real *x = p.alpha + (t - 1) * slot + g * V, *a[V];
+                for (int l = 0; l < V; l++) a[l] = to_state + state[g][l] * K;
+                ivec best{};
+                vec most;
+                for (int l = 0; l < V; l++) most[l] = a[l][0];
+                most += load(x);
+                for (int64_t i = 1; i < K; i++) {
+                    vec y;
+                    for (int l = 0; l < V; l++) y[l] = a[l][i];
+                    y += load(x + i * W);
+                    ivec better = y > most;
+                    best = better ? ivec{} + static_cast<whole>(i) : best;
+                    most = better ? y : most;
+                }
+                state[g] = best;
+            }
         }
-        if (last == -INFINITY) return last;
-        return s.begins ? last : last - static_cast<double>(p.alpha[*state * W + l]);
+        for (int l = 0; l < count; l++) before_first[l] = state[l / V][l % V];
+    }
+
+    // The path of one lane, when it ends elsewhere, up to where it meets the one written; the state before its first
+    // row.
+    whole retrace(int l, int64_t state, whole before_first, int32_t *path) const {
+        for (int64_t t = at.length[l]; t >= 1; t--) {
+            int32_t &written = path[segments[l].first + t - 1];
+            if (written == state) return before_first;
+            written = static_cast<int32_t>(state);
+            state = before(t - 1, l, state);
+        }
+        return static_cast<whole>(state);
     }
 
     void forward(const Segment *list, int n, bool fresh) {

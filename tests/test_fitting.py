@@ -7,7 +7,10 @@ import pytest
 
 import estep
 from estep import Algorithm, Stop
+from estep.emissions import Poisson
+from estep.execute import threads
 from estep.interface import Step
+from estep.latents import Independent
 from models import draw, make_model
 
 
@@ -114,3 +117,42 @@ def test_models_refuse_what_does_not_fit_together():
         make_model("poisson", "chain", K=2, D=1).source([[1.0]], None, [1.0])
     with pytest.raises(ValueError, match="n is 0"):
         mixture.sample(0)
+
+
+def test_threads_after_a_fork():
+    """A pool used before a fork is made anew in the child."""
+    import multiprocessing
+
+    model, X = estep.Model(Independent([0.5, 0.5]), Poisson([[1.0], [4.0]])), np.arange(200_000.0)[:, None] % 7
+    here = estep.fit(model, X, stop=Stop(tol=0, max_iter=2), execute=threads(2)).bound
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply_async(_fit_bound, (model, X)).get(timeout=60)
+    assert there == here
+
+
+def _fit_bound(model, X):
+    return estep.fit(model, X, stop=Stop(tol=0, max_iter=2), execute=threads(2)).bound
+
+
+def test_threads_inside_joblib():
+    from joblib import Parallel, delayed
+
+    model, X = estep.Model(Independent([0.5, 0.5]), Poisson([[1.0], [4.0]])), np.arange(200_000.0)[:, None] % 7
+    for backend in ("threading", "loky"):
+        bounds = Parallel(n_jobs=2, backend=backend)(delayed(_fit_bound)(model, X) for _ in range(4))
+        assert len(set(bounds)) == 1
+
+
+def test_an_error_in_a_leaf_is_raised_and_the_pool_lives():
+    execute = threads(3)
+
+    def leaf(i):
+        if i == 5:
+            raise ValueError("leaf 5")
+
+    with execute.running():
+        with pytest.raises(ValueError, match="leaf 5"):
+            execute.each(leaf, 50)
+        done = []
+        execute.each(done.append, 50)
+    assert sorted(done) == list(range(50))

@@ -67,14 +67,11 @@ class Threads(Execute):
             yield
             return
         with _blas().limit(limits=1, user_api="blas"):
-            try:  # made for each fit, so that a fork in between does no harm
-                self._workers = [_Worker() for _ in range(self.n_threads - 1)]
+            try:
+                self._workers = [_free.pop() if _free else _Worker() for _ in range(self.n_threads - 1)]
                 yield
             finally:
-                for worker in self._workers:
-                    worker.jobs.put(None)
-                for worker in self._workers:
-                    worker.thread.join()
+                _free.extend(self._workers)
                 self._workers = []
 
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
@@ -116,17 +113,16 @@ class Threads(Execute):
 
 
 class _Worker:
-    """A thread that does the jobs put before it."""
+    """A thread that does the jobs put before it. It stays for the next fit: its work space is warm."""
 
     def __init__(self) -> None:
-        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._done: SimpleQueue[None] = SimpleQueue()
-        self.thread = Thread(target=self._run, name="estep", daemon=True)
-        self.thread.start()
+        Thread(target=self._run, name="estep", daemon=True).start()
 
     def _run(self) -> None:
-        while (job := self.jobs.get()) is not None:
-            job()
+        while True:
+            self.jobs.get()()
             self._done.put(None)
 
     def wait(self, errors: list[BaseException]) -> None:
@@ -137,6 +133,11 @@ class _Worker:
                 return
             except KeyboardInterrupt as error:
                 errors.append(error)
+
+
+_free: list[_Worker] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free.clear)  # threads do not survive a fork
 
 
 @cache

@@ -115,7 +115,7 @@ class Model:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.layout.size + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
-            rows = min(max(rows, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS))
+            rows = min(max(rows, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
         return min(max(1 << max(rows, 1).bit_length() - 1, 256), LEAF_ROWS)
 
     # What users ask a model
