@@ -57,6 +57,17 @@ class Batch:
         """Where the rows that count are in the source."""
         return slice(self.first_row, self.first_row + self.own.stop - self.own.start)
 
+    def cross_moments(self, origin: Array) -> Array:
+        """The weighted sum of x_i x_j (i <= j) over the rows about ``origin``, (D (D + 1) / 2,); kept."""
+        kept: tuple[Array, Array] | None = self.__dict__.get("_cross_moments")
+        if kept is None or not np.array_equal(kept[0], origin):
+            x = self.X[self.own].astype(np.float64) - origin
+            weights = self.row_weights
+            weighted = x if weights is None else x * weights[self.own, None]
+            kept = origin, (weighted.T @ x)[np.triu_indices(x.shape[1])]
+            self.__dict__["_cross_moments"] = kept
+        return kept[1]
+
     @property
     def weight(self) -> float:
         """The weight of the rows that count."""

@@ -149,6 +149,11 @@ class Emission(Values, ABC):
         """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""
         return 0.0
 
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a row's E-step, about."""
+        return self.layout.size
+
     def adapt(self, summary: Summary) -> Self:
         """The same parameters, made ready for a fit to data with this summary: origins, floors."""
         return self

@@ -71,16 +71,21 @@ class Model:
         """The E-step of one batch: expected sufficient statistics under this model."""
         s = Statistics.zeros(self.layout)
         latent = Statistics(self.latent.layout, s["latent"])
-        spec = self.kernel(batch.summary)
+        spec, stats, common = self.kernel(batch.summary), s["emission"], 0.0
+        if spec is not None and spec.kind == "tied" and not spec.whitened:
+            assert spec.origin is not None and spec.shared is not None
+            cross = batch.cross_moments(spec.origin)
+            stats[-len(cross) :] = cross
+            spec, stats, common = spec.linear, stats[: -len(cross)], float(spec.shared @ cross)
         if spec is not None:
-            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=s["emission"], joint=joint)
+            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
         else:
             evaluation = self.emission.evaluate(batch)
             r = np.zeros(evaluation.log_densities.shape)
             rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
             loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
-        s["loglik"] = _weighted(loglik, batch.weights)
+        s["loglik"] = _weighted(loglik, batch.weights) + common
         s["weight"] = batch.weight
         return s
 
@@ -113,7 +118,7 @@ class Model:
 
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
-        rows = LEAF_WORK // (self.emission.layout.size + 3 * self.latent.layout.size)
+        rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
             rows = min(max(rows, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
         return min(max(1 << max(rows, 1).bit_length() - 1, 256), LEAF_ROWS)

@@ -87,6 +87,11 @@ class Gaussian(Emission):
         second = {"full": pairs, "diag": D, "spherical": 1}[self.covariance_type]
         return Layout.of(origin=self.origin, moments=(K, 1 + D + second))
 
+    @property
+    def work(self) -> int:
+        """Tied second moments are taken once."""
+        return self.layout.size if self.covariance_type != "tied" else self._means().size
+
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
         means = np.tile(summary.mean, (n_components, 1))

@@ -57,6 +57,11 @@ class Spec:
         return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
 
     @cached_property
+    def linear(self) -> Spec:
+        """A tied spec without its shared term, which is equal for all components and cancels in the posterior."""
+        return Spec("linear", self.K, self.D, origin=self.origin, weights=self.weights)
+
+    @cached_property
     def native(self) -> Any:
         """The compiled twin."""
         from estep.kernels import _core  # type: ignore[attr-defined]
