@@ -67,8 +67,10 @@ class OwnedSpec {  // a Spec with its arrays
 
   public:
     Spec spec{};
-    OwnedSpec(int kind, bool whitened, bool counts, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
-              MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm) {
+    bool single;  // computed in single precision
+    OwnedSpec(int kind, bool whitened, bool counts, bool single_, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
+              MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm)
+        : single(single_) {
         require(kind >= 0 && kind <= static_cast<int>(Kind::dense) + 6 && K > 0 && D > 0, "kind");
         spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
         spec.K = K, spec.D = D, spec.M = M;
@@ -86,11 +88,11 @@ class OwnedSpec {  // a Spec with its arrays
     }
 };
 
-const Kernels &kernels(const std::string &level) {
-    if (level == "baseline") return *estep_kernels_baseline();
+const Kernels &kernels(const std::string &level, bool single = false) {
+    if (level == "baseline") return single ? *estep_kernels_baseline_single() : *estep_kernels_baseline();
 #if defined(ESTEP_X86)
-    if (level == "v3") return *estep_kernels_v3();
-    if (level == "v4") return *estep_kernels_v4();
+    if (level == "v3") return single ? *estep_kernels_v3_single() : *estep_kernels_v3();
+    if (level == "v4") return single ? *estep_kernels_v4_single() : *estep_kernels_v4();
 #endif
     throw nb::value_error(("no kernels named " + level).c_str());
 }
@@ -151,6 +153,30 @@ double *pointer(const MaybeOut &a, int64_t size, const char *what) {
     return a->data();
 }
 
+// One sequence of several by itself.
+int64_t first_row(const Chain &c, int64_t s) { return s ? c.ends[s - 1] : 0; }
+
+Chain only(Chain c, int64_t s) {
+    thread_local int64_t length;
+    length = c.ends[s] - first_row(c, s);
+    c.ends = &length, c.S = 1;
+    return c;
+}
+
+Rows part(Rows rows, const Chain &c, int64_t s) {
+    const int64_t first = first_row(c, s), size = rows.dtype == Dtype::f64 ? 8 : 4;
+    rows.data = static_cast<const char *>(rows.data) + first * rows.D * size;
+    rows.n = c.ends[s] - first;
+    if (rows.weight) rows.weight += s;
+    return rows;
+}
+
+ChainOut at(ChainOut out, const Chain &c, int64_t s) {
+    out.loglik += s;
+    if (out.gamma) out.gamma += first_row(c, s) * c.K;
+    return out;
+}
+
 void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, const Out &out) {
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
     require(static_cast<int64_t>(out.size()) == rows.n * o.spec.K, "out");
@@ -167,7 +193,7 @@ double mixture(const std::string &level, const OwnedSpec &o, const Doubles &logw
     const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
                          pointer(loglik, n, "loglik"), pointer(resp, n * K, "resp")};
     nb::gil_scoped_release release;
-    return kernels(level).mixture(o.spec, logweights.data(), rows, out);
+    return kernels(level, o.single).mixture(o.spec, logweights.data(), rows, out);
 }
 
 void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -179,15 +205,18 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
     const Rows rows = make_rows(o.spec, x, weight, S);
     const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
+    std::vector<char> failed(static_cast<size_t>(S) + 1, 0);
     const ChainOut out{pointer(start_counts, K, "start"),
                        pointer(trans_counts, K * K, "trans"),
                        pointer(stats, statistics_size(o.spec), "stats"),
                        loglik.data(),
                        pointer(gamma, rows.n * K, "gamma"),
                        pointer(messages, 4 * K, "messages"),
-                       nullptr};
+                       reinterpret_cast<bool *>(failed.data())};
     nb::gil_scoped_release release;
-    kernels(level).chain(o.spec, c, rows, out);
+    kernels(level, o.single).chain(o.spec, c, rows, out);
+    for (int64_t s = 0; s < S; s++)
+        if (failed[static_cast<size_t>(s)]) kernels(level).chain(o.spec, only(c, s), part(rows, c, s), at(out, c, s));
 }
 
 void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -209,11 +238,11 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
 NB_MODULE(_core, m) {
     m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
     nb::class_<OwnedSpec>(m, "Spec").def(
-        nb::init<int, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles, MaybeDoubles,
-                 MaybeDoubles, MaybeDoubles>(),
-        nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("K"), nb::arg("D"), nb::arg("M"),
-        nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(), nb::arg("means").none(),
-        nb::arg("factor").none(), nb::arg("lognorm").none());
+        nb::init<int, bool, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles,
+                 MaybeDoubles, MaybeDoubles, MaybeDoubles>(),
+        nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("single"), nb::arg("K"), nb::arg("D"),
+        nb::arg("M"), nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(),
+        nb::arg("means").none(), nb::arg("factor").none(), nb::arg("lognorm").none());
     m.def("levels", &levels);
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),

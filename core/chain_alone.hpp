@@ -21,7 +21,7 @@ class Alone {
         p.beta.zeros(2 * Kp);
         p.w.zeros((STEPS + 1) * Kp + K * STEPS);
         if (transitions) p.expected.zeros(K * Kp);
-        bool lost = false, ok = !m.feeble;
+        bool lost = m.feeble, ok = true;
         double loglik = 0;
         for (int64_t k = 0; k < Kp; k++) p.alpha[k] = s.left && k < K ? s.left[k] : 0;
         p.c[0] = 1;
@@ -88,6 +88,7 @@ class Alone {
         const real unit = z > 0 ? static_cast<real>(s.weight) / z : 0;
         for (int64_t k = 0; k < K; k++) beta[k] = unit * (s.right ? s.right[k] : 1);
         const vec big = splat(REVIVED * static_cast<real>(s.weight));
+        const real zero = m.feeble ? real(-1) : real(0);
         ivec bad{};
         for (int64_t stop = T; stop >= 1; stop -= STEPS) {
             const int64_t first = stop - STEPS + 1 > 1 ? stop - STEPS + 1 : 1;
@@ -97,7 +98,7 @@ class Alone {
                 const vec scale = splat(scaling(t - 1));
                 for (int64_t j = 0; j < Kp; j += V) {
                     vec at = load(a + j), bt = load(beta + j);
-                    bad |= (at > real(0)) & (at < 2 * LOST) & ~(bt < big);
+                    bad |= (at > zero) & (at < 2 * LOST) & ~(bt < big);
                     store(w + j, bt * load(b + j) * scale);
                     store(b + j, at * bt);
                 }

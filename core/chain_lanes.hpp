@@ -99,10 +99,10 @@ class Lanes {
         evaluate();
     }
 
-    bool any_lost() const {
-        bool some = false;
+    bool in_doubt() const {  // whether backward() has to tell if the likelihoods are right
+        bool some = m.feeble;
         for (int l = 0; l < count; l++) some = some || lost[l];
-        return some;
+        return some && !m.positive;
     }
 
     // Expected states over the densities' planes; adds the expected transitions (without A) to `expected` (K, K, V).
@@ -252,7 +252,7 @@ class Lanes {
         kept = true;
         for (int l = 0; l < count; l++) {
             const double c = static_cast<double>(p.c[at.length[l] * W + l]);
-            lane[l].ok = !m.feeble && !bad[l / V][l % V];
+            lane[l].ok = !bad[l / V][l % V];
             lane[l].loglik = std::log(c) + 0.69314718055994530942 * static_cast<double>(power[l / V][l % V]) + sum[l];
             kept = kept && lane[l].ok;
         }
@@ -262,6 +262,7 @@ class Lanes {
     void back(bool transitions) {
         vec big[G];
         ivec bad[G] = {};
+        const real zero = m.feeble ? real(-1) : real(0);
         for (int l = 0; l < W; l++)
             big[l / V][l % V] = l < count ? REVIVED * static_cast<real>(segments[l].weight) : REVIVED;
         for (int64_t stop = T; stop >= 1; stop -= STEPS) {
@@ -277,7 +278,7 @@ class Lanes {
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
                         store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
                         store(p.b + at, alpha * beta);
-                        if constexpr (!POSITIVE) bad[g] |= (alpha > real(0)) & (alpha < 2 * LOST) & ~(beta < big[g]);
+                        if constexpr (!POSITIVE) bad[g] |= (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
                     }
                 pull(w);
             }

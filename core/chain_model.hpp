@@ -5,11 +5,15 @@
 namespace {
 
 // In linear space a forward probability that is possible is kept at LOST at least. What that hides is harmless while
-// the rest of the sequence does not favour the state by more than REVIVED; VANISHED ones say nothing any more.
+// the rest of the sequence does not favour the state by more than REVIVED, which it cannot where every transition has a
+// probability above SURE. With probabilities below FEEBLE, what is possible may even become 0, harmless on the same
+// condition. A step whose sum is below VANISHED is not for linear space.
 #if defined(ESTEP_SINGLE)
-constexpr real LOST = 1e-30f, REVIVED = 1e22f, VANISHED = 1e-25f, SURE = 1e-4f, FEEBLE = 1e-7f, SAME = 5e-4f;
+constexpr real LOST = 1e-30f, REVIVED = 1e15f, VANISHED = 1e-15f, SURE = 1e-14f, FEEBLE = 1e-8f, SAME = 5e-4f,
+               SMALL = 1e-12f;
 #else
-constexpr real LOST = 1e-200, REVIVED = 1e180, VANISHED = 1e-190, SURE = 1e-20, FEEBLE = 1e-100, SAME = 1e-12;
+constexpr real LOST = 1e-200, REVIVED = 1e180, VANISHED = 1e-190, SURE = 1e-100, FEEBLE = 1e-100, SAME = 1e-12,
+               SMALL = 1e-25;
 #endif
 struct Range {
     int64_t from, to;
@@ -97,17 +101,30 @@ struct Segment {  // consecutive rows of one sequence
     const real *right;  // (K,) likelihood of all that follows, up to a factor; null: ones
 };
 
-// The largest relative difference between entries of two messages, which count up to a factor; 1 if they say nothing.
-real gap(int64_t K, const real *a, const real *b) {
+// The largest relative difference between entries of two messages, which count up to a factor, but for those below
+// `small` of the whole; 1 if the messages say nothing.
+real gap(int64_t K, const real *a, const real *b, real small) {
     double sa = 0, sb = 0, worst = 0;
     for (int64_t k = 0; k < K; k++) sa += static_cast<double>(a[k]), sb += static_cast<double>(b[k]);
     if (!(sa > 0 && sb > 0 && sa < 1e300 && sb < 1e300)) return 1;
     for (int64_t k = 0; k < K; k++) {
         const double x = static_cast<double>(a[k]) / sa, y = static_cast<double>(b[k]) / sb;
         const double most = x > y ? x : y, least = x > y ? y : x;
-        if (most > static_cast<double>(LOST) * 10 && most - least > worst * most) worst = (most - least) / most;
+        if (most > static_cast<double>(small) && most - least > worst * most) worst = (most - least) / most;
     }
     return static_cast<real>(worst);
+}
+
+// What it changes in the posterior to have `used` for the filtered distribution `a`, given the likelihood of what
+// follows.
+real harm(int64_t K, const real *a, const real *used, const real *follows) {
+    double all = 0, changed = 0;
+    for (int64_t k = 0; k < K; k++) {
+        all += static_cast<double>(a[k]) * static_cast<double>(follows[k]);
+        changed +=
+            std::fabs(static_cast<double>(a[k]) - static_cast<double>(used[k])) * static_cast<double>(follows[k]);
+    }
+    return all > 0 ? static_cast<real>(changed / all) : 1;
 }
 
 }  // namespace

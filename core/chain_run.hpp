@@ -21,8 +21,8 @@ class ChainRun {
     const bool wanted;
     Planes &planes;
     Lanes<G> lanes, warm;
-    Buffer uniform, left, right, probe;  // (W, K) messages at the joints
-    Array<double> expected;              // (K, K)
+    Buffer uniform, left, right, probe, ended;  // (W, K) messages at the joints
+    Array<double> expected;                     // (K, K)
     Array<int64_t> members;
 
   public:
@@ -43,6 +43,7 @@ class ChainRun {
           left(W * K),
           right(W * K),
           probe(W * K),
+          ended(W * K),
           expected(K * K),
           members(c.S + 1) {
         for (int64_t k = 0; k < K; k++) uniform[k] = real(1) / static_cast<real>(K);
@@ -103,7 +104,7 @@ class ChainRun {
 
     bool pass(const Segment *segments, int count) {
         lanes.forward(segments, count);
-        if (lanes.kept && (wanted || (!model.positive && lanes.any_lost()))) lanes.backward(out.trans != nullptr);
+        if (lanes.kept && (wanted || lanes.in_doubt())) lanes.backward(out.trans != nullptr);
         return lanes.kept;
     }
 
@@ -157,7 +158,8 @@ class ChainRun {
             fast = lanes.kept;
             for (int l = 1; l < count && fast; l++) {
                 lanes.before(l, probe.p);
-                fast = gap(K, probe.p, segments[l - 1].right) < 8 * SAME;
+                fast = gap(K, probe.p, segments[l - 1].right, SAME / 8) < 8 * SAME &&
+                       harm(K, ended + l * K, left + l * K, probe.p) < 8 * SAME;
             }
         }
         if (!fast) return alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
@@ -171,15 +173,15 @@ class ChainRun {
 
     // Whether the joints hold in the end; in `reach`, how many rows it takes to forget, judged by the first pass.
     bool forward(const Segment *segments, int from, int count, int64_t low, int64_t n, int64_t *reach) {
+        const real small = wanted ? SAME / 8 : SMALL;  // harm() has the last word where the backward pass follows
         lanes.forward(segments, count);
         for (int round = 0; round < ROUNDS; round++) {
-            if (!lanes.kept || (!wanted && !model.positive && lanes.any_lost())) return false;
+            if (!lanes.kept || (!wanted && lanes.in_doubt())) return false;
             real worst = 0;
             for (int l = 1; l < count; l++) {
-                lanes.filtered(l - 1, probe.p);
-                const real g = gap(K, probe.p, left + l * K);
+                lanes.filtered(l - 1, ended + l * K);
+                const real g = gap(K, ended + l * K, left + l * K, small);
                 worst = g > worst ? g : worst;
-                for (int64_t k = 0; k < K; k++) left[l * K + k] = probe[k];
             }
             if (round == 0 && worst < real(0.9)) {
                 const double rows_ =
@@ -187,6 +189,7 @@ class ChainRun {
                 *reach = rows_ < LONG_WARM ? static_cast<int64_t>(rows_) : LONG_WARM;
             }
             if (worst < SAME) return true;
+            for (int64_t i = K; i < count * K; i++) left[i] = ended[i];
             if (round == 0 && from == 0) warm_left(segments, 0, 1, LONG_WARM, low);
             lanes.again();
         }

@@ -1,11 +1,15 @@
-// Compiled once for each instruction set, with ESTEP_TABLE naming the one symbol it shows.
+// Compiled for each instruction set in double and in single precision, with ESTEP_TABLE naming the one symbol it shows.
 #include "chain_run.hpp"
 #include "mixture.hpp"
 #include "viterbi.hpp"
 
 #define ESTEP_TEXT_(x) #x
 #define ESTEP_TEXT(x) ESTEP_TEXT_(x)
+#if defined(ESTEP_SINGLE)
+#define ESTEP_NAME_(x) estep_kernels_##x##_single
+#else
 #define ESTEP_NAME_(x) estep_kernels_##x
+#endif
 #define ESTEP_NAME(x) ESTEP_NAME_(x)
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {

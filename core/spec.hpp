@@ -83,6 +83,9 @@ struct Kernels {
 
 extern "C" {
 const estep::Kernels *estep_kernels_baseline();
+const estep::Kernels *estep_kernels_baseline_single();
 const estep::Kernels *estep_kernels_v3();
+const estep::Kernels *estep_kernels_v3_single();
 const estep::Kernels *estep_kernels_v4();
+const estep::Kernels *estep_kernels_v4_single();
 }

@@ -21,7 +21,7 @@ class Sums {
   public:
     explicit Sums(int64_t size) : part(size), whole(single ? size : 0), n(size) {}
     real *over(int64_t more) {  // where to add `more` rows
-        if (single && (rows += more) > 2048) {
+        if (single && (rows += more) > 256) {
             for (int64_t i = 0; i < n; i++) whole[i] += static_cast<double>(part[i]), part[i] = 0;
             rows = more;
         }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import estep
-from estep import Model, kernels
+from estep import Model, Stop, kernels
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
@@ -112,10 +112,54 @@ def test_features_equal_scipy(level):
     np.testing.assert_allclose(got, poisson([3.5, 1e4]).logpmf(X).sum(axis=1), rtol=1e-11)
 
 
-def test_float32_rows_are_read_as_they_are(level):
-    model = make_model("gaussian-full", "independent", K=3, D=2)
-    X = draw(model, 200).X.astype(np.float32)
-    np.testing.assert_allclose(model.score(X), model.score(X.astype(np.float64)), rtol=1e-12)
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+@pytest.mark.parametrize("K, D, n", [(1, 1, 60), (3, 2, 3000), (17, 9, 2000), (40, 3, 12000)])
+def test_single_precision_agrees_with_double(kind, latent, K, D, n, level):
+    """The log-likelihood to 1e-5, statistics to 1e-4 of their size; sums are in double."""
+    if level == "reference":
+        n = min(n, 500)
+    model = make_model(f"gaussian-{kind}", latent, K, D)
+    source = draw(model, n)
+    X = source.X.astype(np.float32)
+    ends = None if source.ends is None else np.diff(source.ends, prepend=0)
+    rough, exact = model.source(X, ends), model.source(X.astype(np.float64), ends)
+    adapted = Model(model.latent, model.emission.adapt(rough.summary))
+    assert adapted.kernel(rough.summary).single
+    a, b = adapted.expect(rough.whole()), adapted.expect(exact.whole())
+    np.testing.assert_allclose(a["loglik"], b["loglik"], rtol=1e-5)
+    for part in ("latent", "emission"):
+        np.testing.assert_allclose(a[part], b[part], atol=1e-4 * np.abs(b[part]).max())
+
+
+def test_single_precision_resolves_clusters_or_leaves_them_to_double(level):
+    """100 deviations apart: covariances to 1e-3; 1e4 apart, single precision steps aside."""
+    rng = np.random.default_rng(0)
+    for gap, single, tolerance in [(100.0, True, 1e-3), (1e4, False, 1e-3)]:
+        X = np.concatenate([rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) + gap])
+        model = Model(Independent([0.5, 0.5]), Gaussian("full", [[0, 0], [gap, gap]], [np.eye(2)] * 2))
+        rough = model.source(X.astype(np.float32))
+        assert model.kernel(rough.summary).single == single
+        fit = estep.fit(model, rough, stop=Stop(tol=0, max_iter=2)).model.emission.covariances
+        parts = X[:500], X[500:]
+        np.testing.assert_allclose(fit, [np.cov(x.T, bias=True) for x in parts], atol=tolerance)
+
+
+def test_what_single_precision_loses_is_done_in_double(level):
+    """States that underflow in single precision and come back; transitions it cannot hold."""
+    model = left_right(4, gap=30.0)
+    rng = np.random.default_rng(0)
+    X = np.array([0, 0, 60, 60, 30, 30, 90, 90, 0.0])[:, None] + rng.normal(size=(9, 1))
+    X = X.astype(np.float32)
+    np.testing.assert_allclose(model.score([X] * 5), model.score([X.astype(float)] * 5), rtol=1e-5)
+    a, b = model.predict_proba([X] * 5), model.predict_proba([X.astype(float)] * 5)
+    np.testing.assert_allclose(a, b, atol=1e-3)
+    s = model.expect(model.source([X] * 5).whole()).vector
+    t = model.expect(model.source([X.astype(float)] * 5).whole()).vector
+    np.testing.assert_allclose(s, t, atol=1e-4 * np.abs(t).max())
+    rare = Model(Chain([1.0, 0.0], [[1.0, 1e-44], [0.0, 1.0]]), Gaussian("diag", [[0.0], [8.0]], np.ones((2, 1))))
+    X = np.array([[0.0], [8.0], [8.0], [8.0], [8.0], [8.0]], np.float32)
+    np.testing.assert_allclose(rare.score(X), rare.score(X.astype(float)), rtol=1e-5)
 
 
 def test_impossible_rows_have_no_responsibility(level):

@@ -12,13 +12,16 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for level in baseline:x86-64 v3:x86-64-v3 v4:x86-64-v4; do
     name=${level%%:*}
-    "$compiler" -std=c++20 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast \
-        -Wall -Wextra -Wconversion -Wno-sign-conversion -Wno-psabi -Werror "-march=${level##*:}" \
-        "-DESTEP_LEVEL=$name" -c core/kernels.cpp -o "$work/$name.o"
-    shared=$(nm "$work/$name.o" | awk '$2 ~ /^[TWVuBDR]$/ {print $3}' | grep -v -e "^estep_kernels_$name\$" -e '^DW\.ref\.' || true)
-    if [ -n "$shared" ]; then
-        echo "linkage: $name shows more than its table:" && echo "$shared"
-        exit 1
-    fi
+    for single in "" -DESTEP_SINGLE; do
+        "$compiler" -std=c++20 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast \
+            -Wall -Wextra -Wconversion -Wno-sign-conversion -Wno-psabi -Werror "-march=${level##*:}" $single \
+            "-DESTEP_LEVEL=$name" -c core/kernels.cpp -o "$work/$name.o"
+        table=estep_kernels_$name${single:+_single}
+        shared=$(nm "$work/$name.o" | awk '$2 ~ /^[TWVuBDR]$/ {print $3}' | grep -v -e "^$table\$" -e '^DW\.ref\.' || true)
+        if [ -n "$shared" ]; then
+            echo "linkage: $name shows more than its table:" && echo "$shared"
+            exit 1
+        fi
+    done
 done
 echo "linkage: only the tables are shared"

@@ -23,6 +23,8 @@ from estep.stretches import Joints
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size, is rounding."""
+ROUNDING_SINGLE = 1e-5
+"""The same for data in single precision."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,16 @@ class Stop:
         if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
 
-    def reason(self, bounds: Sequence[float], weight: float, rounding: float = 0.0) -> str | None:
-        """Why to stop after these bounds, None to go on; ``rounding`` is the error of a row's log-density."""
+    def reason(
+        self, bounds: Sequence[float], weight: float, rounding: float = 0.0, relative: float = ROUNDING
+    ) -> str | None:
+        """Why to stop after these bounds, None to go on.
+
+        Rounding: ``rounding`` of each row's log-density, and ``relative`` to the bound.
+        """
         if len(bounds) > 1:
             gain = bounds[-1] - bounds[-2]
-            if gain < -ROUNDING * abs(bounds[-1]) - (self.tol + rounding) * weight:
+            if gain < -relative * abs(bounds[-1]) - (self.tol + rounding) * weight:
                 return "bound fell"
             if self.tol > 0 and gain <= self.tol * weight:
                 return "converged"
@@ -175,6 +182,7 @@ def _loop(
     leaves = source.leaves(model.leaf_rows())
     joints = Joints(leaves, model.n_components)
     trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), source.summary.weight
+    relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
     seen: list[tuple[Model, float]] = []  # the models that entered an E-step, with their bounds: the last two
 
     def expect(m: Model) -> Statistics:
@@ -198,7 +206,7 @@ def _loop(
                     raise
                 reason = "interrupted"
                 break
-            reason = stop.reason(trace.bounds, weight, model.emission.rounding)
+            reason = stop.reason(trace.bounds, weight, model.emission.rounding, relative)
             if reason is None:
                 trace.events += [(len(trace.bounds), note) for note in step.notes]
                 model, state = step.model, step.state

@@ -15,7 +15,15 @@ from estep.interface import Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
 from estep.statistics import Array, Layout, Statistics
-from estep.stretches import Joint, Joints
+from estep.stretches import (
+    Joint,
+    Joints,
+    same_filter,
+    same_filter_single,
+    same_path,
+    same_posterior,
+    same_posterior_single,
+)
 from estep.summary import Summary
 
 LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
@@ -95,11 +103,12 @@ class Model:
         def once() -> Statistics:
             return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i]), len(leaves))
 
-        return joints.run(once, lambda i, both: self._sweep(leaves[i], joints.of[i], both), both=True)
+        agree = same_posterior_single if leaves[0].summary.single else same_posterior
+        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), agree)
 
-    def _sweep(self, batch: Batch, joint: Joint | None, both: bool) -> None:
-        """Fills the messages of a stretch; ``both``: the left ones too."""
-        unused = Statistics.zeros(self.latent.layout) if both else None
+    def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
+        """Fills the messages of a stretch; ``backward``: those to the left too."""
+        unused = Statistics.zeros(self.latent.layout) if backward else None
         self.latent.posterior(*self._densities(batch), batch, unused, joint=joint)
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
@@ -147,7 +156,8 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             return self.latent.posterior(*self._densities(batch), batch, joint=joint)
 
-        return self._units(source, leaf, execute, both=False)
+        agree = same_filter_single if source.summary.single else same_filter
+        return self._units(source, leaf, execute, agree, backward=False)
 
     def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
         """Total log-likelihood; -inf where the data are impossible under the model."""
@@ -168,7 +178,8 @@ class Model:
             np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
             return loglik
 
-        self.raise_impossible(source, self._units(source, leaf, execute, both=True))
+        agree = same_posterior_single if source.summary.single else same_posterior
+        self.raise_impossible(source, self._units(source, leaf, execute, agree))
         return out
 
     def decode(
@@ -192,10 +203,10 @@ class Model:
             states[batch.place], logprob = self.latent.decode(spec, rows, batch, joint)
             return logprob
 
-        def sweep(batch: Batch, joint: Joint | None, both: bool) -> None:
+        def sweep(batch: Batch, joint: Joint | None, backward: bool) -> None:
             self.latent.decode(*self._densities(batch), batch, joint)
 
-        logprob = self._units(source, leaf, execute, both=True, sweep=sweep)
+        logprob = self._units(source, leaf, execute, same_path, sweep=sweep)
         self.raise_impossible(source, logprob)
         return states, logprob
 
@@ -265,8 +276,9 @@ class Model:
         source: Source,
         leaf: Callable[[Batch, Joint | None], Array],
         execute: Execute | None,
-        both: bool,
+        agree: Callable[[Array, Array], bool],
         sweep: Callable[[Batch, Joint | None, bool], None] | None = None,
+        backward: bool = True,
     ) -> Array:
         """What ``leaf`` finds for each unit; a sequence in stretches has the sum of theirs."""
         leaves = source.leaves(self.leaf_rows())
@@ -279,7 +291,12 @@ class Model:
             found[i] = leaf(leaves[i], joints.of[i])
 
         with how.running():
-            joints.run(lambda: how.each(work, len(leaves)), lambda i, b: alone(leaves[i], joints.of[i], b), both)
+            joints.run(
+                lambda: how.each(work, len(leaves)),
+                lambda i, back: alone(leaves[i], joints.of[i], back),
+                agree,
+                backward,
+            )
         out = np.zeros(source.n_sequences)
         for batch, values in zip(leaves, found, strict=True):
             first = batch.first_row if batch.ends is None else batch.first_sequence

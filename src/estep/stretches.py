@@ -18,10 +18,10 @@ from estep.data import Batch
 from estep.statistics import Array
 
 T = TypeVar("T")
-SAME = 1e-10
-"""Log messages that differ by less are the same."""
-FAR = 690.0
-"""Entries this far (in logs) below the largest do not count."""
+SAME, SAME_SINGLE = 1e-11, 4e-3
+"""Messages that differ by less, relatively, are the same, in double and in single precision."""
+SMALL, SMALL_SINGLE = 1e-25, 1e-12
+"""Entries below this part of a message do not count where nothing says what follows from them."""
 
 
 @dataclass
@@ -47,14 +47,20 @@ class Joints:
         self._pairs = [(i - 1, i) for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins]
         self._forgets = True
 
-    def run(self, once: Callable[[], T], sweep: Callable[[int, bool], None], both: bool, tolerance: float = SAME) -> T:
+    def run(
+        self,
+        once: Callable[[], T],
+        sweep: Callable[[int, bool], None],
+        agree: Callable[[Array, Array], bool],
+        backward: bool = True,
+    ) -> T:
         """``once()`` works on all leaves; again with exact messages where the joints do not agree.
 
-        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``both``: whether the right ones count.
+        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of two neighbours.
         """
         if self._forgets:
             result = once()
-            if all(self._agree(i, j, both, tolerance) for i, j in self._pairs):
+            if all(agree(self._joint(i).messages, self._joint(j).messages) for i, j in self._pairs):
                 return result
             self._forgets = False
         for joint in self.of:
@@ -63,7 +69,7 @@ class Joints:
         for i, j in self._pairs:
             sweep(i, False)
             self._joint(j).left = self._joint(i).messages[2].copy()
-        for i, j in reversed(self._pairs if both else []):
+        for i, j in reversed(self._pairs if backward else []):
             sweep(j, True)
             self._joint(i).right = self._joint(j).messages[3].copy()
         return once()
@@ -73,13 +79,50 @@ class Joints:
         assert joint is not None
         return joint
 
-    def _agree(self, i: int, j: int, both: bool, tolerance: float) -> bool:
-        a, b = self._joint(i).messages, self._joint(j).messages
-        return _same(a[2], b[0], tolerance) and (not both or _same(a[1], b[3], tolerance))
+
+def same_posterior(a: Array, b: Array, tolerance: float = SAME) -> bool:
+    """Whether two neighbours have one posterior: what the left one hands on, weighted by what follows, and back."""
+    ended, used, follows = _linear(a[2]), _linear(b[0]), _linear(b[3])
+    harmless = float(np.abs(ended - used) @ follows) <= tolerance * float(ended @ follows)
+    return harmless and _gap(_linear(a[1]), follows, tolerance) <= tolerance
 
 
-def _same(a: Array, b: Array, tolerance: float) -> bool:
-    if not (np.isfinite(a.max()) and np.isfinite(b.max())):
+def same_posterior_single(a: Array, b: Array) -> bool:
+    """The same in single precision."""
+    return same_posterior(a, b, SAME_SINGLE)
+
+
+def same_filter(a: Array, b: Array) -> bool:
+    """Whether the filtered distributions are the same: no more is known going forward."""
+    return _gap(_linear(a[2]), _linear(b[0]), SMALL) <= SAME
+
+
+def same_filter_single(a: Array, b: Array) -> bool:
+    """The same in single precision."""
+    return _gap(_linear(a[2]), _linear(b[0]), SMALL_SINGLE) <= SAME_SINGLE
+
+
+def same_path(a: Array, b: Array) -> bool:
+    """Whether the scores of all states are the same up to a constant, and the state at the joint."""
+    if not (np.isfinite(a[2].max()) and np.isfinite(b[0].max())):
         return False
-    a, b = np.maximum(a - a.max(), -FAR), np.maximum(b - b.max(), -FAR)
-    return bool((np.abs(a - b) <= tolerance).all())
+    scores = np.allclose(a[2] - a[2].max(), b[0] - b[0].max(), rtol=1e-10, atol=1e-10)
+    return scores and np.array_equal(a[1], b[3])
+
+
+def _linear(logs: Array) -> Array:
+    """Probabilities from logs up to a constant; zeros where these say nothing."""
+    top = logs.max()
+    if not np.isfinite(top):
+        return np.zeros(len(logs))
+    p = np.exp(logs - top)
+    return np.asarray(p / p.sum())
+
+
+def _gap(a: Array, b: Array, small: float) -> float:
+    """The largest relative difference between entries, but for those below ``small``; 1 where one says nothing."""
+    most = np.maximum(a, b)
+    count = most > small
+    if a.sum() == 0 or b.sum() == 0:
+        return 1.0
+    return float((np.abs(a - b)[count] / most[count]).max())

@@ -25,6 +25,7 @@ class Summary:
     high: Array
     constant: Array  # whether all rows of positive weight have one value
     columns: tuple[str, ...]
+    single: bool = False  # whether the data are in single precision
 
     @property
     def floor(self) -> Array:
@@ -76,7 +77,8 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...]) -> Summ
     for chunk, w in _used(X, weights):
         second += w @ (chunk - mean) ** 2
     low, high = low.astype(np.float64), high.astype(np.float64)
-    return Summary(len(X), mass, mean.astype(np.float64), second / mass, low, high, constant, columns)
+    single = X.dtype == np.float32
+    return Summary(len(X), mass, mean.astype(np.float64), second / mass, low, high, constant, columns, single)
 
 
 def _used(X: Array, weights: Array | None) -> Iterator[tuple[Array, Array]]:

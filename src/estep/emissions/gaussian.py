@@ -23,6 +23,10 @@ from estep.summary import Summary
 
 CANCELLATION = 1e-8
 """The largest error of a log-density that the feature form may have before differences take over."""
+SINGLE = 4e-3
+"""The same in single precision, for the terms' rounding alone: errors of rows average out."""
+SINGLE_ROW = 1e-4
+"""The largest rounding of a row in single precision, in deviations of a component, before double takes over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +190,7 @@ class Gaussian(Emission):
         """Features where the bound on their cancellation allows, else differences.
 
         A log-density is a sum of terms P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R.
+        Rows in single precision are computed in it where it resolves every component.
         """
         K, D = self._means().shape
         origin = self.origin
@@ -201,15 +206,19 @@ class Gaussian(Emission):
         const = -0.5 * (D * np.log(2 * np.pi) + logdet)
         diagonal = (inverse**2).sum(axis=1) if dense else inverse**2  # P_ii
         radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
-        size = D * float((diagonal @ radius**2).max())
-        if np.finfo(float).eps * size > CANCELLATION:
-            return Spec(kind, K, D, whitened=True, origin=origin, means=mu, factor=inverse, lognorm=const)
+        size = float((diagonal @ radius**2).max())
+        single = summary.single and bool(np.finfo(np.float32).eps * np.sqrt(size) < SINGLE_ROW)
+        safe = size * (np.finfo(np.float32).eps / SINGLE if single else D * np.finfo(float).eps / CANCELLATION) <= 1
+        if not safe:
+            return Spec(
+                kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const
+            )
         white = np.einsum("kij,kj->ki", inverse, mu) if dense else inverse * mu
         const = const - 0.5 * (white**2).sum(axis=1)
         if not dense:
             first, second = diagonal * mu, -0.5 * diagonal
             second = second[:, :1] if kind == "spherical" else second
-            return Spec(kind, K, D, origin=origin, weights=np.hstack([const[:, None], first, second]))
+            return Spec(kind, K, D, single=single, origin=origin, weights=np.hstack([const[:, None], first, second]))
         first = np.einsum("kij,ki->kj", inverse, white)
         linear = np.hstack([const[:, None], first])
         factor = inverse[:1] if kind == "tied" else inverse
@@ -217,8 +226,8 @@ class Gaussian(Emission):
         i, j = np.triu_indices(D)
         quad = -np.where(i == j, 0.5, 1.0) * P[:, i, j]
         if kind == "tied":
-            return Spec(kind, K, D, origin=origin, weights=linear, shared=quad[0])
-        return Spec(kind, K, D, origin=origin, weights=np.hstack([linear, quad]))
+            return Spec(kind, K, D, single=single, origin=origin, weights=linear, shared=quad[0])
+        return Spec(kind, K, D, single=single, origin=origin, weights=np.hstack([linear, quad]))
 
     def validate(self, batch: Batch) -> None:
         if self.means is not None:

@@ -34,6 +34,7 @@ class Spec:
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
     ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
     statistics are the same. ``counts`` adds the Poisson log-probabilities of each row at the rates ``shared`` (D,).
+    ``single``: the E-step is computed in single precision, with sums in double; paths and densities are in double.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Spec:
     M: int = 0
     whitened: bool = False
     counts: bool = False
+    single: bool = False
     weights: Array | None = None  # (K, F), table: (K, M) with -inf where impossible
     shared: Array | None = None  # (D (D + 1) / 2,); counts: (D,)
     origin: Array | None = None  # (D,)
@@ -59,7 +61,7 @@ class Spec:
     @cached_property
     def linear(self) -> Spec:
         """A tied spec without its shared term, which is equal for all components and cancels in the posterior."""
-        return Spec("linear", self.K, self.D, origin=self.origin, weights=self.weights)
+        return Spec("linear", self.K, self.D, single=self.single, origin=self.origin, weights=self.weights)
 
     @cached_property
     def native(self) -> Any:
@@ -71,7 +73,7 @@ class Spec:
 
         weights = None if self.weights is None else np.where(self.weights == -np.inf, NEVER, self.weights).T
         return _core.Spec(
-            KINDS.index(self.kind), self.whitened, self.counts, self.K, self.D, self.M,
+            KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
             c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
         )  # fmt: skip
 

@@ -67,9 +67,9 @@ class Independent(Latent):
         return loglik
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
-        joint = kernels.log_densities(spec, X) + self._log_weights()
-        states = joint.argmax(axis=1)
-        return states, np.take_along_axis(joint, states[:, None], axis=1)[:, 0]
+        total = kernels.log_densities(spec, X) + self._log_weights()
+        states = total.argmax(axis=1)
+        return states, np.take_along_axis(total, states[:, None], axis=1)[:, 0]
 
     def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
         return np.asarray(steps + self._log_weights()[states])
