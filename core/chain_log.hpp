@@ -23,7 +23,7 @@ struct LogPass {
 };
 
 // Weight times gamma and the expected transitions; zeros when the rows are impossible. Returns the log-likelihood.
-double log_forward_backward(const ChainModel &m, const LogPass &p) {
+[[maybe_unused]] double log_forward_backward(const ChainModel &m, const LogPass &p) {
     const int64_t K = m.K, T = p.T;
     Array<double> la(T * K), lb(K), next(K), work(K);
     auto through = [&](const double *from, int64_t j) {  // log of the sum over i of exp(from_i) A_ij

@@ -76,8 +76,7 @@ class Batch:
         if self.halo is not None:
             return float(self.weights[0]) * (self.own.stop - self.own.start)
         weights = self.row_weights
-        assert weights is not None
-        return float(weights.sum())
+        return 0.0 if weights is None else float(weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
