@@ -1,8 +1,9 @@
 """Ours and the peers, side by side in one process: seconds an EM iteration from the same start, and the ratio.
 
-An iteration is the difference between a long fit and one of 1 iteration, so that starts and set-up cancel;
-runs alternate, the median counts, and likelihoods must agree. Memory is the growth of the peak over that with the data
-loaded, each in a process of its own. ``python benchmarks/compare.py [--runs 5] [--json FILE]``.
+An iteration is the difference between a long fit and one of 1 iteration, so that starts, set-up and compilation cancel;
+runs alternate, medians count, and likelihoods must agree. Memory is the growth of the peak over that with the data
+loaded, in a process of its own. Peers that are not installed are left out.
+``python benchmarks/compare.py [--runs 5] [--only TEXT] [--json FILE] [--markdown FILE]``.
 """
 
 import argparse
@@ -13,102 +14,82 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 import estep
 from estep import kernels
-from workloads import cat_hmm, gmm
+from problems import PROBLEMS, SINGLE
+from whole import WHOLE
 
-SHORT = 1
-
-
-class MixtureWorkload:
-    """300k x 16, 32 full components, against scikit-learn."""
-
-    name, peer_name, long = "GMM full 300k x 16, K=32", "scikit-learn", 4
-
-    def __init__(self):
-        self.X, self.means = gmm(300_000, 16, 32)
-        self.start = dict(
-            weights_init=np.full(32, 1 / 32), means_init=self.means, precisions_init=np.tile(np.eye(16), (32, 1, 1))
-        )
-
-    def ours(self, iterations):
-        fit = estep.GaussianMixture(32, tol=0, max_iter=iterations, **self.start).fit(self.X)
-        return fit.lower_bounds_[iterations - 1]  # scikit-learn's bound is of the model before the last M-step
-
-    def peer(self, iterations):
-        from sklearn.mixture import GaussianMixture
-
-        fit = GaussianMixture(32, tol=0, reg_covar=0, max_iter=iterations, init_params="random_from_data", **self.start)
-        return fit.fit(self.X).lower_bound_
-
-
-class CategoricalWorkload:
-    """1000 sequences of 200 steps, 8 states, 64 symbols, against hmmlearn's scaling implementation."""
-
-    name, peer_name, long = "categorical HMM 1000 x 200, K=8, M=64", "hmmlearn scaling", 21
-
-    def __init__(self):
-        self.X, self.lengths, self.A, self.B = cat_hmm(1000, 200, 8, 64)
-
-    def ours(self, iterations):
-        start = dict(startprob_init=np.full(8, 1 / 8), transmat_init=self.A, emissionprob_init=self.B)
-        fit = estep.CategoricalHMM(8, tol=0, max_iter=iterations, **start).fit(self.X, self.lengths)
-        return fit.lower_bounds_[iterations - 1]
-
-    def peer(self, iterations):
-        from hmmlearn.hmm import CategoricalHMM
-
-        fit = CategoricalHMM(8, n_iter=iterations, tol=-np.inf, init_params="", implementation="scaling")
-        fit.startprob_, fit.transmat_, fit.emissionprob_ = np.full(8, 1 / 8), self.A, self.B
-        return fit.fit(self.X, self.lengths).monitor_.history[-1]
-
-
-WORKLOADS = (MixtureWorkload, CategoricalWorkload)
-
-
-def seconds(run, iterations):
-    begun = time.perf_counter()
-    value = run(iterations)
-    return time.perf_counter() - begun, value
+MODULES = {"scikit-learn": "sklearn", "oneDAL": "daal4py"}
+UNCOMPARED = ("pomegranate",)  # single precision, other conventions
 
 
 def iteration(run, n):
-    short, _ = seconds(run, SHORT)
-    long, value = seconds(run, n)
-    return (long - short) / (n - SHORT), value
+    """Seconds an iteration takes, and the likelihood after n."""
+    time.sleep(0.5)  # threads of the run before stop spinning
+    begun = time.perf_counter()
+    run(1)
+    between = time.perf_counter()
+    value = run(n)
+    return (time.perf_counter() - between - (between - begun)) / (n - 1), value
 
 
-def compare(workload, runs):
-    ours, peers = [], []
+def compare(problem, runs):
+    """One row of the table: our seconds, and those of each peer that is there."""
+    peers = {name: run for name, run in problem.peers().items() if find_spec(MODULES.get(name, name))}
+    times = {name: [] for name in ("ours", *peers)}
+    for run in (problem.ours, *peers.values()):
+        run(1)  # imports and caches are nobody's
     for _ in range(runs):
-        t, mine = iteration(workload.ours, workload.long)
-        ours.append(t)
-        t, theirs = iteration(workload.peer, workload.long)
-        peers.append(t)
-    np.testing.assert_allclose(mine, theirs, rtol=1e-8)
-    a, b = float(np.median(ours)), float(np.median(peers))
-    return {"workload": workload.name, "peer": workload.peer_name, "ours_s": a, "peer_s": b, "ratio": b / a}
+        seconds, mine = iteration(problem.ours, problem.long)
+        times["ours"].append(seconds)
+        for name, run in peers.items():
+            few = name in UNCOMPARED or name == "dynamax"
+            seconds, theirs = iteration(run, min(problem.long, 5) if few else problem.long)
+            times[name].append(seconds)
+            if not few:
+                np.testing.assert_allclose(mine, theirs, rtol=1e-7, err_msg=f"{problem.name}: {name}")
+            elif name not in UNCOMPARED:
+                np.testing.assert_allclose(problem.ours(min(problem.long, 5)), theirs, rtol=1e-7, err_msg=name)
+    medians = {name: float(np.median(t)) for name, t in times.items()}
+    row = {"workload": problem.name, "seconds": medians, "ns_per_row": 1e9 * medians["ours"] / problem.rows}
+    row["ratios"] = {name: medians[name] / medians["ours"] for name in peers}
+    row["targets"] = problem.targets
+    if problem.flops:
+        row["gflops"] = problem.flops / medians["ours"] / 1e9
+    return row
+
+
+def dgemm_peak(runs=7, n=2000):
+    """GFLOP/s of NumPy's matrix product, all threads."""
+    a = np.random.default_rng(0).random((n, n))
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - begun)
+    return 2e-9 * n**3 / min(times)
 
 
 def peak_growth(index):
     """Megabytes the peak grows during a fit over what is resident with the data loaded (Linux)."""
     code = f"import compare; compare.measure_peak({index})"
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, cwd=here)
     return float(done.stdout)
 
 
 def measure_peak(index):
-    warnings.simplefilter("ignore")
-    workload = WORKLOADS[index]()
-    _ = estep.GaussianMixture  # the import is not the fit's
+    problem = PROBLEMS[index]
+    assert problem.data is not None
+    _ = estep.GaussianMixture, estep.GaussianHMM  # the import is not the fit's
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = resident("VmRSS")
-    workload.ours(3)
+    problem.ours(3)
     print(resident("VmHWM") - before)
 
 
@@ -117,22 +98,77 @@ def resident(name):
     return int(line.split()[1]) / 1024
 
 
+def machine():
+    """The processor, cores, and kernels in a line."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        model = next((x.split(":")[1].strip() for x in cpuinfo.read_text().splitlines() if x.startswith("model name")), model)
+    return f"{model}, {len(os.sched_getaffinity(0))} cores, kernels {kernels.active().level}, NumPy {np.__version__}"
+
+
+def text(row):
+    """A row of the printed table."""
+    ratios = "  ".join(
+        f"{name} {ratio:.1f}x" + (f" (>= {row['targets'][name]})" if name in row["targets"] else "")
+        for name, ratio in row["ratios"].items()
+    )
+    extra = f"  {row['gflops']:.0f} GFLOP/s" if "gflops" in row else ""
+    return f"{row['workload']:52s} {row['seconds']['ours'] * 1e3:9.2f} ms {row['ns_per_row']:8.1f} ns/row  {ratios}{extra}"
+
+
+def markdown(report):
+    """The table of the documentation."""
+    lines = [f"Machine: {report['machine']}; dgemm {report['dgemm_gflops']:.0f} GFLOP/s.", ""]
+    lines += ["| workload | estep, ms an iteration | ns a row | times faster than | peak memory |", "|---|---|---|---|---|"]
+    for row in report["rows"]:
+        ratios = ", ".join(f"{name} {ratio:.{0 if ratio >= 10 else 1}f}x" for name, ratio in row["ratios"].items())
+        memory = f"+{row['peak_growth_mb']:.0f} MB" if "peak_growth_mb" in row else ""
+        lines.append(
+            f"| {row['workload']} | {row['seconds']['ours'] * 1e3:.2f} | {row['ns_per_row']:.1f} | {ratios} | {memory} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, kernels {kernels.active().level}"
-    print(machine)
-    rows = []
-    for i, kind in enumerate(WORKLOADS):
-        row = compare(kind(), options.runs) | {"peak_growth_mb": peak_growth(i)}
-        rows.append(row)
-        times = f"ours {row['ours_s'] * 1e3:9.2f} ms   {row['peer']:18s} {row['peer_s'] * 1e3:9.2f} ms"
-        print(f"{row['workload']:40s} {times}   ratio {row['ratio']:6.1f}   peak +{row['peak_growth_mb']:.0f} MB")
+    report = {"machine": machine(), "dgemm_gflops": dgemm_peak(), "rows": []}
+    print(report["machine"], f"dgemm {report['dgemm_gflops']:.0f} GFLOP/s", flush=True)
+    for i, problem in enumerate(PROBLEMS):
+        if options.only not in problem.name:
+            continue
+        row = compare(problem, options.runs) | {"peak_growth_mb": peak_growth(i)}
+        problem.__dict__.pop("data", None)
+        report["rows"].append(row)
+        print(text(row), f" +{row['peak_growth_mb']:.0f} MB", flush=True)
+    for double, single in SINGLE:
+        if options.only not in single.name:
+            continue
+        a, b = [], []
+        for _ in range(options.runs):
+            a.append(iteration(double.ours, double.long)[0])
+            b.append(iteration(single.ours, single.long)[0])
+        seconds = {"ours": float(np.median(b)), "estep float64": float(np.median(a))}
+        row = {"workload": single.name, "seconds": seconds, "ns_per_row": 1e9 * seconds["ours"] / single.rows}
+        row |= {"ratios": {"estep float64": seconds["estep float64"] / seconds["ours"]}, "targets": {"estep float64": 1.6}}
+        report["rows"].append(row)
+        print(text(row), flush=True)
+    for whole in WHOLE:
+        if options.only not in whole.name:
+            continue
+        row = whole.compare(options.runs)
+        report["rows"].append(row)
+        print(text(row), flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if options.markdown:
+        options.markdown.write_text(markdown(report))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Alone {
     }
 
     void filtered(int64_t T, real *out) const { normalise(p.alpha + T * Kp, out); }
-    void before(real *out) const { normalise(p.beta.p, out); }
+    void before(real *out) const { normalise(p.beta.data(), out); }
 
   private:
     void normalise(const real *from, real *out) const {
@@ -64,7 +64,7 @@ class Alone {
 
     bool step(const Segment &s, int64_t t, const real *b) {  // whether a state was lost
         real *y = p.alpha + t * Kp;
-        product(y - Kp, m.forward.p, y);
+        product(y - Kp, m.forward.data(), y);
         for (int64_t k = 0; k < K && t == 1 && s.begins; k++) y[k] += static_cast<real>(m.start[k]);
         const vec scale = splat(scaling(t - 1));
         vec sum{};
@@ -83,7 +83,7 @@ class Alone {
 
     // In blocks: w holds w_t = beta_t b_t of a block, to be paired with alpha_(t-1).
     bool back(const Segment &s, int64_t T, real *rows, bool transitions) {
-        real *beta = p.beta.p, z = 0, *columns = p.w + (STEPS + 1) * Kp;
+        real *beta = p.beta.data(), z = 0, *columns = p.w + (STEPS + 1) * Kp;
         for (int64_t k = 0; k < K; k++) z += p.alpha[T * Kp + k] * (s.right ? s.right[k] : 1);
         const real unit = z > 0 ? static_cast<real>(s.weight) / z : 0;
         for (int64_t k = 0; k < K; k++) beta[k] = unit * (s.right ? s.right[k] : 1);
@@ -102,13 +102,13 @@ class Alone {
                     store(w + j, bt * load(b + j) * scale);
                     store(b + j, at * bt);
                 }
-                product(w, m.backward.p, beta);
+                product(w, m.backward.data(), beta);
             }
             if (!transitions) continue;
             const int64_t n = stop - first + 1;
             for (int64_t i = 0; i < K; i++)
                 for (int64_t t = 0; t < n; t++) columns[i * STEPS + t] = p.alpha[(first - 1 + t) * Kp + i];
-            moments_lanes(n, K, columns, STEPS, p.w.p, Kp, p.expected.p);
+            moments_lanes(n, K, columns, STEPS, p.w.data(), Kp, p.expected.data());
         }
         return !any(bad);
     }

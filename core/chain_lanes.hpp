@@ -30,7 +30,7 @@ struct LaneRows {
             const int64_t t = (c0 + c) / W, *from = first + (c0 + c) % W, *most = last + (c0 + c) % W;
             for (int64_t l = 0; l < V; l++) rows[c + l] = from[l] + (t < most[l] ? t : most[l]);
         }
-        return rows.p;
+        return rows.data();
     }
 
   private:
@@ -38,13 +38,8 @@ struct LaneRows {
     Array<int64_t> rows;
 };
 
-struct Planes {  // work space; a thread keeps its own, since the system clears fresh pages for longer than they take to
-                 // use
+struct Planes {  // work space
     Buffer L, b, alpha, beta, w, c, scale, expected, rows;
-    static Planes &mine(int which) {
-        static thread_local Planes planes[2];
-        return planes[which];
-    }
 };
 
 struct Lane {  // what came of a segment
@@ -118,7 +113,7 @@ class Lanes {
 
     // Planes (K, ld) of n expected states from column c on, zero in the padding.
     void gamma(int64_t c, int64_t n, real *out, int64_t ld) const {
-        const Place from{p.b.p, K, W, W + c};
+        const Place from{p.b.data(), K, W, W + c};
         for (int64_t i = 0; i < n; i += V) {
             const real *at = from(i);
             for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(at + k * W));
@@ -147,7 +142,7 @@ class Lanes {
         for (int64_t c = 0; c < columns(); c += tile.size) {
             const int64_t n = columns() - c < tile.size ? columns() - c : tile.size;
             tile.load(rows, {0, at.index(c, n)}, n);
-            tile.densities(p.L.p, {p.b.p, K, W, W + c}, p.scale + c);
+            tile.densities(p.L.data(), {p.b.data(), K, W, W + c}, p.scale + c);
         }
     }
 

@@ -28,7 +28,7 @@ struct LogPass {
     Array<double> la(T * K), lb(K), next(K), work(K);
     auto through = [&](const double *from, int64_t j) {  // log of the sum over i of exp(from_i) A_ij
         for (int64_t i = 0; i < K; i++) work[i] = from[i] + m.logtrans[i * K + j];
-        return log_sum(work.p, K);
+        return log_sum(work.data(), K);
     };
     for (int64_t t = 0; t < T; t++)
         for (int64_t j = 0; j < K; j++)
@@ -40,7 +40,7 @@ struct LogPass {
     for (int64_t k = 0; k < K && p.filtered; k++) p.filtered[k] = loglik > -INFINITY ? last[k] - loglik : -INFINITY;
     if (!p.gamma) return loglik;
     for (int64_t k = 0; k < K; k++) work[k] = last[k] + (p.right ? p.right[k] : 0);
-    const double whole = log_sum(work.p, K);
+    const double whole = log_sum(work.data(), K);
     const bool possible = whole > -INFINITY && p.weight > 0;
     for (int64_t k = 0; k < K; k++) lb[k] = p.right ? p.right[k] : 0;
     for (int64_t t = T - 1; t >= -1; t--) {
@@ -48,7 +48,7 @@ struct LogPass {
         if (t < T - 1) {
             for (int64_t i = 0; i < K; i++) {
                 for (int64_t j = 0; j < K; j++) work[j] = m.logtrans[i * K + j] + p.logb[(t + 1) * K + j] + lb[j];
-                next[i] = log_sum(work.p, K);
+                next[i] = log_sum(work.data(), K);
                 for (int64_t j = 0; p.trans && possible && from && j < K; j++) {
                     const double x = from[i] + work[j] - whole;
                     if (x > -708) p.trans[i * K + j] += p.weight * std::exp(x);

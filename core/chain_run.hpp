@@ -19,7 +19,7 @@ class ChainRun {
     AnyTile tile;
     const int64_t K, Kp;
     const bool wanted;
-    Planes &planes;
+    Planes planes, warm_planes;
     Lanes<G> lanes, warm;
     Buffer uniform, left, right, probe, ended;  // (W, K) messages at the joints
     Array<double> expected;                     // (K, K)
@@ -36,9 +36,8 @@ class ChainRun {
           K(c.K),
           Kp(model.Kp),
           wanted(o.start || o.trans || o.stats || o.gamma),
-          planes(Planes::mine(0)),
           lanes(model, rows, *tile.tile, planes),
-          warm(model, rows, *tile.tile, Planes::mine(1)),
+          warm(model, rows, *tile.tile, warm_planes),
           uniform(K),
           left(W * K),
           right(W * K),
@@ -64,7 +63,7 @@ class ChainRun {
     // The longest first, so that the sequences of a group are about as long; empty ones have log-likelihood 0.
     void sequences() {
         for (int64_t s = 0; s < chain.S; s++) out.loglik[s] = 0;
-        const int64_t used = longest_first(chain, members.p);
+        const int64_t used = longest_first(chain, members.data());
         int64_t done = 0;
         while (done < used) {
             const int64_t s = members[done], alike = used - done < W ? used - done : W;
@@ -111,7 +110,7 @@ class ChainRun {
     void collect(const Segment *segments, int count) {  // what the lanes hold into the results
         if (!wanted) return;
         const int64_t ld = tile->ld;
-        const real *gamma = planes.L.p;
+        const real *gamma = planes.L.data();
         for (int64_t i = 0; i < K * K && out.trans; i++) expected[i] += total(load(planes.expected + i * V));
         for (int l = 0; l < count; l++)
             for (int64_t k = 0; k < K && out.start && segments[l].begins; k++)
@@ -119,7 +118,7 @@ class ChainRun {
         for (int64_t c = 0; c < lanes.columns(); c += tile->size) {
             const int64_t n = lanes.columns() - c < tile->size ? lanes.columns() - c : tile->size;
             const int64_t *index = lanes.index(c, n);
-            lanes.gamma(c, n, planes.L.p, ld);
+            lanes.gamma(c, n, planes.L.data(), ld);
             if (out.stats) {
                 tile->load(rows, {0, index}, n);
                 tile->accumulate(gamma, ld);
@@ -145,7 +144,7 @@ class ChainRun {
         const bool closes = stop == high && chain.closes && !chain.right;
         if (begins) segments[0].begins = true, segments[0].left = nullptr;
         if (closes) segments[count - 1].right = nullptr;
-        given(chain.left, left.p);
+        given(chain.left, left.data());
         given(chain.right, right + (count - 1) * K);
         const int from = begins || chain.left ? 1 : 0, to = closes || chain.right ? count - 1 : count;
         int64_t reach = LONG_WARM;
@@ -157,17 +156,17 @@ class ChainRun {
             lanes.backward(out.trans != nullptr);
             fast = lanes.kept;
             for (int l = 1; l < count && fast; l++) {
-                lanes.before(l, probe.p);
-                fast = gap(K, probe.p, segments[l - 1].right, SAME / 8) < 8 * SAME &&
-                       harm(K, ended + l * K, left + l * K, probe.p) < 8 * SAME;
+                lanes.before(l, probe.data());
+                fast = gap(K, probe.data(), segments[l - 1].right, SAME / 8) < 8 * SAME &&
+                       harm(K, ended + l * K, left + l * K, probe.data()) < 8 * SAME;
             }
         }
         if (!fast) return alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
         out.loglik[s] = 0;
         for (int l = 0; l < count; l++) out.loglik[s] += lanes.lane[l].loglik;
-        lanes.filtered(count - 1, probe.p);
+        lanes.filtered(count - 1, probe.data());
         if (wanted) lanes.before(0, probe + K);
-        messages(segments[0].left, segments[count - 1].right, probe.p, wanted ? probe + K : nullptr);
+        messages(segments[0].left, segments[count - 1].right, probe.data(), wanted ? probe + K : nullptr);
         collect(segments, count);
     }
 
@@ -201,7 +200,7 @@ class ChainRun {
         Segment list[W];
         for (int l = from; l < to; l++) {
             const int64_t stop = segments[l].first, at = stop - n > low ? stop - n : low;
-            list[l - from] = {at, stop, 1, at == low && chain.begins, uniform.p, nullptr};
+            list[l - from] = {at, stop, 1, at == low && chain.begins, uniform.data(), nullptr};
         }
         if (from < to) warm.forward(list, to - from);
         for (int l = from; l < to; l++) warm.filtered(l - from, left + l * K);
@@ -210,7 +209,7 @@ class ChainRun {
         Segment list[W];
         for (int l = 0; l < to; l++) {
             const int64_t first = segments[l].stop, stop = first + n < high ? first + n : high;
-            list[l] = {first, stop, 1, false, uniform.p, nullptr};
+            list[l] = {first, stop, 1, false, uniform.data(), nullptr};
         }
         if (to > 0) warm.forward(list, to), warm.backward(false);
         for (int l = 0; l < to; l++) warm.before(l, right + l * K);
@@ -252,19 +251,19 @@ class ChainRun {
         for (int64_t i = 0; i < T; i += tile->size) {
             const int64_t n = T - i < tile->size ? T - i : tile->size;
             tile->load(rows, {segment.first + i, nullptr}, n);
-            tile->densities(planes.L.p, {b.p, K, ld, 0}, planes.scale + i);
-            to_rows(b.p, ld, K, n, planes.rows + i * Kp, Kp);
+            tile->densities(planes.L.data(), {b.data(), K, ld, 0}, planes.scale + i);
+            to_rows(b.data(), ld, K, n, planes.rows + i * Kp, Kp);
         }
         Alone one(model, planes);
-        const Lane lane = one.run(segment, planes.rows.p, planes.scale.p, wanted, out.trans != nullptr);
+        const Lane lane = one.run(segment, planes.rows.data(), planes.scale.data(), wanted, out.trans != nullptr);
         if (!lane.ok) return rescue(s, segment.first, segment.stop, segment.left, segment.right);
         out.loglik[s] = lane.loglik;
-        one.filtered(T, probe.p);
+        one.filtered(T, probe.data());
         if (wanted) one.before(probe + K);
-        messages(segment.left, segment.right, probe.p, wanted ? probe + K : nullptr);
+        messages(segment.left, segment.right, probe.data(), wanted ? probe + K : nullptr);
         for (int64_t i = 0; i < K && out.trans; i++)
             for (int64_t j = 0; j < K; j++) expected[i * K + j] += static_cast<double>(planes.expected[i * Kp + j]);
-        collect_rows(segment, planes.rows.p);
+        collect_rows(segment, planes.rows.data());
     }
 
     void collect_rows(const Segment &segment, const real *gamma) {  // (T, Kp)
@@ -274,8 +273,8 @@ class ChainRun {
         for (int64_t i = 0; i < T && out.stats; i += tile->size) {
             const int64_t n = T - i < tile->size ? T - i : tile->size;
             tile->load(rows, {segment.first + i, nullptr}, n);
-            to_planes(gamma + i * Kp, Kp, K, n, planes.L.p, tile->ld);
-            tile->accumulate(planes.L.p, tile->ld);
+            to_planes(gamma + i * Kp, Kp, K, n, planes.L.data(), tile->ld);
+            tile->accumulate(planes.L.data(), tile->ld);
         }
         for (int64_t i = 0; i < T && out.gamma; i++)
             for (int64_t k = 0; k < K; k++)
@@ -294,18 +293,19 @@ class ChainRun {
             for (int64_t i = 0; i < T; i += tile->size) {
                 const int64_t n = T - i < tile->size ? T - i : tile->size;
                 tile->load(rows, {first + i, nullptr}, n);
-                tile->log_densities(planes.L.p);
+                tile->log_densities(planes.L.data());
                 for (int64_t j = 0; j < n; j++)
                     for (int64_t k = 0; k < K; k++) {
                         const double x = static_cast<double>(planes.L[k * tile->ld + j]);
                         logb[(i + j) * K + k] = x < static_cast<double>(IMPOSSIBLE) ? -INFINITY : x;
                     }
             }
-            const double *left_logs = message(chain.left, l, ends.p), *right_logs = message(chain.right, r, ends + K);
+            const double *left_logs = message(chain.left, l, ends.data()),
+                         *right_logs = message(chain.right, r, ends + K);
             Array<double> trans(K * K);
-            out.loglik[s] =
-                log_forward_backward(model, {T, weight(s), logb.p, left_logs, right_logs, wanted ? gamma.p : nullptr,
-                                             out.trans ? trans.p : nullptr, ends + 2 * K, ends + 3 * K});
+            out.loglik[s] = log_forward_backward(
+                model, {T, weight(s), logb.data(), left_logs, right_logs, wanted ? gamma.data() : nullptr,
+                        out.trans ? trans.data() : nullptr, ends + 2 * K, ends + 3 * K});
             for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += trans[i];
             for (int64_t k = 0; k < K && out.messages; k++) {
                 out.messages[k] = left_logs ? left_logs[k] : 0;
@@ -316,7 +316,7 @@ class ChainRun {
             planes.rows.zeros(T * Kp);
             for (int64_t t = 0; t < T; t++)
                 for (int64_t k = 0; k < K; k++) planes.rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
-            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, planes.rows.p);
+            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, planes.rows.data());
         }
     }
 

@@ -44,7 +44,7 @@ int64_t n_features(Kind kind, int64_t D) {
 
 // Whole blocks of a product. With few components a tile stays in L1; with more, each feature read is used more often.
 int64_t feature_tile(int64_t features, int64_t K) {
-    const int64_t rows = (K < 16 ? 4096 : 65536) / features / (3 * V) * (3 * V);
+    const int64_t rows = (K < 16 ? 4096 : 98304) / features / (3 * V) * (3 * V);
     return rows < 3 * V ? 3 * V : rows > 384 ? 384 : rows;
 }
 
@@ -62,14 +62,15 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
           P(s.kind == Kind::tied ? pairs(s.D) : 0),
           Kp(round_up(s.K, V)),
           lanes(s.K >= V),
-          phi((F + P) * ld),
-          base(ld),
-          resp_rows(lanes ? size * Kp : 0),
-          mass(ld),
           weights(as_real(s.weights, F * s.K, kept_weights)),
           shared(as_real(s.shared, s.counts ? s.D : P, kept_shared)),
           sums(lanes ? F * Kp : s.K * F * V),
-          shared_sums(P * V) {}
+          shared_sums(P * V) {
+        phi.grow((F + P) * ld);
+        base.grow(ld);
+        mass.grow(ld);
+        resp_rows.grow(lanes ? size * Kp : 0);
+    }
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(count);
@@ -89,8 +90,8 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
     }
 
     void log_densities(real *out) override {
-        ::densities(padded, F, weights, K, phi.p, ld, out);
-        if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.p);
+        ::densities(padded, F, weights, K, phi.data(), ld, out);
+        if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.data());
         if (spec.counts)
             for (int64_t i = 0; i < n; i++) {
                 double sum = 0;
@@ -106,10 +107,10 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
 
     void accumulate(const real *resp, int64_t ldr) override {
         if (lanes) {
-            to_rows(resp, ldr, K, n, resp_rows.p, Kp);
-            moments_lanes(n, F, phi.p, ld, resp_rows.p, Kp, sums.over(n));
+            to_rows(resp, ldr, K, n, resp_rows.data(), Kp);
+            moments_lanes(n, F, phi.data(), ld, resp_rows.data(), Kp, sums.over(n));
         } else {
-            moments_dots(padded, F, phi.p, ld, K, resp, ldr, sums.over(n));
+            moments_dots(padded, F, phi.data(), ld, K, resp, ldr, sums.over(n));
         }
         if (!P) return;
         for (int64_t i = 0; i < padded; i += V) {
@@ -117,7 +118,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
             for (int64_t k = 0; k < K; k++) m += ::load(resp + k * ldr + i);
             store(mass + i, m);
         }
-        moments_dots(padded, P, phi + F * ld, ld, 1, mass.p, ld, shared_sums.over(n));
+        moments_dots(padded, P, phi + F * ld, ld, 1, mass.data(), ld, shared_sums.over(n));
     }
 
     void finish(double *stats) override {

@@ -39,13 +39,13 @@ double mixture(const Spec &spec, const double *logweights, const Rows &rows, con
     for (int64_t first = 0; first < rows.n; first += tile->size) {
         const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
         tile->load(rows, {first, nullptr}, n);
-        tile->log_densities(L.p);
+        tile->log_densities(L.data());
         for (int64_t i = 0; i < tile->padded; i++)
             weight[i] = i >= n ? 0 : rows.weight ? static_cast<real>(rows.weight[first + i]) : 1;
-        responsibilities(*tile.tile, logw, weight.p, L.p, loglik.p);
+        responsibilities(*tile.tile, logw, weight.data(), L.data(), loglik.data());
         for (int64_t i = 0; i < n; i++)
             if (weight[i] > 0) sum += (rows.weight ? rows.weight[first + i] : 1.0) * static_cast<double>(loglik[i]);
-        if (out.stats) tile->accumulate(L.p, ld);
+        if (out.stats) tile->accumulate(L.data(), ld);
         real *count = counts.over(n);
         for (int64_t k = 0; k < K && out.counts; k++) {
             vec c = load(count + k * V);
@@ -68,7 +68,7 @@ void log_densities(const Spec &spec, const Rows &rows, double *out) {
     for (int64_t first = 0; first < rows.n; first += tile->size) {
         const int64_t n = rows.n - first < tile->size ? rows.n - first : tile->size;
         tile->load(rows, {first, nullptr}, n);
-        tile->log_densities(L.p);
+        tile->log_densities(L.data());
         for (int64_t i = 0; i < n; i++)
             for (int64_t k = 0; k < K; k++) {
                 const real l = L[k * ld + i];

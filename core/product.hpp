@@ -64,12 +64,16 @@ void lane_columns(int64_t n, int64_t F, const real *phi, int64_t ld, const real 
     for (; f < F; f++) lane_block<1, NR>(n, phi + f * ld, ld, r, Kp, s + f * Kp);
 }
 
-void moments_lanes(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
-    constexpr int WIDE = V == 8 ? 4 : 3;
-    int64_t k = 0;
-    for (; k + WIDE * V <= Kp; k += WIDE * V) lane_columns<WIDE>(n, F, phi, ld, r + k, Kp, s + k);
-    for (; k + 2 * V <= Kp; k += 2 * V) lane_columns<2>(n, F, phi, ld, r + k, Kp, s + k);
-    for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, r + k, Kp, s + k);
+void moments_lanes(int64_t rows, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
+    constexpr int WIDE = V * sizeof(real) == 64 ? 4 : 3;
+    const int64_t part = 3072 / Kp > 32 ? 3072 / Kp : 32;  // rows whose responsibilities stay in L1
+    for (int64_t i = 0; i < rows; i += part, phi += part, r += part * Kp) {
+        const int64_t n = rows - i < part ? rows - i : part;
+        int64_t k = 0;
+        for (; k + WIDE * V <= Kp; k += WIDE * V) lane_columns<WIDE>(n, F, phi, ld, r + k, Kp, s + k);
+        for (; k + 2 * V <= Kp; k += 2 * V) lane_columns<2>(n, F, phi, ld, r + k, Kp, s + k);
+        for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, r + k, Kp, s + k);
+    }
 }
 
 // Rows in the lanes: s (K, lds, V) += r (K, n G V) phi (F, n G V)'. Of either, row k's vector g of slot i is at

@@ -62,16 +62,16 @@ class TableTile final : public Tile {
         for (int64_t i = n; i < padded; i++) symbols[i] = symbols[0];
     }
     void log_densities(real *out) override {
-        for (int64_t i = 0; i < padded; i += V) look_up(logs.p, i, out + i, ld);
+        for (int64_t i = 0; i < padded; i += V) look_up(logs.data(), i, out + i, ld);
     }
     void densities(real *, Place out, real *scale) override {
-        for (int64_t i = 0; i < padded; i += V) look_up(linear.p, i, out(i), out.W);
+        for (int64_t i = 0; i < padded; i += V) look_up(linear.data(), i, out(i), out.W);
         for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
     void accumulate(const real *resp, int64_t ldr) override {
         for (int64_t i = 0; i < n; i += V) {
             const int64_t count = n - i < V ? n - i : V;
-            to_rows(resp + i, ldr, K, count, row.p, Kp);
+            to_rows(resp + i, ldr, K, count, row.data(), Kp);
             for (int64_t j = 0; j < count; j++) {
                 double *to = sums + symbols[i + j] * Kp;
                 const real *from = row + j * Kp;

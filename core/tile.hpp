@@ -25,7 +25,7 @@ class Sums {
             for (int64_t i = 0; i < n; i++) whole[i] += static_cast<double>(part[i]), part[i] = 0;
             rows = more;
         }
-        return part.p;
+        return part.data();
     }
     double operator[](int64_t i) const { return static_cast<double>(part[i]) + (single ? whole[i] : 0); }
     double lanes(int64_t i) const {  // the i-th vector, added up

@@ -12,7 +12,7 @@ class Paths {
     const Rows &rows;
     ChainModel m;
     AnyTile tile;
-    Planes &p;
+    Planes p;
     const int64_t K, slot;
     LaneRows<G> at;
     Array<Range> columns_of;
@@ -26,7 +26,7 @@ class Paths {
           rows(r),
           m(c),
           tile(s),
-          p(Planes::mine(0)),
+
           K(c.K),
           slot(c.K * W),
           logtrans(K * m.Kp),
@@ -44,7 +44,7 @@ class Paths {
             return;
         }
         Array<int64_t> list(chain.S + 1);
-        const int64_t used = longest_first(chain, list.p);
+        const int64_t used = longest_first(chain, list.data());
         for (int64_t s = used; s < chain.S; s++) logprob[list[s]] = 0;
         for (int64_t done = 0; done < used;) {
             const int64_t s = list[done], first = first_row(chain, s), T = chain.ends[s] - first;
@@ -105,7 +105,7 @@ class Paths {
         if (from >= count) return;
         for (int l = from; l < count; l++) {
             const int64_t stop = segments[l].first, start = stop - WARM > low ? stop - WARM : low;
-            list[l - from] = {start, stop, 1, start == low && chain.begins, nothing.p, nullptr};
+            list[l - from] = {start, stop, 1, start == low && chain.begins, nothing.data(), nullptr};
         }
         forward(list, count - from, true);
         for (int l = from; l < count; l++) take(l - from, messages + l * K);
@@ -120,7 +120,7 @@ class Paths {
         bool hold = true;
         Buffer ending(K);
         for (int l = 1; l < count; l++) {
-            take(l - 1, ending.p);
+            take(l - 1, ending.data());
             for (int64_t k = 0; k < K; k++) {
                 real &was = messages[l * K + k];
                 const bool alike = was == ending[k] || std::fabs(was - ending[k]) <= 1e-11 * (1 + std::fabs(was));
@@ -203,8 +203,8 @@ class Paths {
         for (int64_t c = 0; fresh && c < at.T * W; c += tile->size) {
             const int64_t left = at.T * W - c < tile->size ? at.T * W - c : tile->size;
             tile->load(rows, {0, at.index(c, left)}, left);
-            tile->log_densities(p.L.p);
-            const Place to{p.b.p, K, W, W + c};
+            tile->log_densities(p.L.data());
+            const Place to{p.b.data(), K, W, W + c};
             for (int64_t i = 0; i < left; i += V)
                 for (int64_t k = 0; k < K; k++) {
                     vec y = load(p.L + k * tile->ld + i);

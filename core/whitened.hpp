@@ -27,7 +27,7 @@ class WhitenedTile final : public Tile {
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(count);
-        columns(rows, pick, x.p);
+        columns(rows, pick, x.data());
         for (int64_t i = 0; i < padded; i++) diff[i] = i < n ? 1 : 0;
     }
 
@@ -56,7 +56,7 @@ class WhitenedTile final : public Tile {
             real *d = diff + ld, *s = diff + (1 + D) * ld;
             if (dense) products(d, D, padded, ld, s);
             for (int64_t i = 0; !dense && i < D * ld; i++) s[i] = d[i] * d[i];
-            moments_dots(padded, F, diff.p, ld, 1, resp + k * ldr, ldr, to + k * F * V);
+            moments_dots(padded, F, diff.data(), ld, 1, resp + k * ldr, ldr, to + k * F * V);
         }
     }
 

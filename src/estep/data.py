@@ -74,9 +74,10 @@ class Batch:
         if self.weights is None:
             return float(self.own.stop - self.own.start)
         if self.halo is not None:
-            return float(self.weights[0]) * (self.own.stop - self.own.start)
+            return float(self.weights[0].item() * (self.own.stop - self.own.start))
         weights = self.row_weights
-        return 0.0 if weights is None else float(weights.sum())
+        assert weights is not None
+        return float(weights.sum().item())
 
 
 @dataclass(frozen=True, eq=False)
