@@ -144,7 +144,7 @@ class Chain:
         K, start = self.K, dict(startprob_init=np.full(self.K, 1 / self.K), transmat_init=self.data[2])
         if self.kind == "categorical":
             return estep.CategoricalHMM(K, tol=0, max_iter=iterations, emissionprob_init=self.data[3], **start)
-        start |= dict(means_init=self.data[3], covars_init=np.ones((K, self.D)))
+        start |= dict(means_init=self.data[3], covariances_init=np.ones((K, self.D)))
         return estep.GaussianHMM(K, covariance_type="diag", tol=0, max_iter=iterations, **start)
 
     def ours(self, iterations):
@@ -184,20 +184,19 @@ class Chain:
 
         X, lengths, A, emission = self.data
         shape, start = (len(lengths), lengths[0], -1), jnp.full(self.K, 1 / self.K)
-        flat = dict(initial_probs_concentration=1.0, transition_matrix_concentration=1.0)
         if self.kind == "categorical":
+            flat = dict(initial_probs_concentration=1.0, transition_matrix_concentration=1.0)
             hmm = CategoricalHMM(self.K, 1, self.D, emission_prior_concentration=1.0, **flat)
             given = dict(emission_probs=jnp.asarray(emission)[:, None, :])
         else:
-            nothing = dict(emission_prior_mean_concentration=1e-30, emission_prior_concentration=-1.5 + 1e-30)
-            hmm = DiagonalGaussianHMM(self.K, self.D, emission_prior_scale=1e-30, **nothing, **flat)
+            hmm = DiagonalGaussianHMM(self.K, self.D)  # with its weak priors: without, it gives NaN
             given = dict(emission_means=jnp.asarray(emission), emission_scale_diags=jnp.ones((self.K, self.D)))
         parameters, properties = hmm.initialize(
             jax.random.PRNGKey(0), initial_probs=start, transition_matrix=jnp.asarray(A), **given
         )
         rows = jnp.asarray(X).reshape(shape)
-        _, bounds = hmm.fit_em(parameters, properties, rows, num_iters=iterations, verbose=False)
-        return float(bounds[-1])
+        fitted, _ = hmm.fit_em(parameters, properties, rows, num_iters=iterations, verbose=False)
+        self.dynamax_score = lambda: float(jax.vmap(lambda x: hmm.marginal_log_prob(fitted, x))(rows).sum())
 
     def pomegranate(self, iterations):
         """In single precision, with end probabilities; the likelihood is not compared."""
@@ -209,7 +208,7 @@ class Chain:
         X, lengths, A, emission = self.data
         model = DenseHMM(
             [Categorical([row]) for row in emission], edges=A.astype(np.float32),
-            starts=np.full(self.K, 1 / self.K, np.float32), max_iter=iterations, tol=-np.inf,
+            starts=np.full(self.K, 1 / self.K, np.float32), max_iter=iterations, tol=0.0,
         )  # fmt: skip
         model.fit(torch.tensor(X.reshape(len(lengths), lengths[0], 1)))
 

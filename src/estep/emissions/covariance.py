@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -25,9 +26,21 @@ def n_free(covariance_type: str, K: int, D: int) -> int:
     return {"full": K * D * (D + 1) // 2, "tied": D * (D + 1) // 2, "diag": K * D, "spherical": K}[covariance_type]
 
 
+@cache
+def upper(D: int) -> tuple[Array, Array]:
+    """Rows and columns of the entries i <= j, in the order in which they are packed."""
+    return np.triu_indices(D)
+
+
+@cache
+def lower(D: int) -> Array:
+    """1 on and below the diagonal, else 0."""
+    return np.tri(D)
+
+
 def unpack(packed: Array, D: int) -> Array:
     """(K, D (D + 1) / 2) entries with i <= j as symmetric matrices (K, D, D)."""
-    i, j = np.triu_indices(D)
+    i, j = upper(D)
     out = np.empty((len(packed), D, D))
     out[:, i, j] = packed
     out[:, j, i] = packed
@@ -60,20 +73,21 @@ def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
     stack = covariances[None] if covariance_type == "tied" else covariances
     names = ["covariances"] if covariance_type == "tied" else [f"covariances[{k}]" for k in range(len(stack))]
     variances = np.diagonal(stack, axis1=1, axis2=2)
-    for name, C, v in zip(names, stack, variances, strict=True):
-        if (v <= 0).any():
-            raise ValueError(f"{name} is not positive definite: variance {int(np.argmin(v))} is {v.min()}")
-        deviation = np.sqrt(v)
-        if (np.abs(C - C.T) > 1e-6 * deviation * deviation[:, None]).any():
-            raise ValueError(f"{name} is not symmetric")
+    if (variances <= 0).any():
+        k = int(np.argmax((variances <= 0).any(axis=1)))
+        v = variances[k]
+        raise ValueError(f"{names[k]} is not positive definite: variance {int(np.argmin(v))} is {v.min()}")
     deviations = np.sqrt(variances)
+    skew = np.abs(stack - stack.swapaxes(1, 2)) > 1e-6 * deviations[:, :, None] * deviations[:, None, :]
+    if skew.any():
+        raise ValueError(f"{names[int(np.argmax(skew.any(axis=(1, 2))))]} is not symmetric")
     unit = stack / deviations[:, :, None] / deviations[:, None, :]
     try:
         L = np.linalg.cholesky(unit)
     except np.linalg.LinAlgError:
         bad = names[_first_indefinite(unit)]
         raise ValueError(f"{bad} is not positive definite: add to its diagonal, or use fewer columns") from None
-    inverse = np.tril(np.linalg.inv(L)) / deviations[:, None, :]
+    inverse = np.linalg.inv(L) * lower(L.shape[-1]) / deviations[:, None, :]
     diagonal = np.diagonal(L, axis1=1, axis2=2)
     logdet = 2 * (np.log(diagonal) + np.log(deviations)).sum(axis=1)
     return (inverse[0], logdet[0]) if covariance_type == "tied" else (inverse, logdet)

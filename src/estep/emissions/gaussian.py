@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack
+from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack, upper
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
@@ -223,7 +223,7 @@ class Gaussian(Emission):
         linear = np.hstack([const[:, None], first])
         factor = inverse[:1] if kind == "tied" else inverse
         P = np.swapaxes(factor, 1, 2) @ factor
-        i, j = np.triu_indices(D)
+        i, j = upper(D)
         quad = -np.where(i == j, 0.5, 1.0) * P[:, i, j]
         if kind == "tied":
             return Spec(kind, K, D, single=single, origin=origin, weights=linear, shared=quad[0])
