@@ -44,7 +44,7 @@ def vague(kind, K):
 
 
 def everything(model, source, rows, execute=None):
-    """Statistics, scores, posterior and path from leaves of ``rows`` rows."""
+    """The statistics from leaves of ``rows`` rows, and these."""
     leaves = source.leaves(rows)
     joints = Joints(leaves, model.n_components)
     execute = Serial() if execute is None else execute
