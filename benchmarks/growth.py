@@ -81,10 +81,11 @@ def picture(report, file):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(report["curves"]), figsize=(14, 3.2), layout="constrained")
+    figure, axes = pyplot.subplots(1, len(report["curves"]), figsize=(14, 3.2), layout="constrained", sharey=True)
     for axis, (name, curve) in zip(axes, report["curves"].items(), strict=True):
         axis.loglog([x for x, _ in curve], [y for _, y in curve], "o-", color="#1f6f8b")
         axis.set(xlabel=name, ylabel="ns a row" if axis is axes[0] else None)
+        axis.set_ylim(10, 2000)
         axis.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
 

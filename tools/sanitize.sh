@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 . "$work/venv/bin/activate"
 pip install --quiet ".[all,test]" -Ccmake.define.ESTEP_SANITIZE=ON -Cbuild-dir="$work/build"
-nm -D "$work"/venv/lib/python3.*/site-packages/estep/kernels/_core*.so | grep -q __asan_ || {
+nm -D "$work"/venv/lib/python3.*/site-packages/estep/kernels/_core*.so | grep __asan_ >/dev/null || {
     echo "sanitize: the core was not built with sanitizers"
     exit 1
 }
