@@ -10,9 +10,9 @@ import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,8 @@ class Threads(Execute):
             return Serial().each(leaf, n)
         tickets = itertools.count()
         errors: list[BaseException] = []
+        done: SimpleQueue[None] = SimpleQueue()
+        finished: list[None] = []
 
         def work() -> None:
             try:
@@ -101,12 +103,24 @@ class Threads(Execute):
             except BaseException as error:
                 errors.append(error)
 
-        busy = self._workers[: n - 1]
-        for worker in busy:
-            worker.jobs.put(work)
-        work()
-        for worker in busy:
-            worker.wait(errors)
+        def job() -> None:
+            work()
+            finished.append(None)
+            done.put(None)
+
+        asked = 0
+        while True:  # an interrupt, wherever it comes, makes all threads stop, and is raised when they have
+            try:
+                for worker in self._workers[asked : n - 1] if not errors else []:
+                    worker.put(job)
+                    asked += 1
+                work()
+                while len(finished) < asked:
+                    with suppress(Empty):
+                        done.get(timeout=0.1)
+                break
+            except KeyboardInterrupt as error:
+                errors.append(error)
         if errors:
             raise errors[0]
         return None
@@ -116,23 +130,14 @@ class _Worker:
     """A thread that does the jobs put before it. It stays for the next fit: its work space is warm."""
 
     def __init__(self) -> None:
-        self.jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._done: SimpleQueue[None] = SimpleQueue()
-        Thread(target=self._run, name="estep", daemon=True).start()
+        jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.put = jobs.put
+        Thread(target=self._run, args=(jobs,), name="estep", daemon=True).start()
 
-    def _run(self) -> None:
+    @staticmethod
+    def _run(jobs: SimpleQueue[Callable[[], None]]) -> None:
         while True:
-            self.jobs.get()()
-            self._done.put(None)
-
-    def wait(self, errors: list[BaseException]) -> None:
-        """Until the job is done; an interrupt meanwhile ends it early and joins ``errors``."""
-        while True:
-            try:
-                self._done.get()
-                return
-            except KeyboardInterrupt as error:
-                errors.append(error)
+            jobs.get()()
 
 
 _free: list[_Worker] = []

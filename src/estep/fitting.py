@@ -201,15 +201,14 @@ def _loop(
                 gain = step.bound - seen[0][1] if len(seen) > 1 else float("nan")
                 for callback in callbacks:
                     callback(Iteration(*restart, len(trace.bounds) - 1, step.bound, gain, model))
+                reason = stop.reason(trace.bounds, weight, model.emission.rounding, relative)
+                if reason is None:
+                    trace.events += [(len(trace.bounds), note) for note in step.notes]
+                    model, state = step.model, step.state
             except KeyboardInterrupt:
                 if not seen:
                     raise
                 reason = "interrupted"
-                break
-            reason = stop.reason(trace.bounds, weight, model.emission.rounding, relative)
-            if reason is None:
-                trace.events += [(len(trace.bounds), note) for note in step.notes]
-                model, state = step.model, step.state
     good, bound = seen[0] if reason == "bound fell" else seen[-1]
     n_iter = max(len(trace.bounds) - 1, 0) - (reason == "bound fell")
     return Fit(good, bound, n_iter, reason, weight, trace)
