@@ -153,28 +153,22 @@ double *pointer(const MaybeOut &a, int64_t size, const char *what) {
     return a->data();
 }
 
-// One sequence of several by itself.
-int64_t first_row(const Chain &c, int64_t s) { return s ? c.ends[s - 1] : 0; }
-
-Chain only(Chain c, int64_t s) {
-    thread_local int64_t length;
-    length = c.ends[s] - first_row(c, s);
-    c.ends = &length, c.S = 1;
-    return c;
-}
-
-Rows part(Rows rows, const Chain &c, int64_t s) {
-    const int64_t first = first_row(c, s), size = rows.dtype == Dtype::f64 ? 8 : 4;
-    rows.data = static_cast<const char *>(rows.data) + first * rows.D * size;
-    rows.n = c.ends[s] - first;
-    if (rows.weight) rows.weight += s;
-    return rows;
-}
-
-ChainOut at(ChainOut out, const Chain &c, int64_t s) {
-    out.loglik += s;
-    if (out.gamma) out.gamma += first_row(c, s) * c.K;
-    return out;
+// What single precision left of a call, one sequence at a time, in double.
+void redo(const std::string &level, const Spec &spec, const Chain &c, const Rows &rows, const ChainOut &out) {
+    const int64_t size = rows.dtype == Dtype::f64 ? 8 : 4;
+    for (int64_t s = 0; s < c.S; s++) {
+        if (!out.failed[s]) continue;
+        const int64_t first = s ? c.ends[s - 1] : 0, length = c.ends[s] - first;
+        Chain one = c;
+        Rows mine = rows;
+        ChainOut to = out;
+        one.ends = &length, one.S = 1, mine.n = length;
+        mine.data = static_cast<const char *>(rows.data) + first * rows.D * size;
+        if (rows.weight) mine.weight = rows.weight + s;
+        to.loglik = out.loglik + s;
+        if (out.gamma) to.gamma = out.gamma + first * c.K;
+        kernels(level).chain(spec, one, mine, to);
+    }
 }
 
 void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, const Out &out) {
@@ -215,8 +209,7 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
                        reinterpret_cast<bool *>(failed.data())};
     nb::gil_scoped_release release;
     kernels(level, o.single).chain(o.spec, c, rows, out);
-    for (int64_t s = 0; s < S; s++)
-        if (failed[static_cast<size_t>(s)]) kernels(level).chain(o.spec, only(c, s), part(rows, c, s), at(out, c, s));
+    redo(level, o.spec, c, rows, out);
 }
 
 void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -250,9 +243,10 @@ NB_MODULE(_core, m) {
           nb::arg("resp").none());
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
-          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(), nb::arg("halo").none(),
-          nb::arg("left").none(), nb::arg("right").none(), nb::arg("messages").none());
+          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
+          nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
+          nb::arg("messages") = nb::none());
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
-          nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo").none(), nb::arg("left").none(),
-          nb::arg("next"), nb::arg("scores").none());
+          nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
+          nb::arg("next") = -1, nb::arg("scores") = nb::none());
 }

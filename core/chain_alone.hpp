@@ -12,8 +12,8 @@ class Alone {
   public:
     Alone(const ChainModel &model, Planes &planes) : m(model), p(planes), K(model.K), Kp(model.Kp) {}
 
-    // rows (T, Kp) hold densities and end as expected states, scale (T,) the logs of their scales. Adds the expected
-    // transitions (without A) to p.expected (K, Kp).
+    // rows (T, Kp) hold densities and end as expected states, scale (T,) the logs of their scales. The expected
+    // transitions (without A) are in p.expected (K, Kp) then.
     Lane run(const Segment &s, real *rows, const real *scale, bool backward, bool transitions) {
         const int64_t T = s.stop - s.first;
         p.alpha.grow((T + 1) * Kp);

@@ -100,7 +100,7 @@ class Lanes {
         return some && !m.positive;
     }
 
-    // Expected states over the densities' planes; adds the expected transitions (without A) to `expected` (K, K, V).
+    // Expected states over the densities' planes; the expected transitions (without A) in `expected` (K, K, V).
     void backward(bool transitions) {
         p.beta.zeros(K * W);
         p.w.grow(STEPS * slot);
@@ -221,8 +221,7 @@ class Lanes {
         if (!POSITIVE) note(gone);
     }
     static vec scaling(vec c) { return c < VANISHED ? splat(1) : inverse_power(c); }
-    // A loss after a short lane's end is none, but telling costs more than it saves: lanes of a group are about as
-    // long.
+    // A loss after a short lane's end is none, but lanes are about as long: telling costs more than it saves.
     void note(const ivec *gone) {
         for (int l = 0; l < count; l++) lost[l] = lost[l] || gone[l / V][l % V] != 0;
     }

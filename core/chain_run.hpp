@@ -85,17 +85,13 @@ class ChainRun {
             segments[l] = {first_row(chain, list[l]), chain.ends[list[l]], weight(list[l]), true, nullptr, nullptr};
             sequence[l] = list[l];
         }
-        if (!pass(segments, count)) {  // once more without those that failed
+        while (count && !pass(segments, count)) {  // again without those that failed; others may fail on the way back
             int kept = 0;
             for (int l = 0; l < count; l++) {
-                if (lanes.lane[l].ok) {
-                    segments[kept] = segments[l], sequence[kept++] = sequence[l];
-                } else {
-                    rescue(sequence[l], segments[l].first, segments[l].stop, nullptr, nullptr);
-                }
+                if (lanes.lane[l].ok) segments[kept] = segments[l], sequence[kept++] = sequence[l];
+                else rescue(sequence[l], segments[l].first, segments[l].stop, nullptr, nullptr);
             }
             count = kept;
-            if (count && !pass(segments, count)) return;  // never: each lane alone decides whether it fails
         }
         for (int l = 0; l < count; l++) out.loglik[sequence[l]] = lanes.lane[l].loglik;
         if (count) collect(segments, count);

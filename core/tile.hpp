@@ -48,7 +48,6 @@ struct Place {
     real *p;
     int64_t K, W, first;
     real *operator()(int64_t i) const { return p + (first + i) / W * K * W + (first + i) % W; }
-    Place from(int64_t c) const { return {p, K, W, first + c}; }
 };
 
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding

@@ -26,7 +26,6 @@ class Paths {
           rows(r),
           m(c),
           tile(s),
-
           K(c.K),
           slot(c.K * W),
           logtrans(K * m.Kp),

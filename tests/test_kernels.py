@@ -197,6 +197,18 @@ def test_states_that_underflow_come_back(level):
     np.testing.assert_allclose(gamma.sum(axis=1), 1, atol=1e-12)
 
 
+def test_lanes_fail_one_after_the_other(compiled):
+    """One sequence vanishes going forward; without it, another is found to have lost what counts going back."""
+    model = left_right(3, gap=20.0)
+    vanishes = np.array([0.0, 80.0, 80.0, 0.0, 0.0])[:, None]
+    revives = np.array([20.0, 30.0, 35.0, 10.0, 0.0, 0.0, 25.0])[:, None]
+    sequences = [vanishes, revives, np.zeros((4, 1)), np.array([0.0, 0.0, 20.0, 40.0])[:, None]]
+    source = model.source(sequences)
+    assert_levels_agree(model, source)
+    for x, score in zip(sequences, model.score_units(source), strict=True):
+        np.testing.assert_allclose(score, model.score(x), rtol=1e-12)
+
+
 def test_best_state_unreachable(level):
     """The reachable states are still told apart where another explains the row far better."""
     start, trans = [0.5, 0.5, 0.0], [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]

@@ -15,15 +15,7 @@ from estep.interface import Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
 from estep.statistics import Array, Layout, Statistics
-from estep.stretches import (
-    Joint,
-    Joints,
-    same_filter,
-    same_filter_single,
-    same_path,
-    same_posterior,
-    same_posterior_single,
-)
+from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 from estep.summary import Summary
 
 LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
@@ -103,8 +95,7 @@ class Model:
         def once() -> Statistics:
             return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i]), len(leaves))
 
-        agree = same_posterior_single if leaves[0].summary.single else same_posterior
-        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), agree)
+        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
 
     def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
         """Fills the messages of a stretch; ``backward``: those to the left too."""
@@ -156,8 +147,7 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             return self.latent.posterior(*self._densities(batch), batch, joint=joint)
 
-        agree = same_filter_single if source.summary.single else same_filter
-        return self._units(source, leaf, execute, agree, backward=False)
+        return self._units(source, leaf, execute, same_filter, backward=False)
 
     def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
         """Total log-likelihood; -inf where the data are impossible under the model."""
@@ -178,8 +168,7 @@ class Model:
             np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
             return loglik
 
-        agree = same_posterior_single if source.summary.single else same_posterior
-        self.raise_impossible(source, self._units(source, leaf, execute, agree))
+        self.raise_impossible(source, self._units(source, leaf, execute, same_posterior))
         return out
 
     def decode(
@@ -276,7 +265,7 @@ class Model:
         source: Source,
         leaf: Callable[[Batch, Joint | None], Array],
         execute: Execute | None,
-        agree: Callable[[Array, Array], bool],
+        agree: Callable[[Array, Array, bool], bool],
         sweep: Callable[[Batch, Joint | None, bool], None] | None = None,
         backward: bool = True,
     ) -> Array:

@@ -45,22 +45,24 @@ class Joints:
     def __init__(self, leaves: Sequence[Batch], n_states: int) -> None:
         self.of = [None if b.halo is None else Joint(np.zeros((4, n_states))) for b in leaves]
         self._pairs = [(i - 1, i) for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins]
+        self._single = leaves[0].summary.single
         self._forgets = True
 
     def run(
         self,
         once: Callable[[], T],
         sweep: Callable[[int, bool], None],
-        agree: Callable[[Array, Array], bool],
+        agree: Callable[[Array, Array, bool], bool],
         backward: bool = True,
     ) -> T:
         """``once()`` works on all leaves; again with exact messages where the joints do not agree.
 
-        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of two neighbours.
+        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of two neighbours,
+        told whether the data are in single precision.
         """
         if self._forgets:
             result = once()
-            if all(agree(self._joint(i).messages, self._joint(j).messages) for i, j in self._pairs):
+            if all(agree(self._joint(i).messages, self._joint(j).messages, self._single) for i, j in self._pairs):
                 return result
             self._forgets = False
         for joint in self.of:
@@ -80,30 +82,22 @@ class Joints:
         return joint
 
 
-def same_posterior(a: Array, b: Array, tolerance: float = SAME) -> bool:
+def same_posterior(a: Array, b: Array, single: bool) -> bool:
     """Whether two neighbours have one posterior: what the left one hands on, weighted by what follows, and back."""
+    tolerance = SAME_SINGLE if single else SAME
     ended, used, follows = _linear(a[2]), _linear(b[0]), _linear(b[3])
     harmless = float(np.abs(ended - used) @ follows) <= tolerance * float(ended @ follows)
     return harmless and _gap(_linear(a[1]), follows, tolerance) <= tolerance
 
 
-def same_posterior_single(a: Array, b: Array) -> bool:
-    """The same in single precision."""
-    return same_posterior(a, b, SAME_SINGLE)
-
-
-def same_filter(a: Array, b: Array) -> bool:
+def same_filter(a: Array, b: Array, single: bool) -> bool:
     """Whether the filtered distributions are the same: no more is known going forward."""
-    return _gap(_linear(a[2]), _linear(b[0]), SMALL) <= SAME
+    small, tolerance = (SMALL_SINGLE, SAME_SINGLE) if single else (SMALL, SAME)
+    return _gap(_linear(a[2]), _linear(b[0]), small) <= tolerance
 
 
-def same_filter_single(a: Array, b: Array) -> bool:
-    """The same in single precision."""
-    return _gap(_linear(a[2]), _linear(b[0]), SMALL_SINGLE) <= SAME_SINGLE
-
-
-def same_path(a: Array, b: Array) -> bool:
-    """Whether the scores of all states are the same up to a constant, and the state at the joint."""
+def same_path(a: Array, b: Array, single: bool) -> bool:
+    """Whether the scores of all states are the same up to a constant, and the state at the joint; always in double."""
     if not (np.isfinite(a[2].max()) and np.isfinite(b[0].max())):
         return False
     scores = np.allclose(a[2] - a[2].max(), b[0] - b[0].max(), rtol=1e-10, atol=1e-10)

@@ -77,11 +77,10 @@ def load(level: str) -> Kernels:
         return Kernels(level, reference.log_densities, reference.mixture, reference.chain, reference.viterbi)
     core: Any = _compiled()
 
-    def bound(function: Callable[..., Any], whole: tuple[Any, ...] = (), n: int = 0) -> Callable[..., Any]:
-        return lambda spec, *args: function(level, spec.native, *args, *(() if len(args) > n else whole))
+    def bound(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda spec, *args: function(level, spec.native, *args)
 
-    chain, viterbi = bound(core.chain, (None, None, None, None), 10), bound(core.viterbi, (None, None, -1, None), 6)
-    return Kernels(level, bound(core.log_densities), bound(core.mixture), chain, viterbi)
+    return Kernels(level, *(bound(f) for f in (core.log_densities, core.mixture, core.chain, core.viterbi)))
 
 
 def active() -> Kernels:
