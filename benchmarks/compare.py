@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import time
 import warnings
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ import numpy as np
 
 import estep
 from estep import kernels
+from memory import growth_of, measure
 from problems import PROBLEMS, SINGLE
 from whole import WHOLE
 
@@ -85,29 +84,12 @@ def dgemm_peak(runs=7, n=2000):
     return 2e-9 * n**3 / min(times)
 
 
-def peak_growth(index):
-    """Megabytes the peak grows during a fit over what is resident with the data loaded (Linux)."""
-    code = f"import compare; compare.measure_peak({index})"
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, cwd=here
-    )
-    return float(done.stdout)
-
-
 def measure_peak(index):
+    """Prints the peak growth of our run of a problem."""
     problem = PROBLEMS[index]
     assert problem.data is not None
     _ = estep.GaussianMixture, estep.GaussianHMM  # the import is not the fit's
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = resident("VmRSS")
-    problem.ours(3)
-    print(resident("VmHWM") - before)
-
-
-def resident(name):
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(name))
-    return int(line.split()[1]) / 1024
+    print(measure(lambda: problem.ours(3)))
 
 
 def machine():
@@ -161,7 +143,7 @@ def main():
     for i, problem in enumerate(PROBLEMS):
         if options.only not in problem.name:
             continue
-        row = compare(problem, options.runs) | {"peak_growth_mb": peak_growth(i)}
+        row = compare(problem, options.runs) | {"peak_growth_mb": growth_of(f"compare.measure_peak({i})")}
         problem.__dict__.pop("data", None)
         report["rows"].append(row)
         print(text(row), f" +{row['peak_growth_mb']:.0f} MB", flush=True)

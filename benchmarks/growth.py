@@ -5,15 +5,14 @@
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import workloads
-from compare import machine, resident
+from compare import machine
 from estep import Model, Stop, emissions, fit, latents, threads
+from memory import growth_of, measure
 
 
 def mixture(n, D, K):
@@ -67,12 +66,10 @@ MEMORY = {
 
 
 def measure_peak(name):
+    """Prints the peak growth of a case beyond its results."""
     make, output, _ = MEMORY[name]
     run, source = make()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = resident("VmRSS")
-    run(source)
-    print(resident("VmHWM") - before - output)
+    print(measure(lambda: run(source)) - output)
 
 
 def picture(report, file):
@@ -105,11 +102,9 @@ def main():
         report["curves"][name] = curve
         print(f"{name:34s} " + "  ".join(f"{x}: {ns:.1f}" for x, ns in curve), "ns a row", flush=True)
     for name, (_, _, most) in MEMORY.items():
-        code = f"import growth; growth.measure_peak({name!r})"
-        here = Path(__file__).parent
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
-        report["memory_mb"][name] = float(done.stdout)
-        print(f"{name:46s} +{float(done.stdout):.0f} MB (<= {most})", flush=True)
+        megabytes = growth_of(f"growth.measure_peak({name!r})")
+        report["memory_mb"][name] = megabytes
+        print(f"{name:46s} +{megabytes:.0f} MB (<= {most})", flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.picture:

@@ -188,12 +188,6 @@ class Lanes {
                 store(p.alpha + at + j * W + g * V, y);
             }
     }
-    template <int N, bool POSITIVE>
-    void rest(int64_t j0, int64_t t, const vec *s, vec *c, ivec *gone) {
-        if (K - j0 == N) return step<N, POSITIVE>(j0, t, s, c, gone);
-        if constexpr (N > 1) rest<N - 1, POSITIVE>(j0, t, s, c, gone);
-    }
-
     template <bool POSITIVE>
     void recursion() {
         for (int l = 0; l < W; l++) {
@@ -208,9 +202,7 @@ class Lanes {
         for (int64_t t = 1; t <= T; t++) {
             vec c[G] = {};
             ivec now[G] = {};
-            int64_t j = 0;
-            for (; j + N_BLOCK <= K; j += N_BLOCK) step<N_BLOCK, POSITIVE>(j, t, s, c, now);
-            if (j < K) rest<N_BLOCK - 1, POSITIVE>(j, t, s, c, now);
+            in_blocks<N_BLOCK>(K, [&](auto n, int64_t j) { step<decltype(n)::value, POSITIVE>(j, t, s, c, now); });
             for (int g = 0; g < G; g++) {
                 store(p.c + t * W + g * V, c[g]);
                 s[g] = scaling(c[g]);
@@ -309,15 +301,8 @@ class Lanes {
 #pragma GCC unroll 2
             for (int g = 0; g < G; g++) store(p.beta + (i0 + i) * W + g * V, acc[i][g]);
     }
-    template <int N>
-    void pull_rest(int64_t i0, const real *w) {
-        if (K - i0 == N) return pull_block<N>(i0, w);
-        if constexpr (N > 1) pull_rest<N - 1>(i0, w);
-    }
     void pull(const real *w) {
-        int64_t i = 0;
-        for (; i + N_BLOCK <= K; i += N_BLOCK) pull_block<N_BLOCK>(i, w);
-        if (i < K) pull_rest<N_BLOCK - 1>(i, w);
+        in_blocks<N_BLOCK>(K, [&](auto n, int64_t i) { pull_block<decltype(n)::value>(i, w); });
     }
 
     // expected (K, K, V) += alpha_(t-1) (x) w_t of a block of steps, four states at a time, where A is not zero

@@ -4,6 +4,19 @@
 
 namespace {
 
+// f(n, j) for the blocks of 0 to K: n, a constant, is how many the block at j has, MOST but in the last one.
+template <int N, class F>
+void last_block(int64_t K, int64_t j, F &f) {
+    if (K - j == N) return f(std::integral_constant<int, N>{}, j);
+    if constexpr (N > 1) last_block<N - 1>(K, j, f);
+}
+template <int MOST, class F>
+void in_blocks(int64_t K, F f) {
+    int64_t j = 0;
+    for (; j + MOST <= K; j += MOST) f(std::integral_constant<int, MOST>{}, j);
+    if constexpr (MOST > 1) last_block<MOST - 1>(K, j, f);
+}
+
 template <int MR, int NR>
 void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     vec c[MR][NR];
@@ -19,18 +32,10 @@ void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t
         for (int j = 0; j < NR; j++) store(out + m * ld + j * V, c[m][j]);
 }
 
-template <int MR, int NR>
-void density_rest(int64_t rest, int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
-    if (rest == MR) return density_block<MR, NR>(F, w, K, phi, ld, out);
-    if constexpr (MR > 1) density_rest<MR - 1, NR>(rest, F, w, K, phi, ld, out);
-}
-
 template <int NR>
 void density_columns(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
-    constexpr int MR = ACCUMULATORS / 3;
-    int64_t k = 0;
-    for (; k + MR <= K; k += MR) density_block<MR, NR>(F, w + k, K, phi, ld, out + k * ld);
-    if (k < K) density_rest<MR - 1, NR>(K - k, F, w + k, K, phi, ld, out + k * ld);
+    in_blocks<ACCUMULATORS / 3>(
+        K, [&](auto n, int64_t k) { density_block<decltype(n)::value, NR>(F, w + k, K, phi, ld, out + k * ld); });
 }
 
 // out (K, ld) = w' (K, F) phi (F, n); w is (F, K); n a multiple of V.

@@ -216,11 +216,8 @@ class Paths {
             begins[l] = mine.begins ? 0 : -INFINITY;
             for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? -INFINITY : mine.left[k];
         }
-        for (int64_t t = 1; t <= at.T; t++) {
-            int64_t j = 0;
-            for (; j + N_BLOCK <= K; j += N_BLOCK) step<N_BLOCK>(j, t, begins);
-            if (j < K) rest<N_BLOCK - 1>(j, t, begins);
-        }
+        for (int64_t t = 1; t <= at.T; t++)
+            in_blocks<N_BLOCK>(K, [&](auto n_, int64_t j) { step<decltype(n_)::value>(j, t, begins); });
     }
 
     template <int N>
@@ -250,11 +247,6 @@ class Paths {
 #pragma GCC unroll 2
             for (int g = 0; g < G; g++)
                 store(p.alpha + here + j * W + g * V, best[j][g] + load(p.b + here + j * W + g * V));
-    }
-    template <int N>
-    void rest(int64_t j0, int64_t t, const real *begins) {
-        if (K - j0 == N) return step<N>(j0, t, begins);
-        if constexpr (N > 1) rest<N - 1>(j0, t, begins);
     }
 };
 
