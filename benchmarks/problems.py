@@ -214,6 +214,44 @@ class Chain:
 
 
 @dataclass
+class Mixtures(Chain):
+    """GMM-HMM of M parts a state, from given means, unit covariances and equal weights."""
+
+    M: int = 1
+
+    @property
+    def name(self):
+        return f"GMM-HMM diag {self.S} x {self.T}, K={self.K}, M={self.M}, D={self.D}"
+
+    @cached_property
+    def data(self):
+        return workloads.gmm_hmm(self.S, self.T, self.K, self.M, self.D)
+
+    def model(self, iterations=1):
+        means = self.data[3]
+        return estep.GMMHMM(
+            self.K, self.M, tol=0, max_iter=iterations, startprob_init=np.full(self.K, 1 / self.K),
+            transmat_init=self.data[2], weights_init=np.full((self.K, self.M), 1 / self.M), means_init=means,
+            covariances_init=np.ones(means.shape),
+        )  # fmt: skip
+
+    def peers(self):
+        return {"hmmlearn": self.hmmlearn}
+
+    def hmmlearn_model(self, iterations=1):
+        """Its priors but one have no weight: the covariances', for which there is no value that does nothing."""
+        from hmmlearn import hmm
+
+        fit = hmm.GMMHMM(
+            self.K, self.M, n_iter=iterations, tol=-np.inf, init_params="", min_covar=0, implementation="scaling"
+        )
+        fit.startprob_, fit.transmat_ = np.full(self.K, 1 / self.K), self.data[2]
+        fit.weights_ = np.full((self.K, self.M), 1 / self.M)
+        fit.means_, fit.covars_ = self.data[3].copy(), np.ones(self.data[3].shape)
+        return fit
+
+
+@dataclass
 class Path(Chain):
     """The most probable path of a Chain's data; an iteration is a call."""
 
@@ -266,6 +304,7 @@ PROBLEMS = [
     Chain("gaussian", 200, 500, 5, 13, 21, {"hmmlearn": 15}),
     Chain("gaussian", 1, 50_000, 64, 8, 6, {"hmmlearn": 30, "dynamax": 7}),
     Chain("gaussian", 1, 200_000, 2, 1, 41, {"hmmlearn": 6}),
+    Mixtures("gmm", 100, 500, 5, 39, 11, {"hmmlearn": 150}, M=8),
     Path("categorical", 1000, 200, 8, 64, 21, {"hmmlearn": 12}),
     Path("gaussian", 200, 500, 5, 13, 21, {"hmmlearn": 15}),
     Path("gaussian", 1, 50_000, 64, 8, 6, {"hmmlearn": 40}),

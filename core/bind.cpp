@@ -51,6 +51,8 @@ int64_t statistics_size(const Spec &s) {
             return s.K * (1 + D + pairs);
         case Kind::tied:
             return s.K * (1 + D) + pairs;
+        case Kind::mixed:
+            return s.K * s.M + statistics_size(*s.parts);
     }
     return 0;
 }
@@ -69,12 +71,20 @@ class OwnedSpec {  // a Spec with its arrays
     Spec spec{};
     bool single;  // computed in single precision
     OwnedSpec(int kind, bool whitened, bool counts, bool single_, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
-              MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm)
+              MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm,
+              const OwnedSpec *parts)
         : single(single_) {
-        require(kind >= 0 && kind <= static_cast<int>(Kind::dense) + 6 && K > 0 && D > 0, "kind");
+        require(kind >= 0 && kind <= static_cast<int>(Kind::mixed) && K > 0 && D > 0, "kind");
         spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
         spec.K = K, spec.D = D, spec.M = M;
         const bool full = spec.kind == Kind::full || spec.kind == Kind::tied, tied = spec.kind == Kind::tied;
+        if (spec.kind == Kind::mixed) {
+            require(parts && parts->spec.kind != Kind::mixed && parts->spec.K == K * M && parts->spec.D == D, "parts");
+            spec.parts = &parts->spec;
+            spec.weights = keep(weights_, weights, K * M, "weights");
+            require(spec.weights, "weights");
+            return;
+        }
         const int64_t per = (statistics_size(spec) - (tied ? D * (D + 1) / 2 : 0)) / K;
         spec.weights = keep(weights_, weights, spec.kind == Kind::table ? M * K : per * K, "weights");
         spec.shared = keep(shared_, shared, counts ? D : D * (D + 1) / 2, "shared");
@@ -116,8 +126,9 @@ Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t
     if (x.dtype() == nb::dtype<float>()) rows.dtype = Dtype::f32;
     else if (x.dtype() == nb::dtype<int32_t>()) rows.dtype = Dtype::i32;
     else require(x.dtype() == nb::dtype<double>(), "dtype of X");
-    require((rows.dtype == Dtype::i32) == (s.kind == Kind::table), "dtype of X");
-    require(s.kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
+    const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
+    require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
+    require(kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
     if (weight) {
         require(static_cast<int64_t>(weight->size()) == weights, "weights");
         rows.weight = weight->data();
@@ -232,10 +243,11 @@ NB_MODULE(_core, m) {
     m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
     nb::class_<OwnedSpec>(m, "Spec").def(
         nb::init<int, bool, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles,
-                 MaybeDoubles, MaybeDoubles, MaybeDoubles>(),
+                 MaybeDoubles, MaybeDoubles, MaybeDoubles, const OwnedSpec *>(),
         nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("single"), nb::arg("K"), nb::arg("D"),
         nb::arg("M"), nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(),
-        nb::arg("means").none(), nb::arg("factor").none(), nb::arg("lognorm").none());
+        nb::arg("means").none(), nb::arg("factor").none(), nb::arg("lognorm").none(), nb::arg("parts").none(),
+        nb::keep_alive<1, 15>());
     m.def("levels", &levels);
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),

@@ -12,19 +12,21 @@ namespace estep {
 //   full                (K, (D + 1)(D + 2) / 2)       features [1, x, x_i x_j (i <= j)]
 //   tied                (K, 1 + D) then D (D + 1) / 2 features [1, x], one x'Px for all components
 //   dense               none                          the rows are the log-densities themselves
-enum class Kind : int { dense, table, linear, diag, spherical, full, tied };
+//   mixed               (K, M), then those of `parts` log b = log sum_m exp(weights[k, m] + log b of part k M + m)
+enum class Kind : int { dense, table, linear, diag, spherical, full, tied, mixed };
 
 struct Spec {
     Kind kind;
     bool whitened;          // Gaussian kinds: differences from each mean instead of features
     bool counts;            // linear: add each row's Poisson log-probabilities at the rates `shared`
-    int64_t K, D, M;        // components, columns, symbols
-    const double *weights;  // features: (F, K); table: (M, K) logs
+    int64_t K, D, M;        // components, columns, symbols (mixed: parts of a component)
+    const double *weights;  // features: (F, K); table: (M, K) logs; mixed: (K, M) logs
     const double *shared;   // tied features: weights of x_i x_j (i <= j); counts: (D,) rates
     const double *origin;   // (D,) subtracted from the rows first
     const double *means;    // whitened: (K, D) about the origin
     const double *factor;   // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors
     const double *lognorm;  // whitened: (K,) log-density at the mean
+    const Spec *parts;      // mixed: the K M parts
 };
 
 enum class Dtype : int { f64, f32, i32 };

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from estep import Model
-from estep.emissions import Categorical, Gaussian, Poisson
+from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
 from estep.latents import Chain, Independent
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "exponential.py"
@@ -36,6 +36,14 @@ FAMILIES = {
     "categorical": lambda K, D, rng: Categorical(rng.dirichlet(np.ones(D + 2), size=K)),
     "exponential": lambda K, D, rng: Exponential(rng.gamma(2.0, 1.0, (K, D))),
 }
+
+
+def mixture_of(inner):
+    """Two parts to a state."""
+    return lambda K, D, rng: MixtureOf(inner(2 * K, D, rng), 2, rng.dirichlet([3.0, 3.0], size=K))
+
+
+FAMILIES |= {f"mixture-of-{name}": mixture_of(FAMILIES[name]) for name in list(FAMILIES)}
 
 
 def make_latent(name, K, rng):

@@ -83,6 +83,14 @@ def test_sequences_and_symbols(table, tmp_path):
     assert "no symbol 'warm'" in run("score", model, other, "--sequence", "who").stderr
 
 
+def test_gmm_hmm(tmp_path):
+    model = tmp_path / "m.json"
+    out = ok("fit", "hmm", "faithful", "-k", 2, "--mix", 2, "-o", model, "--tol", 1e-5)
+    assert "mix_weights" in out and estep.load(model).emission.n_mix == 2
+    assert len(ok("decode", model, "faithful").splitlines()) == 273
+    assert "more components (-k)" in run("fit", "gmm", "faithful", "-k", 2, "--mix", 2).stderr
+
+
 def test_parquet(tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     import pyarrow as pa

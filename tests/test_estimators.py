@@ -310,3 +310,44 @@ def test_verbose_prints_a_line_now_and_then(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("start 1/2  iteration 0  bound -")
     assert len(lines) == sum(r.n_iter // 5 + 1 for r in fit.fit_.restarts)
+
+
+@pytest.mark.parametrize(
+    "kind, shape", [("full", (2, 3, 2, 2)), ("tied", (2, 2)), ("diag", (2, 3, 2)), ("spherical", (2, 3))]
+)
+def test_gmm_hmm_has_parts(kind, shape):
+    hmm = estep.GMMHMM(2, 3, covariance_type=kind, random_state=0, tol=1e-5).fit(FAITHFUL)
+    assert hmm.weights_.shape == (2, 3) and hmm.means_.shape == (2, 3, 2) and hmm.covariances_.shape == shape
+    np.testing.assert_allclose(hmm.weights_.sum(axis=1), 1)
+    assert hmm.score(FAITHFUL) > estep.GaussianHMM(2, covariance_type=kind, random_state=0).fit(FAITHFUL).score(
+        FAITHFUL
+    )
+    twin = estep.estimators.from_model(hmm.model_)
+    assert type(twin) is estep.GMMHMM and twin.score(FAITHFUL) == hmm.score(FAITHFUL)
+    by_hand = estep.GMMHMM(2, 3, covariance_type=kind)
+    for name in ("startprob_", "transmat_", "weights_", "means_", "covariances_"):
+        setattr(by_hand, name, getattr(hmm, name))
+    np.testing.assert_allclose(by_hand.score(FAITHFUL), hmm.score(FAITHFUL), rtol=1e-10)
+
+
+def test_gmm_hmm_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match=r"means has shape \(2, 4, 2\), expected \(K, 3, ...\)"):
+        estep.GMMHMM(2, 3, means_init=np.zeros((2, 4, 2))).fit(FAITHFUL)
+    with pytest.raises(ValueError, match="n_mix is 0"):
+        estep.GMMHMM(2, 0).fit(FAITHFUL)
+    with pytest.raises(ValueError, match="2 states of 3 parts want 6 rows; n_samples = 5"):
+        estep.GMMHMM(2, 3).fit(FAITHFUL[:5])
+    with pytest.raises(ValueError, match="give the parts' family"):
+        estep.HMM(estep.emissions.MixtureOf(estep.emissions.MixtureOf(Poisson())), 2)
+    with pytest.raises(ValueError, match="mix_weights adds up to"):
+        estep.GMMHMM(2, 2, weights_init=[[0.5, 0.6], [0.5, 0.5]]).fit(FAITHFUL)
+
+
+def test_a_mixture_of_any_family_is_an_emission():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(np.repeat(rng.choice([0.0, 100.0], 40), 10) + rng.choice([2, 30], 400))[:, None].astype(float)
+    hmm = estep.HMM(estep.emissions.MixtureOf(Poisson(), 2), 2, random_state=0).fit(X)
+    assert hmm.rates_.shape == (2, 2, 1) and hmm.mix_weights_.shape == (2, 2)
+    low, high = sorted(hmm.rates_[..., 0].tolist(), key=max)
+    np.testing.assert_allclose(sorted(low), [2, 30], rtol=0.1)
+    np.testing.assert_allclose(sorted(high), [102, 130], rtol=0.05)

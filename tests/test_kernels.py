@@ -14,7 +14,7 @@ from estep.emissions import Categorical, Gaussian, Poisson
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
-NATIVE = [f for f in FAMILIES if f != "exponential"]
+NATIVE = [f for f in FAMILIES if "exponential" not in f]
 COMPILED = [k for k in kernels.levels() if k != "reference"]
 needs_core = pytest.mark.skipif(not COMPILED, reason="installed without a compiler")
 

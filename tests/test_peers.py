@@ -90,6 +90,34 @@ def test_gaussian_hmm(kind):
     compare_hmm(ours, theirs, X)
 
 
+def test_gmm_hmm():
+    """hmmlearn's covariances are about the means before the M-step, so its way there differs; the end is the same."""
+    rng = np.random.default_rng(4)
+    start, trans = chain_start(2, rng)
+    means = np.array([[[0.0, 0.0], [3.0, 1.0]], [[6.0, 0.0], [9.0, -3.0]]])
+    truth = estep.Model(
+        estep.latents.Chain(start, trans),
+        estep.emissions.MixtureOf(
+            estep.emissions.Gaussian("diag", means.reshape(4, 2), np.ones((4, 2))), 2, [[0.5, 0.5], [0.3, 0.7]]
+        ),
+    )
+    X, _ = truth.sample(500, 0)
+    theirs = hmmlearn.GMMHMM(
+        2, 2, min_covar=0, covars_weight=0, n_iter=300, tol=1e-9, init_params="", implementation="log"
+    )
+    theirs.startprob_, theirs.transmat_ = start, trans
+    theirs.weights_, theirs.means_, theirs.covars_ = np.full((2, 2), 0.5), means.copy(), np.ones((2, 2, 2))
+    theirs.fit(X, LENGTHS)
+    ours = estep.GMMHMM(
+        2, 2, startprob_init=start, transmat_init=trans, weights_init=np.full((2, 2), 0.5), means_init=means,
+        covariances_init=np.ones((2, 2, 2)), tol=1e-12,
+    ).fit(X, LENGTHS)  # fmt: skip
+    for name in ("startprob_", "transmat_", "weights_", "means_"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=2e-4, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(ours.covariances_, theirs.covars_, rtol=1e-3)
+    np.testing.assert_allclose(ours.score(X, LENGTHS), theirs.score(X, LENGTHS), rtol=1e-8)
+
+
 def compare_hmm(ours, theirs, X):
     np.testing.assert_allclose(ours.score(X, LENGTHS), theirs.score(X, LENGTHS), rtol=1e-8)
     np.testing.assert_allclose(ours.predict_proba(X, LENGTHS), theirs.predict_proba(X, LENGTHS), atol=1e-8)

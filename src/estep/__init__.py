@@ -20,13 +20,14 @@ from estep.starts import start_model
 from estep.statistics import Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.estimators import HMM, CategoricalHMM, GaussianHMM, GaussianMixture, MixtureModel, PoissonHMM
+    from estep.estimators import GMMHMM, HMM, CategoricalHMM, GaussianHMM, GaussianMixture, MixtureModel, PoissonHMM
 
 __version__ = "0.1.0"
 
-_ESTIMATORS = ("CategoricalHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel", "PoissonHMM")
+_ESTIMATORS = ("CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel", "PoissonHMM")
 
 __all__ = [
+    "GMMHMM",
     "HMM",
     "Algorithm",
     "CategoricalHMM",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -44,6 +44,8 @@ class Values:
     """Base of the frozen dataclasses that hold parameters: read-only arrays, and dictionaries for model files."""
 
     name: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]]
+    """The fields that are estimated; component k is row k of each, unless the field is shared."""
 
     def freeze(self, name: str, shape: tuple[int, ...] | None) -> Array | None:
         """Stores the field as a read-only float64 array; raises ValueError unless it is finite and of that shape."""
@@ -75,12 +77,22 @@ class Values:
             raise ValueError(f"{place} adds up to {totals[row]}, not to 1")
         return array
 
+    def values(self) -> dict[str, Array | None]:
+        """The parameters by name; None where they are not known yet."""
+        return {name: getattr(self, name) for name in self.parameters}
+
+    def with_values(self, **values: Any) -> Self:
+        """The same with other parameters. Raises ValueError for wrong shapes or values."""
+        return replace(self, **values)  # type: ignore[type-var]
+
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
         out: dict[str, Any] = {"name": self.name}
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
-            out[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            out[f.name] = value.to_dict() if isinstance(value, Values) else value
         return out
 
     @classmethod
@@ -102,11 +114,6 @@ class Emission(Values, ABC):
     Subclasses are frozen dataclasses whose parameters default to None: ``Poisson()`` names a family without
     parameters, ``Poisson(rates=...)`` has them, and :meth:`start` fills in what is missing.
     """
-
-    parameters: ClassVar[tuple[str, ...]]
-    """The fields that are estimated; component k is row k of each, unless the field is shared."""
-    rows: ClassVar[Literal["real", "symbols"]] = "real"
-    """What the rows are: numbers in D columns, or whole numbers 0, 1, ... in one column."""
 
     @property
     @abstractmethod
@@ -145,6 +152,21 @@ class Emission(Values, ABC):
     # Hooks that a family may leave as they are.
 
     @property
+    def rows(self) -> Literal["real", "symbols"]:
+        """What the rows are: numbers in D columns, or whole numbers 0, 1, ... in one column."""
+        return "real"
+
+    @property
+    def n_columns(self) -> int:
+        """D."""
+        return 1 if self.rows == "symbols" else int(np.shape(np.asarray(self.values()[self.parameters[0]]))[-1])
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The parameters that all components have in common."""
+        return ()
+
+    @property
     def rounding(self) -> float:
         """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""
         return 0.0
@@ -168,8 +190,6 @@ class Emission(Values, ABC):
 
 class Latent(Values, ABC):
     """How the hidden variable moves: independent draws, or a chain."""
-
-    parameters: ClassVar[tuple[str, ...]]
 
     @property
     @abstractmethod

@@ -72,7 +72,7 @@ class Model:
         s = Statistics.zeros(self.layout)
         latent = Statistics(self.latent.layout, s["latent"])
         spec, stats, common = self.kernel(batch.summary), s["emission"], 0.0
-        if spec is not None and spec.kind == "tied" and not spec.whitened:
+        if spec is not None and spec.shares:
             assert spec.origin is not None and spec.shared is not None
             cross = batch.cross_moments(spec.origin)
             stats[-len(cross) :] = cross

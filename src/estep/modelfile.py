@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from estep.emissions import FAMILIES
+from estep.emissions import FAMILIES, MixtureOf
 from estep.interface import Emission, Values
 from estep.latents import Chain, Independent
 from estep.model import Model
@@ -81,7 +81,8 @@ def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
 def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
     """As :func:`load`, with the provenance."""
     try:
-        return _parse(Path(path).read_bytes(), {**FAMILIES, **{f.name: f for f in families}})
+        known = {**FAMILIES, MixtureOf.name: MixtureOf, **{f.name: f for f in families}}
+        return _parse(Path(path).read_bytes(), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ValueError(f"{os.fspath(path)} is not a model this version reads: {reason}") from None
@@ -110,7 +111,7 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     latent = _value(document, "latent", LATENTS)
     emission = _value(document, "emission", families)
     for part in (latent, emission):
-        if missing := [n for n in part.parameters if getattr(part, n) is None]:
+        if missing := [name for name, value in part.values().items() if value is None]:
             raise ValueError(f"{part.name} has no {missing[0]}")
     columns, symbols = _texts(document, "columns"), _texts(document, "symbols")
     model = Model(latent, emission, columns, symbols)
@@ -125,8 +126,11 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
     if entry["name"] not in classes:
         raise ValueError(f"{key} {entry['name']!r} is unknown: load(path, families=[...]) takes classes of your own")
     kind: type[Values] = classes[entry["name"]]
+    entry = dict(entry)
     for name, value in entry.items():
-        if name != "name":
+        if isinstance(value, dict) and "name" in value:
+            entry[name] = _value(entry, name, classes)
+        elif name != "name":
             _check_numbers(f"{key}.{name}", value)
     return kind.from_dict(entry)
 
@@ -160,7 +164,7 @@ def _check_names(model: Model) -> None:
     M = getattr(emission, "n_symbols", None)
     if model.symbols and len(model.symbols) != M:
         raise ValueError(f"{len(model.symbols)} symbols are named, the model has {M}")
-    D = 1 if emission.rows == "symbols" else getattr(emission, emission.parameters[0]).shape[-1]
+    D = emission.n_columns
     if model.columns and len(model.columns) != D:
         raise ValueError(f"{len(model.columns)} columns are named, the model has {D}")
 

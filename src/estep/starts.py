@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from estep.data import Source
+from estep.emissions import MixtureOf
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model
@@ -38,6 +39,11 @@ def start_model(
     more components than rows.
     """
     check_components(n_components, source)
+    if isinstance(emission, MixtureOf) and n_components * emission.n_mix > len(source):
+        wanted = n_components * emission.n_mix
+        raise ValueError(
+            f"{n_components} states of {emission.n_mix} parts want {wanted} rows; n_samples = {len(source)}"
+        )
     if method not in METHODS:
         raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
     for part in (latent, emission):
@@ -49,15 +55,47 @@ def start_model(
     if _complete(latent) and _complete(emission):
         return Model(latent, blank, source.columns)
     sample = _subsample(source, rng)
-    if emission.rows == "symbols":
-        table = rng.dirichlet(np.ones(n_components), size=int(source.summary.high[0]) + 1)
-        r = table[sample.X[:, 0]]
-    elif method == "random":
-        r = rng.dirichlet(np.ones(n_components), size=len(sample))
+    if isinstance(emission, MixtureOf):
+        assert isinstance(blank, MixtureOf)
+        r = _parts(sample, emission, n_components, method, rng)
+        inner = _from_assignments(blank.inner, emission.inner, sample, r)
+        by_part = r.reshape(len(r), n_components, emission.n_mix)
+        started: Emission = emission.from_parts(inner, np.tensordot(_weights(sample), by_part, axes=1))
+        r = by_part.sum(axis=2)
     else:
-        r = _one_hot(_assign(sample, emission, n_components, method, rng), n_components)
-    started = blank if _complete(emission) else _from_assignments(blank, emission, sample, r)
+        r = _assignments(sample, emission, n_components, method, rng)
+        started = _from_assignments(blank, emission, sample, r)
     return Model(_start_latent(latent, sample, r, rng), started, source.columns)
+
+
+def _assignments(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:
+    """Responsibilities (n, K) that the first M-step starts from."""
+    if emission.rows == "symbols":
+        table = rng.dirichlet(np.ones(K), size=int(sample.X.max()) + 1)
+        return np.asarray(table[sample.X[:, 0]])
+    if method == "random":
+        return rng.dirichlet(np.ones(K), size=len(sample))
+    return _one_hot(_assign(sample, emission, K, method, rng), K)
+
+
+def _parts(sample: Source, emission: MixtureOf, K: int, method: str, rng: np.random.Generator) -> Array:
+    """The same for the parts of K states, (n, K M): rows are assigned to states, those of each state to its parts."""
+    inner, M = emission.inner, emission.n_mix
+    if emission.rows == "symbols" or method == "random" or inner.values().get("means") is not None:
+        return _assignments(sample, inner, K * M, method, rng)
+    labels = _assign(sample, inner, K, method, rng)
+    weights, r = _weights(sample), np.zeros((len(sample), K, M))
+    for k in range(K):
+        mine = np.flatnonzero((labels == k) & (weights > 0))
+        if len(mine) > M:
+            r[mine, k] = _assignments(Source(sample.X[mine], weights=weights[mine]), inner, M, method, rng)
+        else:
+            r[mine, k] = rng.dirichlet(np.ones(M), size=len(mine))
+    return r.reshape(len(r), K * M)
+
+
+def _weights(sample: Source) -> Array:
+    return np.ones(len(sample)) if sample.weights is None else sample.weights
 
 
 def check_components(n_components: int, source: Source) -> None:
@@ -69,15 +107,14 @@ def check_components(n_components: int, source: Source) -> None:
 
 
 def _check_given(part: Latent | Emission, n_components: int) -> None:
-    for name in part.parameters:
-        value = getattr(part, name)
-        tied = name == "covariances" and getattr(part, "covariance_type", "") == "tied"
-        if value is not None and not tied and len(value) != n_components:
+    shared = part.shared if isinstance(part, Emission) else ()
+    for name, value in part.values().items():
+        if value is not None and name not in shared and len(value) != n_components:
             raise ValueError(f"{name} is given for {len(value)} components, n_components is {n_components}")
 
 
 def _complete(part: Latent | Emission) -> bool:
-    return all(getattr(part, name) is not None for name in part.parameters)
+    return all(value is not None for value in part.values().values())
 
 
 def _subsample(source: Source, rng: np.random.Generator) -> Source:
@@ -93,21 +130,22 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
 
 def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array) -> Emission:
     """One M-step from responsibilities, the given parameters put back."""
+    if _complete(given):
+        return blank
     s = Statistics.zeros(blank.layout)
     for batch in sample.chunks(CHUNK):
         mine = batch.place
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)
-    kept = {n: getattr(given, n) for n in given.parameters if getattr(given, n) is not None}
-    return replace(started, **kept)  # type: ignore[type-var]
+    return started.with_values(**{name: value for name, value in given.values().items() if value is not None})
 
 
 def _start_latent(latent: Latent, sample: Source, r: Array, rng: np.random.Generator) -> Latent:
     """Weights as the assignments have them; chains: transitions drawn around staying, start uniform."""
     K = r.shape[1]
     if isinstance(latent, Independent) and latent.weights is None:
-        weights = np.ones(len(r)) if sample.weights is None else sample.weights
+        weights = _weights(sample)
         return Independent((weights @ r / weights.sum() + 1e-6) / (1 + 1e-6 * K))
     if isinstance(latent, Chain) and latent.transmat is None:
         concentrations = np.ones((K, K)) + K * np.eye(K)
@@ -131,7 +169,7 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
 
     X = units(sample.X)
     weights = sample.weights
-    means = getattr(emission, "means", None)
+    means = emission.values().get("means")
     if means is not None:
         return nearest(X, units(means))[0]
     if method == "random_from_data":

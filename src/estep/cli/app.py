@@ -18,7 +18,7 @@ from estep.algorithms import EM
 from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, summary_table
 from estep.cli.tables import Table, read_table
-from estep.emissions import FAMILIES, Gaussian
+from estep.emissions import FAMILIES, Gaussian, MixtureOf
 from estep.execute import threads
 from estep.fitting import Fit, Stop, fit_best
 from estep.interface import Emission
@@ -54,6 +54,7 @@ def fit_command(
     components: Annotated[int, typer.Option("-k", "--components", min=1, help="Components or states.")],
     emission: Annotated[str, typer.Option(help="|".join(FAMILIES))] = "gaussian",
     covariance: Annotated[str | None, typer.Option(help="full|tied|diag|spherical (default full; hmm: diag)")] = None,
+    mix: Annotated[int, typer.Option(min=1, help="hmm: parts of each state's own mixture (GMM-HMM).")] = 1,
     columns: Columns = None,
     sequence: Sequence = None,
     n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
@@ -66,6 +67,10 @@ def fit_command(
 ) -> None:
     """Fit a mixture or a hidden Markov model to DATA."""
     family = _family(kind, emission, covariance)
+    if mix > 1:
+        if kind != "hmm":
+            raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
+        family = MixtureOf(family, mix)
     if sequence is not None and kind != "hmm":
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     _check_out(out)

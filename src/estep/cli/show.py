@@ -61,9 +61,9 @@ def parameter_table(model: Model) -> RichTable:
     elif isinstance(model.latent, Chain) and model.latent.startprob is not None and model.latent.transmat is not None:
         values += [("start", model.latent.startprob), ("transitions to 0, 1, ...", model.latent.transmat)]
     shared = []
-    for name in model.emission.parameters:
-        value = getattr(model.emission, name)
-        if getattr(model.emission, "covariance_type", "") == "tied" and name == "covariances":
+    for name, value in model.emission.values().items():
+        assert value is not None
+        if name in model.emission.shared:
             shared.append((name, value))
         else:
             values.append((_heading(model, name), value))
@@ -119,7 +119,7 @@ def result_dict(fit: Fit, n_rows: int, seconds: float, document: dict[str, Any])
     model = fit.model
     parameters: dict[str, Any] = {}
     for part in (model.latent, model.emission):
-        parameters |= {name: getattr(part, name).tolist() for name in part.parameters}
+        parameters |= {name: np.asarray(value).tolist() for name, value in part.values().items()}
     return {
         "log_likelihood": fit.bound,
         "n_iter": fit.n_iter,

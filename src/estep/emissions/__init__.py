@@ -2,9 +2,10 @@
 
 from estep.emissions.categorical import Categorical
 from estep.emissions.gaussian import Gaussian
+from estep.emissions.mixture_of import MixtureOf
 from estep.emissions.poisson import Poisson
 
 FAMILIES = {family.name: family for family in (Gaussian, Categorical, Poisson)}
-"""The built-in families by name."""
+"""The built-in families by name: those that need no other."""
 
-__all__ = ["FAMILIES", "Categorical", "Gaussian", "Poisson"]
+__all__ = ["FAMILIES", "Categorical", "Gaussian", "MixtureOf", "Poisson"]

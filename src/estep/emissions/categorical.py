@@ -27,7 +27,6 @@ class Categorical(Emission):
 
     name: ClassVar[str] = "categorical"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
-    rows: ClassVar[Literal["real", "symbols"]] = "symbols"
 
     def __post_init__(self) -> None:
         if self.n_symbols is not None and (not isinstance(self.n_symbols, int) or self.n_symbols < 1):
@@ -38,6 +37,10 @@ class Categorical(Emission):
                 raise ValueError(f"emissionprob has shape {shape}, expected (K, M)")
             self.freeze_probabilities("emissionprob", (shape[0], self.n_symbols or shape[1]))
             object.__setattr__(self, "n_symbols", shape[1])
+
+    @property
+    def rows(self) -> Literal["real", "symbols"]:
+        return "symbols"
 
     def _probabilities(self) -> Array:
         if self.emissionprob is None:

@@ -92,6 +92,10 @@ class Gaussian(Emission):
         return Layout.of(origin=self.origin, moments=(K, 1 + D + second))
 
     @property
+    def shared(self) -> tuple[str, ...]:
+        return ("covariances",) if self.covariance_type == "tied" else ()
+
+    @property
     def work(self) -> int:
         """Tied second moments are taken once."""
         return self.layout.size if self.covariance_type != "tied" else self._means().size

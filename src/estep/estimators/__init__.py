@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from estep.estimators.hmm import HMM, CategoricalHMM, GaussianHMM, PoissonHMM
+from estep.emissions import Gaussian, MixtureOf
+from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
 from estep.estimators.mixture import GaussianMixture, MixtureModel
 from estep.latents import Independent
 from estep.model import Model
 
 __all__ = [
-    "HMM", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel", "PoissonHMM", "from_model",
+    "GMMHMM", "HMM", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel", "PoissonHMM", "from_model",
 ]  # fmt: skip
 
 
@@ -18,9 +19,15 @@ def from_model(model: Model) -> Any:
     """An estimator with the parameters of ``model``, for example one that :func:`estep.load` read."""
     mixture = isinstance(model.latent, Independent)
     emission, K = model.emission, model.n_components
-    if emission.name == "gaussian":
+    if isinstance(emission, MixtureOf):
+        inner = emission.inner
+        if isinstance(inner, Gaussian) and not mixture:
+            estimator: Any = GMMHMM(K, emission.n_mix, covariance_type=inner.covariance_type)
+        else:
+            estimator = (MixtureModel if mixture else HMM)(MixtureOf(type(inner)(), emission.n_mix), K)
+    elif emission.name == "gaussian":
         kind = GaussianMixture if mixture else GaussianHMM
-        estimator: Any = kind(K, covariance_type=emission.covariance_type)  # type: ignore[attr-defined]
+        estimator = kind(K, covariance_type=emission.covariance_type)  # type: ignore[attr-defined]
     elif mixture:
         estimator = MixtureModel(type(emission)(), K)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,8 +130,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
         """Sets the attributes, float32 for float32 data."""
         for part in (model.latent, model.emission):
-            for name in part.parameters:
-                setattr(self, f"{name}_", np.array(getattr(part, name), dtype=dtype))
+            for name, value in part.values().items():
+                setattr(self, self._attribute(name), np.array(value, dtype=dtype))
         self.model_ = model
 
     def to_model(self) -> Model:
@@ -144,31 +143,37 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
         latent, emission = self._parts()
         for part in (latent, emission):
-            for name in part.parameters:
-                if not hasattr(self, f"{name}_"):
+            for name in map(self._attribute, part.values()):
+                if not hasattr(self, name):
                     raise NotFittedError(
                         f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
-                        f"arguments, or set {name}_, before using this estimator."
+                        f"arguments, or set {name}, before using this estimator."
                     )
         fitted: Model | None = getattr(self, "model_", None)
         if fitted is not None and self._unchanged(fitted):
             return fitted
-        parts = []
-        for part in (latent, emission):
-            values = {name: getattr(self, f"{name}_") for name in part.parameters}
-            if not isinstance(part, Latent) and fitted is not None and hasattr(part, "origin"):
-                values |= {"origin": fitted.emission.origin, "floor": fitted.emission.floor}  # type: ignore[attr-defined]
-            parts.append(replace(part, **values))  # type: ignore[type-var]
+        values = self._values(emission)
+        if fitted is not None and all(
+            np.shape(values[n]) == np.asarray(v).shape for n, v in fitted.emission.values().items()
+        ):
+            emission = fitted.emission  # with its origin and floor
         columns = () if fitted is None else fitted.columns
-        return Model(parts[0], parts[1], columns)  # type: ignore[arg-type]
+        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), columns)
 
     def _unchanged(self, model: Model) -> bool:
         for part in (model.latent, model.emission):
-            for name in part.parameters:
-                now = np.asarray(getattr(self, f"{name}_"))
-                if not np.array_equal(now, getattr(part, name).astype(now.dtype)):
+            for name, value in part.values().items():
+                now = np.asarray(getattr(self, self._attribute(name)))
+                if not np.array_equal(now, np.asarray(value).astype(now.dtype)):
                     return False
         return True
+
+    def _values(self, part: Latent | Emission) -> dict[str, Any]:
+        return {name: getattr(self, self._attribute(name)) for name in part.values()}
+
+    def _attribute(self, name: str) -> str:
+        """The attribute that holds a parameter."""
+        return f"{name}_"
 
     def _warn(self, fit: Fit) -> None:
         name = type(self).__name__

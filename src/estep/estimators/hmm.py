@@ -1,4 +1,4 @@
-"""Hidden Markov models: GaussianHMM, CategoricalHMM, PoissonHMM, and HMM for any emission.
+"""Hidden Markov models: GaussianHMM, GMMHMM, CategoricalHMM, PoissonHMM, and HMM for any emission.
 
 X is one array with ``lengths``, a list of arrays, or a 3-D array of equal sequences. A chain whose attributes are set
 by hand (``startprob_``, ``transmat_`` and the emission's) scores, decodes, predicts and samples without a fit.
@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from estep.data import Source, as_source, check_weights
-from estep.emissions import Categorical, Gaussian, Poisson
+from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
 from estep.estimators.base import ModelEstimator, make_emission
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
@@ -179,6 +179,68 @@ class GaussianHMM(Hidden):
 
     def _emission(self) -> Gaussian:
         return Gaussian(self.covariance_type, self.means_init, self.covariances_init, self.reg_covar)
+
+
+class GMMHMM(Hidden):
+    """Hidden Markov model whose states emit from Gaussian mixtures of ``n_mix`` parts each.
+
+    The parameters are those of :class:`GaussianHMM`, and:
+
+    Parameters
+    ----------
+    n_mix : int
+        M, the parts of each state.
+    weights_init, means_init, covariances_init : arrays, optional
+        Starts (K, M), (K, M, D), and covariances (K, M, ...) as ``covariance_type`` shapes those of one part; tied
+        covariances (D, D) are shared by all parts of all states.
+
+    Attributes
+    ----------
+    startprob_ : array (K,)
+    transmat_ : array (K, K)
+    weights_ : array (K, M)
+        Mixing weights of each state.
+    means_ : array (K, M, D)
+    covariances_ : array
+        full (K, M, D, D), tied (D, D), diag (K, M, D), spherical (K, M).
+    """
+
+    n_mix: int
+    weights_init: Any
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        n_mix: int = 1,
+        *,
+        covariance_type: str = "diag",
+        tol: float = 1e-8,
+        reg_covar: float | None = None,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        startprob_init: Any = None,
+        transmat_init: Any = None,
+        weights_init: Any = None,
+        means_init: Any = None,
+        covariances_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self._keep(locals())
+
+    def _emission(self) -> MixtureOf:
+        blank = MixtureOf(Gaussian(self.covariance_type, reg_covar=self.reg_covar), self.n_mix)
+        return blank.with_values(
+            mix_weights=self.weights_init, means=self.means_init, covariances=self.covariances_init
+        )
+
+    def _attribute(self, name: str) -> str:
+        return "weights_" if name == "mix_weights" else f"{name}_"
 
 
 class CategoricalHMM(Hidden):

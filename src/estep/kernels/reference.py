@@ -70,6 +70,8 @@ def log_densities(spec: Spec, X: Array, out: Array) -> None:
 def _log_densities(spec: Spec, X: Array) -> Array:
     if spec.kind == "dense":
         return np.asarray(X, dtype=np.float64)
+    if spec.parts is not None:
+        return logsumexp(_joint(spec, X), axis=2)
     if spec.kind == "table":
         assert spec.weights is not None
         return np.asarray(spec.weights.T[X[:, 0]])
@@ -84,6 +86,12 @@ def _log_densities(spec: Spec, X: Array) -> Array:
         assert spec.shared is not None
         out += log_poisson(X.astype(np.float64), spec.shared).sum(axis=1)[:, None]
     return np.where(out < -1e290, -np.inf, out)
+
+
+def _joint(spec: Spec, X: Array) -> Array:
+    """Log-densities of the parts of a mixed spec with their weights, (n, K, M)."""
+    assert spec.parts is not None and spec.weights is not None
+    return np.asarray(_log_densities(spec.parts, X).reshape(-1, spec.K, spec.M) + spec.weights)
 
 
 def _whitened(spec: Spec, X: Array) -> Array:
@@ -107,6 +115,12 @@ def statistics(spec: Spec, X: Array, r: Array) -> Array:
 def _statistics(spec: Spec, X: Array, r: Array) -> Array:
     if spec.kind == "dense":
         return np.zeros(0)
+    if spec.parts is not None:
+        joint = _joint(spec, X)
+        total = logsumexp(joint, axis=2)
+        inner = r[:, :, None] * np.exp(joint - np.where(total == -np.inf, 0.0, total)[:, :, None])
+        inner = inner.reshape(len(X), -1)
+        return np.concatenate([inner.sum(axis=0), _statistics(spec.parts, X, inner)])
     if spec.kind == "table":
         return np.stack([np.bincount(X[:, 0], r[:, k], spec.M) for k in range(spec.K)]).ravel()
     if spec.whitened:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from estep.statistics import Array
 
-KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied")
+KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed")
 NEVER = -1e300
 """Stands for the logarithm of zero in weights, where -inf times a zero would be NaN."""
 
@@ -29,6 +29,8 @@ class Spec:
     spherical  ``weights[k] . [1, x, |x|^2]``            (K, 2 + D)
     full       ``weights[k] . [1, x, x_i x_j (i <= j)]`` (K, (D + 1)(D + 2) / 2)
     tied       ``weights[k] . [1, x] + shared . xx``     (K, 1 + D), then D (D + 1) / 2 of all components
+    mixed      log of the sum over m of the exponentials (K, M), then those of ``parts``
+               of ``weights[k, m]`` + that of part k M + m
     ========== ========================================= =============================================
 
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
@@ -50,17 +52,27 @@ class Spec:
     means: Array | None = None  # (K, D), about the origin
     factor: Array | None = None  # (K, D) or (K, D, D)
     lognorm: Array | None = None  # (K,)
+    parts: Spec | None = None  # mixed: of the K M parts
 
     @property
     def statistics_size(self) -> int:
         """Length of the statistics vector."""
+        if self.parts is not None:
+            return self.K * self.M + self.parts.statistics_size
         D, pairs = self.D, self.D * (self.D + 1) // 2
         per = {"dense": 0, "table": self.M, "linear": 1 + D, "diag": 1 + 2 * D, "spherical": 2 + D, "tied": 1 + D}
         return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
 
+    @property
+    def shares(self) -> bool:
+        """Whether all components have a term of the log-densities in common, ``shared . xx``."""
+        return self.parts.shares if self.parts is not None else self.kind == "tied" and not self.whitened
+
     @cached_property
     def linear(self) -> Spec:
-        """A tied spec without its shared term, which is equal for all components and cancels in the posterior."""
+        """A spec that ``shares``, without the shared term: it is equal for all components, so the posterior too."""
+        if self.parts is not None:
+            return replace(self, parts=self.parts.linear, shared=None)
         return Spec("linear", self.K, self.D, single=self.single, origin=self.origin, weights=self.weights)
 
     @cached_property
@@ -71,11 +83,22 @@ class Spec:
         def c(a: Array | None) -> Array | None:
             return None if a is None else np.ascontiguousarray(a, dtype=np.float64)
 
-        weights = None if self.weights is None else np.where(self.weights == -np.inf, NEVER, self.weights).T
+        weights = None if self.weights is None else np.where(self.weights == -np.inf, NEVER, self.weights)
+        weights = weights if weights is None or self.parts is not None else weights.T
         return _core.Spec(
             KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
             c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
+            None if self.parts is None else self.parts.native,
         )  # fmt: skip
+
+
+def mixed(parts: Spec, logweights: Array) -> Spec:
+    """The spec of K components that are mixtures of M parts each; ``logweights`` (K, M)."""
+    K, M = logweights.shape
+    shared = parts.shared if parts.shares else None
+    return Spec(
+        "mixed", K, parts.D, M, single=parts.single, origin=parts.origin, weights=logweights, shared=shared, parts=parts
+    )
 
 
 def dense(K: int) -> Spec:

@@ -1,0 +1,173 @@
+"""Emissions that are mixtures themselves: each state draws one of M parts, and that part the observation.
+
+``MixtureOf(Gaussian("diag"), 8)`` in a chain is the GMM-HMM of speech recognition. The inner family holds the parts
+of all states, state by state: part m of state k is its component k M + m.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from estep.data import Batch
+from estep.emissions.rows import NOTHING, kernel_evaluation, missing
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels import reference
+from estep.kernels.spec import Spec, mixed
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureOf(Emission):
+    """Weights ``mix_weights`` (K, M), rows adding up to 1, over parts of the family ``inner``.
+
+    ``n_mix`` is M, ``inner`` the family without parameters or with those of all K M parts. Its parameters are shown
+    and given as (K, M, ...): ``values()["means"]`` is (K, M, D).
+    """
+
+    inner: Emission
+    n_mix: int = 1
+    mix_weights: Array | None = None
+
+    name: ClassVar[str] = "mixture_of"
+    parameters: ClassVar[tuple[str, ...]] = ("mix_weights",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, Emission) or isinstance(self.inner, MixtureOf):
+            raise ValueError(f"inner is {self.inner!r}: give the parts' family, such as Gaussian()")
+        if not isinstance(self.n_mix, int | np.integer) or isinstance(self.n_mix, bool) or self.n_mix < 1:
+            raise ValueError(f"n_mix is {self.n_mix!r}: it is a whole number from 1")
+        if self.mix_weights is not None:
+            self.freeze_probabilities("mix_weights", (len(np.atleast_1d(self.mix_weights)), self.n_mix))
+
+    def _weights(self) -> Array:
+        if self.mix_weights is None:
+            raise missing(self.name, "mix_weights")
+        return self.mix_weights
+
+    @property
+    def n_components(self) -> int:
+        K, parts = len(self._weights()), self.inner.n_components
+        if parts != K * self.n_mix:
+            raise ValueError(f"{K} states of {self.n_mix} parts want {K * self.n_mix}; the inner family has {parts}")
+        return K
+
+    @property
+    def layout(self) -> Layout:
+        """parts (K, M): the mass of each part; then the statistics of the inner family."""
+        inner = self.inner.layout
+        return Layout((("parts", self._weights().shape), ("inner", (inner.size,))), inner.origin)
+
+    @property
+    def work(self) -> int:
+        """A part's density is taken twice."""
+        return 2 * self.inner.work
+
+    @property
+    def rows(self) -> Literal["real", "symbols"]:
+        return self.inner.rows
+
+    @property
+    def n_columns(self) -> int:
+        return self.inner.n_columns
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return self.inner.shared
+
+    @property
+    def n_symbols(self) -> int | None:
+        """Symbols of a categorical inner family."""
+        return getattr(self.inner, "n_symbols", None)
+
+    def values(self) -> dict[str, Array | None]:
+        return {"mix_weights": self.mix_weights} | {
+            name: value if value is None or name in self.shared else value.reshape(-1, self.n_mix, *value.shape[1:])
+            for name, value in self.inner.values().items()
+        }
+
+    def with_values(self, **values: Any) -> Self:
+        weights = values.pop("mix_weights", self.mix_weights)
+        return type(self)(self.inner.with_values(**self._flat(values)), self.n_mix, weights)
+
+    def _flat(self, values: dict[str, Any]) -> dict[str, Any]:
+        """(K, M, ...) as (K M, ...)."""
+        out = {}
+        for name, value in values.items():
+            if value is not None and name not in self.shared:
+                if np.ndim(value) < 2 or np.shape(value)[1] != self.n_mix:
+                    raise ValueError(f"{name} has shape {np.shape(value)}, expected (K, {self.n_mix}, ...)")
+                value = np.reshape(value, (-1, *np.shape(value)[2:]))
+            out[name] = value
+        return out
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        K, M = n_components, self.n_mix
+        weights = np.full((K, M), 1 / M) if self.mix_weights is None else self.mix_weights
+        return type(self)(self.inner.start(K * M, summary), M, weights)
+
+    def from_parts(self, inner: Emission, mass: Array) -> Self:
+        """With another inner family; weights that are not known as the parts' ``mass`` (K, M) has them."""
+        weights = self.mix_weights
+        if weights is None:
+            mass = mass + 1e-6 * max(mass.sum(), 1.0) / mass.size
+            weights = mass / mass.sum(axis=1, keepdims=True)
+        return type(self)(inner, self.n_mix, weights)
+
+    def adapt(self, summary: Summary) -> Self:
+        return type(self)(self.inner.adapt(summary), self.n_mix, self.mix_weights)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        spec = self.kernel(batch.summary)
+        if spec is not None:
+            return kernel_evaluation(spec, batch)
+        K, M = self._weights().shape
+        inner = self.inner.evaluate(batch)
+        joint = inner.log_densities.reshape(-1, K, M) + self._log_weights()
+        total = reference.logsumexp(joint, axis=2)
+
+        def accumulate(r: Array, s: Statistics) -> None:
+            share = np.exp(joint - np.where(total == -np.inf, 0.0, total)[:, :, None]) * r[:, :, None]
+            s["parts"] += share.sum(axis=0)
+            inner.accumulate(share.reshape(-1, K * M), Statistics(self.inner.layout, s["inner"]))
+
+        return Evaluation(total, accumulate)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """Each part as a component of its own, given how it shares its state (Rabiner 1989, eq. 52 to 54).
+
+        The statistics depend on how the parts shared the rows, so this raises the expected log-likelihood of the
+        states without reaching its top.
+        """
+        mass = s["parts"].sum(axis=1, keepdims=True)
+        seen = mass > NOTHING * mass.sum()
+        weights = np.where(seen, s["parts"] / np.where(seen, mass, 1.0), self._weights())
+        inner, notes = self.inner.maximize(Statistics(self.inner.layout, s["inner"]))
+        return type(self)(inner, self.n_mix, weights), notes
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        cumulative = np.cumsum(self._weights(), axis=1)[states]
+        part = (cumulative <= (rng.random(len(states)) * cumulative[:, -1])[:, None]).sum(axis=1)
+        return self.inner.sample(states * self.n_mix + part, rng)
+
+    @property
+    def n_parameters(self) -> int:
+        return int((self._weights() > 0).sum()) - len(self._weights()) + self.inner.n_parameters
+
+    @property
+    def rounding(self) -> float:
+        return self.inner.rounding
+
+    def kernel(self, summary: Summary) -> Spec | None:
+        parts = self.inner.kernel(summary)
+        return None if parts is None else mixed(parts, self._log_weights())
+
+    def validate(self, batch: Batch) -> None:
+        self.inner.validate(batch)
+
+    def _log_weights(self) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self._weights()))
