@@ -8,14 +8,15 @@ namespace {
 
 constexpr int64_t STEPS = 16;  // of a block of expected transitions
 
-// The rows of up to W segments, step by step: column t W + l is step t of lane l. A lane that is over repeats its last.
+// The rows of up to W segments, step by step: column t `used` + l is step t of lane l. A lane that is over repeats its
+// last; vectors without a segment are not used.
 template <int G>
 struct LaneRows {
     static constexpr int64_t W = G * V;
-    int64_t T = 0, shortest = 0, length[W];  // 0 in lanes without a segment
+    int64_t T = 0, shortest = 0, used = W, length[W];  // 0 in lanes without a segment
 
     void set(const Segment *list, int count) {
-        T = 0, shortest = INT64_MAX;
+        T = 0, shortest = INT64_MAX, used = round_up(count, V);
         for (int l = 0; l < W; l++) {
             length[l] = l < count ? list[l].stop - list[l].first : 0;
             first[l] = list[l < count ? l : 0].first;
@@ -27,7 +28,7 @@ struct LaneRows {
     const int64_t *index(int64_t c0, int64_t n) {  // the rows of columns c0 to c0 + n
         rows.grow(n + V);
         for (int64_t c = 0; c < n; c += V) {
-            const int64_t t = (c0 + c) / W, *from = first + (c0 + c) % W, *most = last + (c0 + c) % W;
+            const int64_t t = (c0 + c) / used, *from = first + (c0 + c) % used, *most = last + (c0 + c) % used;
             for (int64_t l = 0; l < V; l++) rows[c + l] = from[l] + (t < most[l] ? t : most[l]);
         }
         return rows.data();
@@ -113,16 +114,16 @@ class Lanes {
 
     // Planes (K, ld) of n expected states from column c on, zero in the padding.
     void gamma(int64_t c, int64_t n, real *out, int64_t ld) const {
-        const Place from{p.b.data(), K, W, W + c};
+        const Place from{p.b.data(), K, W, at.used, at.used + c};
         for (int64_t i = 0; i < n; i += V) {
-            const real *at = from(i);
-            for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(at + k * W));
+            const real *row = from(i);
+            for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(row + k * W));
         }
     }
     real start(int l, int64_t k) const { return p.b[slot + k * W + l]; }  // expected states of the first row
-    int64_t columns() const { return T * W; }
+    int64_t columns() const { return T * at.used; }
     const int64_t *index(int64_t c, int64_t n) { return at.index(c, n); }
-    bool holds(int64_t c) const { return c / W < at.length[c % W]; }  // or is padding
+    bool holds(int64_t c) const { return c / at.used < at.length[c % at.used]; }  // or is padding
 
     void filtered(int l, real *out) const { column(p.alpha + at.length[l] * slot + l, out); }  // at the last row
     void before(int l, real *out) const { column(p.beta + l, out); }  // after backward: at the row before the first
@@ -142,8 +143,10 @@ class Lanes {
         for (int64_t c = 0; c < columns(); c += tile.size) {
             const int64_t n = columns() - c < tile.size ? columns() - c : tile.size;
             tile.load(rows, {0, at.index(c, n)}, n);
-            tile.densities(p.L.data(), {p.b.data(), K, W, W + c}, p.scale + c);
+            tile.densities(p.L.data(), {p.b.data(), K, W, at.used, at.used + c}, p.scale + c);
         }
+        for (int64_t i = slot; i < (T + 1) * slot && at.used < W; i += W)  // unused lanes stay empty
+            for (int64_t l = at.used; l < W; l += V) store(p.b + i + l, vec{});
     }
 
     template <int N>
@@ -229,7 +232,7 @@ class Lanes {
                 power[g] += on & (before_ >= VANISHED) & exponent(before_);
                 bad[g] |= on & ~(load(p.c + t * W + g * V) >= VANISHED);
             }
-            const real *row = p.scale + (t - 1) * W;
+            const real *row = p.scale + (t - 1) * at.used;
             if (t <= shortest && count == W)
                 for (int l = 0; l < W; l++) sum[l] += static_cast<double>(row[l]);
             else

@@ -1,6 +1,8 @@
 // Log-densities that are linear in features of a row: two matrix products a tile.
 #pragma once
-#include "tile.hpp"
+#include <optional>
+
+#include "row_moments.hpp"
 
 namespace {
 
@@ -50,10 +52,12 @@ int64_t feature_tile(int64_t features, int64_t K) {
 
 class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix products
     const int64_t F, P, Kp;              // features of each component, shared pairs (tied), components in whole lanes
+    bool ready = false;                  // whether phi is that of the loaded rows
     const bool lanes;                    // statistics with components (else rows) in the lanes
     Buffer phi, base, resp_rows, mass, kept_weights, kept_shared;
     const real *weights, *shared;
     Sums sums, shared_sums;
+    std::optional<RowMoments> few;  // where looking for what matters may pay
 
   public:
     explicit FeatureTile(const Spec &s)
@@ -66,30 +70,18 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
           shared(as_real(s.shared, s.counts ? s.D : P, kept_shared)),
           sums(lanes ? F * Kp : s.K * F * V),
           shared_sums(P * V) {
+        if ((s.kind == Kind::full || s.kind == Kind::diag) && F >= 24 && K >= 4)
+            few.emplace(s, s.kind == Kind::full, nullptr, size);
         phi.grow((F + P) * ld);
         base.grow(ld);
         mass.grow(ld);
         resp_rows.grow(lanes ? size * Kp : 0);
     }
 
-    void load(const Rows &rows, Pick pick, int64_t count) override {
-        begin(count);
-        const int64_t D = spec.D;
-        for (int64_t i = 0; i < padded; i++) phi[i] = i < n ? 1 : 0;
-        real *x = phi + ld, *second = phi + (1 + D) * ld;
-        columns(rows, pick, x);
-        if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);
-        if (spec.kind == Kind::diag)
-            for (int64_t i = 0; i < D * ld; i++) second[i] = x[i] * x[i];
-        if (spec.kind == Kind::spherical)
-            for (int64_t i = 0; i < padded; i += V) {
-                vec q{};
-                for (int64_t d = 0; d < D; d++) q += ::load(x + d * ld + i) * ::load(x + d * ld + i);
-                store(second + i, q);
-            }
-    }
+    void load(const Rows &rows, Pick pick, int64_t count) override { begin(rows, pick, count), ready = false; }
 
     void log_densities(real *out) override {
+        features();
         ::densities(padded, F, weights, K, phi.data(), ld, out);
         if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.data());
         if (spec.counts)
@@ -106,25 +98,61 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
     }
 
     void accumulate(const real *resp, int64_t ldr) override {
+        if (few && few->select(resp, ldr, padded, n * F * K / V / few->work() * 3 / 4)) {
+            by_rows(few->rows.data(), few->Dp);
+            few->add(resp, ldr, n);
+            return;
+        }
+        features();
         if (lanes) {
             to_rows(resp, ldr, K, n, resp_rows.data(), Kp);
             moments_lanes(n, F, phi.data(), ld, resp_rows.data(), Kp, sums.over(n));
         } else {
             moments_dots(padded, F, phi.data(), ld, K, resp, ldr, sums.over(n));
         }
-        if (!P) return;
+        if (P) share(resp, ldr);
+    }
+
+    void finish(double *stats) override {
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t f = 0; f < F; f++) stats[k * F + f] += lanes ? sums[f * Kp + k] : sums.lanes(k * F + f);
+        for (int64_t k = 0; k < K && few; k++) {
+            double *to = stats + k * F;
+            *to++ += few->mass(k);
+            for (int64_t i = 0; i < spec.D; i++) *to++ += few->first(k, i);
+            for (int64_t i = 0; i < spec.D; i++)
+                for (int64_t j = i; j < (spec.kind == Kind::full ? spec.D : i + 1); j++) *to++ += few->second(k, i, j);
+        }
+        for (int64_t f = 0; f < P; f++) stats[K * F + f] += shared_sums.lanes(f);
+    }
+
+  private:
+    void features() {  // phi of the loaded rows
+        if (ready) return;
+        ready = true;
+        const int64_t D = spec.D;
+        for (int64_t i = 0; i < padded; i++) phi[i] = i < n ? 1 : 0;
+        real *x = phi + ld, *second = phi + (1 + D) * ld;
+        columns(x);
+        if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);
+        if (spec.kind == Kind::diag)
+            for (int64_t i = 0; i < D * ld; i++) second[i] = x[i] * x[i];
+        if (spec.kind == Kind::spherical)
+            for (int64_t i = 0; i < padded; i += V) {
+                vec q{};
+                for (int64_t d = 0; d < D; d++) q += ::load(x + d * ld + i) * ::load(x + d * ld + i);
+                store(second + i, q);
+            }
+    }
+
+    // Pairs that all components share: one sum of responsibilities for all.
+    void share(const real *resp, int64_t ldr) {
         for (int64_t i = 0; i < padded; i += V) {
             vec m{};
             for (int64_t k = 0; k < K; k++) m += ::load(resp + k * ldr + i);
             store(mass + i, m);
         }
         moments_dots(padded, P, phi + F * ld, ld, 1, mass.data(), ld, shared_sums.over(n));
-    }
-
-    void finish(double *stats) override {
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t f = 0; f < F; f++) stats[k * F + f] += lanes ? sums[f * Kp + k] : sums.lanes(k * F + f);
-        for (int64_t f = 0; f < P; f++) stats[K * F + f] += shared_sums.lanes(f);
     }
 };
 

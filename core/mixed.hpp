@@ -23,7 +23,7 @@ class MixedTile final : public Tile {
           masses(s.K * s.M * V) {}
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
-        begin(count);
+        begin(rows, pick, count);
         parts->load(rows, pick, count);
     }
 

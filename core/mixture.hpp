@@ -4,8 +4,10 @@
 
 namespace {
 
-// L (K, ld) of log-densities becomes responsibilities times weight; loglik (ld,) the rows' log-likelihoods.
-void responsibilities(const Tile &tile, const real *logweights, const real *weight, real *L, real *loglik) {
+// L (K, ld) of log-densities becomes responsibilities times weight, added to counts (K, V); loglik (ld,) the rows'
+// log-likelihoods; which (K,) is work space.
+void responsibilities(const Tile &tile, const real *logweights, const real *weight, real *L, real *loglik,
+                      int64_t *which, real *counts) {
     const int64_t K = tile.K, ld = tile.ld;
     for (int64_t i = 0; i < tile.padded; i += V) {
         vec m = load(L + i) + logweights[0];
@@ -17,13 +19,26 @@ void responsibilities(const Tile &tile, const real *logweights, const real *weig
         }
         ivec none = m < IMPOSSIBLE;
         vec safe = none ? vec{} : m, z{};
+        int64_t near = 0;
         for (int64_t k = 0; k < K; k++) {
-            vec e = vexp(load(L + k * ld + i) - safe);
-            store(L + k * ld + i, e);
+            vec x = load(L + k * ld + i) - safe;
+            const bool some = above(x, splat(NEGLIGIBLE));
+            store(L + k * ld + i, some ? x : vec{});
+            which[near] = k;
+            near += some;
+        }
+        for (int64_t j = 0; j < near; j++) {
+            vec e = vexp(load(L + which[j] * ld + i));
+            store(L + which[j] * ld + i, e);
             z += e;
         }
         vec scale = none ? vec{} : load(weight + i) / z;
-        for (int64_t k = 0; k < K; k++) store(L + k * ld + i, load(L + k * ld + i) * scale);
+        for (int64_t j = 0; j < near; j++) {
+            const int64_t k = which[j];
+            const vec r = load(L + k * ld + i) * scale;
+            store(L + k * ld + i, r);
+            store(counts + k * V, load(counts + k * V) + r);
+        }
         store(loglik + i, none ? splat(-INFINITY) : m + vlog(z));
     }
 }
@@ -33,6 +48,7 @@ double mixture(const Spec &spec, const double *logweights, const Rows &rows, con
     AnyTile tile(spec);
     const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld), loglik(ld), weight(ld), kept;
+    Array<int64_t> which(K);  // work space
     Sums counts(K * V);
     const real *logw = as_real(logweights, K, kept);
     double sum = 0;
@@ -42,16 +58,10 @@ double mixture(const Spec &spec, const double *logweights, const Rows &rows, con
         tile->log_densities(L.data());
         for (int64_t i = 0; i < tile->padded; i++)
             weight[i] = i >= n ? 0 : rows.weight ? static_cast<real>(rows.weight[first + i]) : 1;
-        responsibilities(*tile.tile, logw, weight.data(), L.data(), loglik.data());
+        responsibilities(*tile.tile, logw, weight.data(), L.data(), loglik.data(), which.data(), counts.over(n));
         for (int64_t i = 0; i < n; i++)
             if (weight[i] > 0) sum += (rows.weight ? rows.weight[first + i] : 1.0) * static_cast<double>(loglik[i]);
         if (out.stats) tile->accumulate(L.data(), ld);
-        real *count = counts.over(n);
-        for (int64_t k = 0; k < K && out.counts; k++) {
-            vec c = load(count + k * V);
-            for (int64_t i = 0; i < tile->padded; i += V) c += load(L + k * ld + i);
-            store(count + k * V, c);
-        }
         for (int64_t i = 0; i < n && out.loglik; i++) out.loglik[first + i] = static_cast<double>(loglik[i]);
         for (int64_t i = 0; i < n && out.resp; i++)
             for (int64_t k = 0; k < K; k++) out.resp[(first + i) * K + k] = static_cast<double>(L[k * ld + i]);

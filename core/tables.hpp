@@ -5,18 +5,12 @@
 namespace {
 
 class DenseTile final : public Tile {  // the rows are log-densities
-    const double *data = nullptr;
-    Pick pick{0, nullptr};
-
   public:
     explicit DenseTile(const Spec &s) : Tile(s, 384) {}
-    void load(const Rows &rows, Pick which, int64_t count) override {
-        begin(count);
-        data = static_cast<const double *>(rows.data), pick = which;
-    }
+    void load(const Rows &rows, Pick pick, int64_t count) override { begin(rows, pick, count); }
     void log_densities(real *out) override {
         for (int64_t i = 0; i < n; i++) {
-            const double *row = data + pick(i) * K;
+            const double *row = static_cast<const double *>(source.data) + picked(i) * K;
             for (int64_t k = 0; k < K; k++) out[k * ld + i] = static_cast<real>(row[k]);
         }
         for (int64_t k = 0; k < K; k++)
@@ -56,7 +50,7 @@ class TableTile final : public Tile {
         }
     }
     void load(const Rows &rows, Pick pick, int64_t count) override {
-        begin(count);
+        begin(rows, pick, count);
         const int32_t *from = static_cast<const int32_t *>(rows.data);
         for (int64_t i = 0; i < n; i++) symbols[i] = from[pick(i)];
         for (int64_t i = n; i < padded; i++) symbols[i] = symbols[0];

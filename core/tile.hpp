@@ -42,12 +42,12 @@ struct Pick {
     int64_t operator()(int64_t i) const { return index ? index[i] : first + i; }
 };
 
-// Where a matrix of K rows keeps them for the column of each vector: slot after slot of W columns, each with its K
-// rows.
+// Where a matrix of K rows keeps them for the column of each vector: slot after slot of W columns, of which some are
+// used, each with its K rows.
 struct Place {
     real *p;
-    int64_t K, W, first;
-    real *operator()(int64_t i) const { return p + (first + i) / W * K * W + (first + i) % W; }
+    int64_t K, W, used, first;
+    real *operator()(int64_t i) const { return p + (first + i) / used * K * W + (first + i) % used; }
 };
 
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding
@@ -82,26 +82,65 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
   protected:
-    void begin(int64_t count) { n = count, padded = round_up(count, V); }
+    Rows source{};  // what is loaded: rows of it
+    Pick picked{0, nullptr};
+
+    void begin(const Rows &rows, Pick pick, int64_t count) {
+        source = rows, picked = pick, n = count, padded = round_up(count, V);
+    }
 
     // x (D, ld): the rows about the origin, zero in the padding.
-    void columns(const Rows &rows, Pick pick, real *x) {
-        if (rows.dtype == Dtype::f64) copy(static_cast<const double *>(rows.data), pick, x);
-        else copy(static_cast<const float *>(rows.data), pick, x);
+    void columns(real *x) const {
+        if (source.dtype == Dtype::f64) copy(static_cast<const double *>(source.data), picked, x);
+        else copy(static_cast<const float *>(source.data), picked, x);
+    }
+
+    // x (n, Dp): the same row by row; what is beyond column D stays.
+    void by_rows(real *x, int64_t Dp) const {
+        if (source.dtype == Dtype::f64) copy_rows(static_cast<const double *>(source.data), x, Dp);
+        else copy_rows(static_cast<const float *>(source.data), x, Dp);
     }
 
   private:
-    // The origin in two parts keeps the digits of single precision.
     template <class T>
-    void copy(const T *from, Pick pick, real *x) {
+    struct some {  // as many of T as a vector has lanes
+        typedef T type __attribute__((vector_size(V * sizeof(T)), aligned(sizeof(T)), may_alias));
+    };
+
+    // The origin in two parts keeps the digits of single precision.
+    void centre(int64_t d, real *high, real *low) const {  // of columns d to d + V
+        for (int64_t c = 0; c < V; c++) {
+            const double o = d + c < spec.D && spec.origin ? spec.origin[d + c] : 0;
+            high[c] = static_cast<real>(o), low[c] = static_cast<real>(o - static_cast<double>(high[c]));
+        }
+    }
+
+    template <class T>
+    void copy_rows(const T *from, real *x, int64_t Dp) const {
         const int64_t D = spec.D;
         for (int64_t d0 = 0; d0 < D; d0 += V) {
             const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
-            real high[V] = {}, low[V] = {};
-            for (int64_t c = 0; c < V && d + c < D && spec.origin; c++) {
-                high[c] = static_cast<real>(spec.origin[d + c]);
-                low[c] = static_cast<real>(spec.origin[d + c] - static_cast<double>(high[c]));
+            real high[V], low[V];
+            centre(d, high, low);
+            const vec h = ::load(high), l = ::load(low);
+            for (int64_t i = 0; i < n && D >= V; i++) {
+                const T *row = from + picked(i) * D + d;
+                const vec v = __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
+                store(x + i * Dp + d, (v - h) - l);
             }
+            for (int64_t i = 0; i < n && D < V; i++)
+                for (int64_t c = 0; c < D; c++)
+                    x[i * Dp + c] = (static_cast<real>(from[picked(i) * D + c]) - high[c]) - low[c];
+        }
+    }
+
+    template <class T>
+    void copy(const T *from, Pick pick, real *x) const {
+        const int64_t D = spec.D;
+        for (int64_t d0 = 0; d0 < D; d0 += V) {
+            const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
+            real high[V], low[V];
+            centre(d, high, low);
             if (D < V) few(from, pick, high, low, x);
             else
                 for (int64_t i = 0; i < padded; i += V) block(from + d, pick, i, high, low, x + d * ld + i);
@@ -112,12 +151,11 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
 
     template <class T>
     void block(const T *from, Pick pick, int64_t i, const real *high, const real *low, real *x) const {
-        typedef T some __attribute__((vector_size(V * sizeof(T)), aligned(sizeof(T)), may_alias));
         vec r[V];
 #pragma GCC unroll 16
         for (int64_t j = 0; j < V; j++) {
             const T *row = from + pick(i + j < n ? i + j : n - 1) * spec.D;
-            r[j] = __builtin_convertvector(*reinterpret_cast<const some *>(row), vec);
+            r[j] = __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
         }
         transpose(r);
 #pragma GCC unroll 16

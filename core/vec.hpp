@@ -10,7 +10,7 @@
 
 #include "spec.hpp"
 #if defined(__SSE2__)
-#include <xmmintrin.h>
+#include <immintrin.h>
 #endif
 
 namespace {
@@ -23,6 +23,7 @@ constexpr int MANTISSA = 23, BIAS = 127;
 constexpr real IMPOSSIBLE = -1e30f;  // log-densities at or below this are -inf
 constexpr real FAINT = 1e-37f;       // the least density, relative to a row's largest, of what is possible
 constexpr real EXP_LEAST = -87.0f;
+constexpr real NEGLIGIBLE = -87.0f;  // responsibilities below exp of this are none
 #else
 typedef double real;
 typedef int64_t whole;
@@ -30,6 +31,7 @@ constexpr int MANTISSA = 52, BIAS = 1023;
 constexpr real IMPOSSIBLE = -1e290;
 constexpr real FAINT = 1e-300;
 constexpr real EXP_LEAST = -708.0;
+constexpr real NEGLIGIBLE = -231.0;
 #endif
 
 #if defined(__AVX512F__)
@@ -81,6 +83,23 @@ inline double total(vec v) {  // in double
     double s = 0;
     for (int i = 0; i < V; i++) s += static_cast<double>(v[i]);
     return s;
+}
+// The lanes in which a > b, as bits.
+inline unsigned above(vec a, vec b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(real) == 8) return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
+    else return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+#elif defined(__AVX__)
+    if constexpr (sizeof(real) == 8) return static_cast<unsigned>(_mm256_movemask_pd((__m256d)(a > b)));
+    else return static_cast<unsigned>(_mm256_movemask_ps((__m256)(a > b)));
+#elif defined(__SSE2__)
+    if constexpr (sizeof(real) == 8) return static_cast<unsigned>(_mm_movemask_pd((__m128d)(a > b)));
+    else return static_cast<unsigned>(_mm_movemask_ps((__m128)(a > b)));
+#else
+    unsigned s = 0;
+    for (int i = 0; i < V; i++) s |= static_cast<unsigned>(a[i] > b[i]) << i;
+    return s;
+#endif
 }
 inline bool any(ivec m) {
     whole s = 0;

@@ -199,11 +199,11 @@ class Paths {
         p.L.grow(K * tile->ld);
         p.b.grow((at.T + 1) * slot);
         p.alpha.grow((at.T + 1) * slot);
-        for (int64_t c = 0; fresh && c < at.T * W; c += tile->size) {
-            const int64_t left = at.T * W - c < tile->size ? at.T * W - c : tile->size;
+        for (int64_t c = 0; fresh && c < at.T * at.used; c += tile->size) {
+            const int64_t left = at.T * at.used - c < tile->size ? at.T * at.used - c : tile->size;
             tile->load(rows, {0, at.index(c, left)}, left);
             tile->log_densities(p.L.data());
-            const Place to{p.b.data(), K, W, W + c};
+            const Place to{p.b.data(), K, W, at.used, at.used + c};
             for (int64_t i = 0; i < left; i += V)
                 for (int64_t k = 0; k < K; k++) {
                     vec y = load(p.L + k * tile->ld + i);

@@ -4,84 +4,112 @@
 
 namespace {
 
-// The safe form for Gaussians: differences from each mean, so nothing cancels however far the means are apart.
+// The safe form for Gaussians: differences from each mean, so nothing cancels however far the means are apart. Also
+// the faster one for full covariances of many columns: a factor stays in L1, and no products of columns are kept.
 class WhitenedTile final : public Tile {
-    const bool dense;                         // full or tied: (D, D) factors; else one inverse deviation a column
-    const int64_t D, Q, F;                    // second moments kept, moments kept
-    Buffer x, diff, kept_means, kept_factor;  // (D, ld), (F, ld)
-    const real *means, *factor;
-    Sums sums;  // (K, F, V) about each mean
+    static constexpr int MR = ACCUMULATORS / 3;  // rows of a factor at a time
+    const bool dense;                            // full or tied: (D, D) factors; else one inverse deviation a column
+    const int64_t D, per;                        // reals of a component's factor
+    Buffer x, diff, factor, kept_means;          // (D, ld); (D, 3 V); (K, per)
+    const real *means;
+    RowMoments moments;  // about each mean
 
   public:
     explicit WhitenedTile(const Spec &s)
-        : Tile(s, feature_tile(n_features(s.kind, s.D), 1)),
+        : Tile(s, 49152 / s.D < 384 ? 49152 / s.D / (3 * V) * (3 * V) + 3 * V : 384),
           dense(s.kind == Kind::full || s.kind == Kind::tied),
           D(s.D),
-          Q(dense ? pairs(s.D) : s.D),
-          F(1 + D + Q),
+          per(dense ? packed(D) : D),
           x(D * ld),
-          diff(F * ld),
+          diff(3 * V * D),
+          factor(s.K * per),
           means(as_real(s.means, s.K * D, kept_means)),
-          factor(as_real(s.factor, s.K * D * (dense ? D : 1), kept_factor)),
-          sums(s.K * F * V) {}
-
-    void load(const Rows &rows, Pick pick, int64_t count) override {
-        begin(count);
-        columns(rows, pick, x.data());
-        for (int64_t i = 0; i < padded; i++) diff[i] = i < n ? 1 : 0;
+          moments(s, dense, s.means, size) {
+        for (int64_t k = 0; k < K; k++) {
+            const double *from = s.factor + k * (dense ? D * D : D);
+            real *to = factor + k * per;
+            for (int64_t i = 0; i < D && !dense; i++) to[i] = static_cast<real>(from[i]);
+            for (int64_t i0 = 0; i0 < D && dense; i0 += MR)
+                for (int64_t j = 0; j < i0 + MR && j < D; j++)
+                    for (int64_t i = i0; i < i0 + MR; i++)
+                        *to++ = i < D && j <= i ? static_cast<real>(from[i * D + j]) : 0;
+        }
     }
 
+    void load(const Rows &rows, Pick pick, int64_t count) override { begin(rows, pick, count); }
+
     void log_densities(real *out) override {
+        columns(x.data());
         for (int64_t k = 0; k < K; k++) {
-            differences(k);
-            const real *d = diff + ld, *L = factor + k * D * (dense ? D : 1);
-            const real top = static_cast<real>(spec.lognorm[k]);
-            for (int64_t r = 0; r < padded; r += V) {
-                vec q{};
-                for (int64_t i = 0; i < D; i++) {
-                    vec y{};
-                    if (!dense) y = ::load(d + i * ld + r) * L[i];
-                    for (int64_t j = 0; dense && j <= i; j++) y += ::load(d + j * ld + r) * L[i * D + j];
-                    q += y * y;
-                }
-                store(out + k * ld + r, top - real(0.5) * q);
-            }
+            int64_t r = 0;
+            for (; r + 3 * V <= padded; r += 3 * V) distances<3>(k, r, out + k * ld + r);
+            for (; r < padded; r += V) distances<1>(k, r, out + k * ld + r);
         }
     }
 
     void accumulate(const real *resp, int64_t ldr) override {
-        real *to = sums.over(n);
-        for (int64_t k = 0; k < K; k++) {
-            differences(k);
-            real *d = diff + ld, *s = diff + (1 + D) * ld;
-            if (dense) products(d, D, padded, ld, s);
-            for (int64_t i = 0; !dense && i < D * ld; i++) s[i] = d[i] * d[i];
-            moments_dots(padded, F, diff.data(), ld, 1, resp + k * ldr, ldr, to + k * F * V);
-        }
+        moments.select(resp, ldr, padded, INT64_MAX);
+        by_rows(moments.rows.data(), moments.Dp);
+        moments.add(resp, ldr, n);
     }
 
     void finish(double *stats) override {  // moved from each mean to the origin, in the layout of the kind
         const bool shares = spec.kind == Kind::tied, sphere = spec.kind == Kind::spherical;
         const int64_t width = n_features(spec.kind, D);
         for (int64_t k = 0; k < K; k++) {
-            const double *mu = spec.means + k * D;
-            auto moment = [&](int64_t f) { return sums.lanes(k * F + f); };
-            double *to = stats + k * width, s0 = moment(0);
-            double *quad = shares ? stats + K * width : to + 1 + D;
+            const double *mu = spec.means + k * D, s0 = moments.mass(k);
+            double *to = stats + k * width, *quad = shares ? stats + K * width : to + 1 + D;
+            auto first = [&](int64_t i) { return moments.first(k, i); };
             to[0] += s0;
-            for (int64_t i = 0; i < D; i++) to[1 + i] += moment(1 + i) + s0 * mu[i];
+            for (int64_t i = 0; i < D; i++) to[1 + i] += first(i) + s0 * mu[i];
             for (int64_t i = 0, f = 0; i < D; i++)
                 for (int64_t j = i; j < (dense ? D : i + 1); j++, f++)
                     quad[sphere ? 0 : f] +=
-                        moment(1 + D + f) + mu[i] * moment(1 + j) + mu[j] * moment(1 + i) + s0 * mu[i] * mu[j];
+                        moments.second(k, i, j) + mu[i] * first(j) + mu[j] * first(i) + s0 * mu[i] * mu[j];
         }
     }
 
   private:
-    void differences(int64_t k) {
-        const real *mu = means + k * D;
+    static int64_t packed(int64_t D) {  // blocks of MR rows, each up to its last column
+        int64_t n = 0;
+        for (int64_t i = 0; i < D; i += MR) n += MR * (i + MR < D ? i + MR : D);
+        return n;
+    }
+
+    // The log-density of component k at the NR vectors of rows from r on.
+    template <int NR>
+    void distances(int64_t k, int64_t r, real *out) {
+        const real *mu = means + k * D, *L = factor + k * per;
         for (int64_t d = 0; d < D; d++)
-            for (int64_t r = 0; r < padded; r += V) store(diff + (1 + d) * ld + r, ::load(x + d * ld + r) - mu[d]);
+            for (int j = 0; j < NR; j++) store(diff + (d * NR + j) * V, ::load(x + d * ld + r + j * V) - mu[d]);
+        vec q[NR];
+        for (int j = 0; j < NR; j++) q[j] = vec{};
+        if (dense)
+            for (int64_t i = 0; i < D; i += MR) L = rows_of_factor<NR>(L, i + MR < D ? i + MR : D, q);
+        else
+            for (int64_t d = 0; d < D; d++)
+                for (int j = 0; j < NR; j++) {
+                    const vec y = ::load(diff + (d * NR + j) * V) * L[d];
+                    q[j] += y * y;
+                }
+        const real top = static_cast<real>(spec.lognorm[k]);
+        for (int j = 0; j < NR; j++) store(out + j * V, top - real(0.5) * q[j]);
+    }
+
+    template <int NR>
+    const real *rows_of_factor(const real *L, int64_t columns_, vec *q) const {
+        vec c[MR][NR];
+        for (int m = 0; m < MR; m++)
+            for (int j = 0; j < NR; j++) c[m][j] = vec{};
+        for (int64_t d = 0; d < columns_; d++, L += MR) {
+            vec v[NR];
+            for (int j = 0; j < NR; j++) v[j] = ::load(diff + (d * NR + j) * V);
+            for (int m = 0; m < MR; m++)
+                for (int j = 0; j < NR; j++) c[m][j] += L[m] * v[j];
+        }
+        for (int m = 0; m < MR; m++)
+            for (int j = 0; j < NR; j++) q[j] += c[m][j] * c[m][j];
+        return L;
     }
 };
 

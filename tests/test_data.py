@@ -48,7 +48,7 @@ def test_leaves_cover_everything_once():
     assert sum(len(b.X) for b in leaves) == 1000
     assert sum(len(b.ends) for b in leaves) == 5
     assert all(b.ends[-1] == len(b.X) for b in leaves)
-    assert [len(b.X) for b in as_source(X).leaves(4)] == [4, 2]
+    assert [len(b.X) for b in as_source(X).leaves(4)] == [3, 3]
 
 
 def test_long_sequences_are_cut():

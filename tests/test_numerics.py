@@ -169,12 +169,14 @@ def test_the_bound_does_not_stop_early():
     np.testing.assert_allclose(weights, [0.25, 0.75], atol=0.02)
 
 
-@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "categorical", "exponential"])
+@pytest.mark.parametrize(
+    "family", ["gaussian-full", "gaussian-tied", "poisson", "categorical", "exponential", "mixture-of-gaussian-diag"]
+)
 @pytest.mark.parametrize("latent", ["independent", "chain"])
 def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
     """Bit for bit, with enough leaves for several threads."""
-    monkeypatch.setattr("estep.model.LEAF_ROWS", 256)
-    monkeypatch.setattr("estep.model.LEAF_WORK", 1)
+    for limit, value in (("LEAF_ROWS", 256), ("LEAST_ROWS", 256), ("CHAIN_ROWS", 256), ("LEAF_WORK", 1)):
+        monkeypatch.setattr(f"estep.model.{limit}", value)
     truth = make_model(family, latent, K=3, D=2)
     X = truth.sample(6000, 1)[0]
     source = truth.source(X, np.full(60, 100)) if latent == "chain" else truth.source(X)
@@ -185,7 +187,7 @@ def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
         assert other.trace.bounds == fits[0].trace.bounds
         for part in ("latent", "emission"):
             one, two = getattr(fits[0].model, part), getattr(other.model, part)
-            assert all((getattr(one, n) == getattr(two, n)).all() for n in one.parameters)
+            assert all((a == b).all() for a, b in zip(one.values().values(), two.values().values(), strict=True))
     one, two = (fits[0].model.predict_proba(source, execute=estep.threads(n)) for n in (1, 3))
     assert (one == two).all()
 

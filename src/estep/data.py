@@ -6,6 +6,7 @@ or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row,
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from estep.statistics import Array
 from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
+EVEN = 64  # leaves, up to which there is a power of two of them
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
 
 
@@ -124,22 +126,27 @@ class Source:
             yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary)
 
     def leaves(self, rows: int) -> list[Batch]:
-        """Batches of ``rows`` rows, or of whole sequences with about that many; longer sequences are cut."""
+        """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
+
+        They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do.
+        """
         n = len(self)
+        count = -(-n // rows)
+        count = count if count > EVEN else min(1 << (count - 1).bit_length(), n)
         if self.ends is None:
-            return [self.batch(i, min(i + rows, n)) for i in range(0, n, rows)]
-        leaves, first, first_sequence = [], 0, 0
+            return [self.batch(a, b) for a, b in pairwise([n * i // count for i in range(count + 1)])]
+        share, leaves, first, first_sequence = -(-n // count), [], 0, 0
+        cut = [*np.flatnonzero(np.diff(self.ends, prepend=0) >= 2 * rows).tolist(), len(self.ends)]
         while first_sequence < len(self.ends):
             end = int(self.ends[first_sequence])
             if end - first >= 2 * rows:
                 leaves += self._stretches(first, end, first_sequence, (end - first) // rows)
                 first, first_sequence = end, first_sequence + 1
                 continue
-            stop = int(np.searchsorted(self.ends, first + rows)) + 1
-            long = np.flatnonzero(np.diff(self.ends[first_sequence:stop]) >= 2 * rows)
-            stop = min(stop, len(self.ends)) if len(long) == 0 else first_sequence + 1 + int(long[0])
-            if stop - first_sequence > LANES:
-                stop -= (stop - first_sequence) % LANES
+            stop = int(np.searchsorted(self.ends, first + share)) + 1
+            if stop - first_sequence > LANES // 2:
+                stop += (first_sequence - stop) % LANES
+            stop = min(stop, cut[bisect(cut, first_sequence)])
             leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
             first, first_sequence = int(self.ends[stop - 1]), stop
         return leaves

@@ -18,8 +18,8 @@ from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 from estep.summary import Summary
 
-LEAF_WORK = 2**24  # multiply-adds of a leaf, about: some hundred microseconds to a few milliseconds
-LEAF_ROWS = 65536  # of a leaf, at most
+LEAF_WORK = 2**26  # multiply-adds of a leaf, about: a millisecond to some
+LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
 CHAIN_ROWS = 8192  # of a leaf of a chain, at least
 CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 
@@ -120,8 +120,10 @@ class Model:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
-            rows = min(max(rows, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
-        return min(max(1 << max(rows, 1).bit_length() - 1, 256), LEAF_ROWS)
+            rows = min(max(rows // 4, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
+        else:
+            rows = min(max(rows, LEAST_ROWS), LEAF_ROWS)
+        return 1 << rows.bit_length() - 1
 
     # What users ask a model
 

@@ -29,6 +29,10 @@ SINGLE_ROW = 1e-4
 """The largest rounding of a row in single precision, in deviations of a component, before double takes over."""
 
 
+WIDE = 32
+"""Columns from which on differences are also faster, for full covariances."""
+
+
 @dataclass(frozen=True, eq=False)
 class Gaussian(Emission):
     """Means ``means`` (K, D) and ``covariances``, shaped by ``covariance_type``.
@@ -213,7 +217,7 @@ class Gaussian(Emission):
         size = float((diagonal @ radius**2).max())
         single = summary.single and bool(np.finfo(np.float32).eps * np.sqrt(size) < SINGLE_ROW)
         safe = size * (np.finfo(np.float32).eps / SINGLE if single else D * np.finfo(float).eps / CANCELLATION) <= 1
-        if not safe:
+        if not safe or (kind == "full" and D >= WIDE):
             return Spec(
                 kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const
             )

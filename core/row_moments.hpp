@@ -1,0 +1,140 @@
+// Moments component by component, from the rows that matter to it: of many components, few have part in a row.
+#pragma once
+#include "tile.hpp"
+
+namespace {
+
+constexpr real NEXT_TO_NOTHING = real(1e-20);  // of a component's largest responsibility in a tile
+
+// Masses, first moments and second ones (products of columns, or squares), about `means` (K, D) or zero.
+class RowMoments {
+    static constexpr int MR = ACCUMULATORS / 3 < V ? ACCUMULATORS / 3 : V;  // rows of a block of products
+    const bool products;
+    const int64_t K, D, size;
+
+  public:
+    const int64_t Dp;  // columns in whole vectors
+    Buffer rows;       // (size, Dp): the rows of a tile, zero beyond column D
+
+  private:
+    const int64_t per;  // sums of a component
+    const double *means;
+    Array<int32_t> matter, count;  // (K, size + V): the rows that matter; (K,)
+    Buffer some, scaled, mu;       // (size, Dp): those of a component, plain and times responsibility; (Dp,)
+    Sums sums;                     // (K, per)
+
+  public:
+    RowMoments(const Spec &s, bool products_, const double *about, int64_t tile_rows)
+        : products(products_),
+          K(s.K),
+          D(s.D),
+          size(tile_rows),
+          Dp(round_up(s.D, V)),
+          rows(size * Dp),
+          per(V + Dp + (products ? Dp * Dp : Dp)),
+          means(about),
+          matter(K * (size + V)),
+          count(K),
+          some(size * Dp),
+          scaled(size * Dp),
+          mu(Dp),
+          sums(K * per) {}
+
+    // Multiply-adds for a row and a component, in vectors, about.
+    int64_t work() const { return products ? Dp * (D + 2 * V) / (2 * V) + 8 * Dp / V : 4 * Dp / V + 4; }
+
+    // Finds what matters of responsibilities (K, ldr); false if that is more than `limit` of them.
+    bool select(const real *resp, int64_t ldr, int64_t padded, int64_t limit) {
+        int64_t found = 0;
+        for (int64_t k = 0; k < K; k++) {
+            vec top{};
+            for (int64_t i = 0; i < padded; i += V) top = vmax(top, load(resp + k * ldr + i));
+            real largest = 0;
+            for (int l = 0; l < V; l++) largest = top[l] > largest ? top[l] : largest;
+            const vec least = splat(largest * NEXT_TO_NOTHING);
+            int32_t *list = matter + k * (size + V), c = 0;
+            for (int64_t i = 0; i < padded; i += V)
+                for (unsigned m = above(load(resp + k * ldr + i), least); m; m &= m - 1)
+                    list[c++] = static_cast<int32_t>(i) + __builtin_ctz(m);
+            count[k] = c;
+            if ((found += c) > limit) return false;
+        }
+        return true;
+    }
+
+    // Adds the moments of what was selected of the n `rows`.
+    void add(const real *resp, int64_t ldr, int64_t n) {
+        real *to = sums.over(n);
+        for (int64_t k = 0; k < K; k++, to += per) {
+            for (int64_t d = 0; means && d < D; d++) mu[d] = static_cast<real>(means[k * D + d]);
+            if (count[k]) component(resp + k * ldr, matter + k * (size + V), count[k], to);
+        }
+    }
+
+    double mass(int64_t k) const { return sums[k * per]; }
+    double first(int64_t k, int64_t i) const { return sums[k * per + V + i]; }
+    double second(int64_t k, int64_t i, int64_t j) const {  // i <= j; squares: i = j
+        return sums[k * per + V + Dp + (products ? i * Dp + j : i)];
+    }
+
+  private:
+    void component(const real *r, const int32_t *list, int64_t n, real *to) {
+        real mass_ = 0;
+        for (int64_t i = 0; i < n; i++) mass_ += r[list[i]];
+        to[0] += mass_;
+        if (!products)
+            return in_blocks<4>(
+                Dp / V, [&](auto width, int64_t j) { squares<decltype(width)::value>(r, list, n, j * V, to + V); });
+        gather(r, list, n, to + V);
+        for (int64_t i = 0; i < D; i += MR)
+            in_blocks<3>(Dp / V - i / V, [&](auto width, int64_t j) {
+                const int64_t column = (i / V + j) * V;
+                block<decltype(width)::value>(n, some + i, scaled + column, to + V + Dp + i * Dp + column);
+            });
+    }
+
+    template <int NR>
+    void squares(const real *r, const int32_t *list, int64_t n, int64_t d, real *to) const {
+        vec a[NR], b[NR], m[NR];
+        for (int j = 0; j < NR; j++) a[j] = b[j] = vec{}, m[j] = load(mu + d + j * V);
+        for (int64_t i = 0; i < n; i++)
+            for (int j = 0; j < NR; j++) {
+                const vec v = load(rows + list[i] * Dp + d + j * V) - m[j], w = v * r[list[i]];
+                a[j] += w, b[j] += w * v;
+            }
+        for (int j = 0; j < NR; j++) {
+            real *at = to + d + j * V;
+            store(at, load(at) + a[j]), store(at + Dp, load(at + Dp) + b[j]);
+        }
+    }
+
+    void gather(const real *r, const int32_t *list, int64_t n, real *to) const {
+        for (int64_t d = 0; d < Dp; d += V) {
+            const vec m = load(mu + d);
+            vec s = load(to + d);
+            for (int64_t i = 0; i < n; i++) {
+                const vec v = load(rows + list[i] * Dp + d) - m, w = v * r[list[i]];
+                store(some + i * Dp + d, v), store(scaled + i * Dp + d, w);
+                s += w;
+            }
+            store(to + d, s);
+        }
+    }
+
+    template <int NR>
+    void block(int64_t n, const real *a, const real *b, real *s) const {
+        vec c[MR][NR];
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NR; j++) c[i][j] = load(s + i * Dp + j * V);
+        for (int64_t row = 0; row < n; row++, a += Dp, b += Dp) {
+            vec v[NR];
+            for (int j = 0; j < NR; j++) v[j] = load(b + j * V);
+            for (int i = 0; i < MR; i++)
+                for (int j = 0; j < NR; j++) c[i][j] += a[i] * v[j];
+        }
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NR; j++) store(s + i * Dp + j * V, c[i][j]);
+    }
+};
+
+}  // namespace
