@@ -201,7 +201,8 @@ def _loop(
                 gain = step.bound - seen[0][1] if len(seen) > 1 else float("nan")
                 for callback in callbacks:
                     callback(Iteration(*restart, len(trace.bounds) - 1, step.bound, gain, model))
-                reason = stop.reason(trace.bounds, weight, model.emission.rounding, relative)
+                rounding = model.emission.rounding if gain < 0 else 0.0
+                reason = stop.reason(trace.bounds, weight, rounding, relative)
                 if reason is None:
                     trace.events += [(len(trace.bounds), note) for note in step.notes]
                     model, state = step.model, step.state

@@ -85,6 +85,15 @@ class Values:
         """The same with other parameters. Raises ValueError for wrong shapes or values."""
         return replace(self, **values)  # type: ignore[type-var]
 
+    def evolve(self, **values: Any) -> Self:
+        """The same with other parameters, right by construction: they are kept as they are and not checked."""
+        new = object.__new__(type(self))
+        new.__dict__.update({f.name: self.__dict__[f.name] for f in fields(self)}, **values)  # type: ignore[arg-type]
+        for value in values.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        return new
+
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
         out: dict[str, Any] = {"name": self.name}

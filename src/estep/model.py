@@ -56,21 +56,25 @@ class Model:
         """Free parameters, for AIC and BIC."""
         return self.latent.n_parameters + self.emission.n_parameters
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """Log-likelihood and weight, then the statistics of the latent part, then those of the emission."""
+        return self._layouts[0]
+
+    @cached_property
+    def _layouts(self) -> tuple[Layout, Layout, Layout]:
+        """Of the whole, the latent part and the emission."""
         latent, emission = self.latent.layout, self.emission.layout
-        return Layout(
-            (("loglik", ()), ("weight", ()), ("latent", (latent.size,)), ("emission", (emission.size,))),
-            emission.origin,
-        )
+        blocks = (("loglik", ()), ("weight", ()), ("latent", (latent.size,)), ("emission", (emission.size,)))
+        return Layout(blocks, emission.origin), latent, emission
 
     # The E-step and the M-step
 
     def expect(self, batch: Batch, joint: Joint | None = None) -> Statistics:
         """The E-step of one batch: expected sufficient statistics under this model."""
-        s = Statistics.zeros(self.layout)
-        latent = Statistics(self.latent.layout, s["latent"])
+        layout, of_latent, of_emission = self._layouts
+        s = Statistics.zeros(layout)
+        latent = Statistics(of_latent, s["latent"])
         spec, stats, common = self.kernel(batch.summary), s["emission"], 0.0
         if spec is not None and spec.shares:
             assert spec.origin is not None and spec.shared is not None
@@ -84,7 +88,7 @@ class Model:
             r = np.zeros(evaluation.log_densities.shape)
             rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
             loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, None, r, joint)
-            evaluation.accumulate(r, Statistics(self.emission.layout, s["emission"]))
+            evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] = _weighted(loglik, batch.weights) + common
         s["weight"] = batch.weight
         return s
@@ -104,9 +108,13 @@ class Model:
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
         """The M-step: the model that maximises the expected log-likelihood."""
-        emission, notes = self.emission.maximize(Statistics(self.emission.layout, s["emission"]))
-        latent = self.latent.maximize(Statistics(self.latent.layout, s["latent"]))
-        return replace(self, latent=latent, emission=emission), notes
+        _, of_latent, of_emission = self._layouts
+        emission, notes = self.emission.maximize(Statistics(of_emission, s["emission"]))
+        latent = self.latent.maximize(Statistics(of_latent, s["latent"]))
+        new = object.__new__(Model)  # of the same shapes: nothing to check, and the layouts are the same
+        new.__dict__.update(self.__dict__, latent=latent, emission=emission)
+        new.__dict__.pop("_kernel", None)
+        return new, notes
 
     def kernel(self, summary: Summary) -> Spec | None:
         """The emission's kernel for data with this summary, kept while the data stay the same."""

@@ -69,7 +69,7 @@ class Categorical(Emission):
         counts = s["counts"]
         mass = counts.sum(axis=1, keepdims=True)
         kept = np.where(mass > 0, counts, self._probabilities())
-        return type(self)(kept / kept.sum(axis=1, keepdims=True)), ()
+        return self.evolve(emissionprob=kept / kept.sum(axis=1, keepdims=True)), ()
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         cumulative = np.cumsum(self._probabilities(), axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -58,63 +59,84 @@ def full(covariances: Array, covariance_type: str, K: int, D: int) -> Array:
     return covariances[:, None, None] * np.eye(D)
 
 
-def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
-    """L^-1 with covariance = L L' (full (K, D, D), tied (D, D)) or 1 / deviation, and the log-determinants.
-
-    The factors are of the matrices scaled to a unit diagonal. Spherical log-determinants are of one column. Raises
-    ValueError naming a matrix that is not symmetric and positive definite.
-    """
+def check(covariances: Array, covariance_type: str) -> None:
+    """Raises ValueError naming what is not symmetric and positive definite."""
     if covariance_type in ("diag", "spherical"):
         if (covariances <= 0).any():
             where = [int(i) for i in np.argwhere(covariances <= 0)[0]]
             raise ValueError(f"covariances{where} is {covariances[tuple(where)]}: variances are positive")
+        return
+    for k, C in enumerate(covariances[None] if covariance_type == "tied" else covariances):
+        name, variances = "covariances" if covariance_type == "tied" else f"covariances[{k}]", np.diagonal(C)
+        if (variances <= 0).any():
+            d = int(np.argmin(variances))
+            raise ValueError(f"{name} is not positive definite: variance {d} is {variances[d]}")
+        deviations = np.sqrt(variances)
+        if (np.abs(C - C.T) > 1e-6 * np.outer(deviations, deviations)).any():
+            raise ValueError(f"{name} is not symmetric")
+        try:
+            np.linalg.cholesky(C / deviations[:, None] / deviations)
+        except np.linalg.LinAlgError:
+            text = f"{name} is not positive definite: add to its diagonal, or use fewer columns"
+            raise ValueError(text) from None
+
+
+def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
+    """L^-1 with covariance = L L' (full (K, D, D), tied (D, D)) or 1 / deviation, and the log-determinants.
+
+    The factors are of the matrices scaled to a unit diagonal. Spherical log-determinants are of one column. Raises
+    LinAlgError where a matrix is not positive definite.
+    """
+    if covariance_type in ("diag", "spherical"):
         log = np.log(covariances)
         return 1 / np.sqrt(covariances), log.sum(axis=1) if covariance_type == "diag" else log
-    stack = covariances[None] if covariance_type == "tied" else covariances
-    names = ["covariances"] if covariance_type == "tied" else [f"covariances[{k}]" for k in range(len(stack))]
-    variances = np.diagonal(stack, axis1=1, axis2=2)
-    if (variances <= 0).any():
-        k = int(np.argmax((variances <= 0).any(axis=1)))
-        v = variances[k]
-        raise ValueError(f"{names[k]} is not positive definite: variance {int(np.argmin(v))} is {v.min()}")
-    deviations = np.sqrt(variances)
-    skew = np.abs(stack - stack.swapaxes(1, 2)) > 1e-6 * deviations[:, :, None] * deviations[:, None, :]
-    if skew.any():
-        raise ValueError(f"{names[int(np.argmax(skew.any(axis=(1, 2))))]} is not symmetric")
-    unit = stack / deviations[:, :, None] / deviations[:, None, :]
-    try:
-        L = np.linalg.cholesky(unit)
-    except np.linalg.LinAlgError:
-        bad = names[_first_indefinite(unit)]
-        raise ValueError(f"{bad} is not positive definite: add to its diagonal, or use fewer columns") from None
-    inverse = np.linalg.inv(L) * lower(L.shape[-1]) / deviations[:, None, :]
-    diagonal = np.diagonal(L, axis1=1, axis2=2)
-    logdet = 2 * (np.log(diagonal) + np.log(deviations)).sum(axis=1)
-    return (inverse[0], logdet[0]) if covariance_type == "tied" else (inverse, logdet)
+    deviations = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
+    scale = 1 / deviations
+    L = np.linalg.cholesky(covariances * (scale[..., :, None] * scale[..., None, :]))
+    inverse = np.linalg.inv(L) * lower(L.shape[-1]) * scale[..., None, :]
+    return inverse, 2 * np.log(np.diagonal(L, axis1=-2, axis2=-1) * deviations).sum(axis=-1)
 
 
-def _first_indefinite(stack: Array) -> int:
-    for k, C in enumerate(stack):
-        try:
-            np.linalg.cholesky(C)
-        except np.linalg.LinAlgError:
-            return k
-    return 0
-
-
-def clamp(
+def regularise(
     covariances: Array, covariance_type: str, floor: Array | None, reg_covar: float | None
-) -> tuple[Array, list[int]]:
+) -> tuple[Array, tuple[Array, Array], list[int]]:
+    """Covariances with ``reg_covar`` added and raised to the floor, their factors, and which components needed it."""
+    covariances = add(covariances, covariance_type, reg_covar)
+    if covariance_type in ("full", "tied"):
+        with suppress(np.linalg.LinAlgError), np.errstate(invalid="ignore", divide="ignore"):
+            factors = factorise(covariances, covariance_type)
+            if floor is None or _above(factors[0], floor):
+                return covariances, factors, []
+    covariances, clamped = clamp(covariances, covariance_type, floor)
+    return covariances, factorise(covariances, covariance_type), clamped
+
+
+def _above(inverse: Array, floor: Array) -> bool:
+    """Whether all smallest eigenvalues, in units of the columns, are surely above the least: 1 / trace bounds them."""
+    trace = (inverse**2).sum(axis=-2) @ floor / RELATIVE
+    return bool((trace * _least(len(floor)) <= 1).all())
+
+
+def _least(D: int) -> float:
+    """The least eigenvalue in units of the columns: the floor, or what factorising needs in many columns."""
+    return float(max(RELATIVE, 64 * np.finfo(float).eps * D))
+
+
+def add(covariances: Array, covariance_type: str, reg_covar: float | None) -> Array:
+    """``reg_covar`` added to the diagonals."""
+    if not reg_covar:
+        return covariances
+    if covariance_type in ("diag", "spherical"):
+        return covariances + reg_covar
+    return np.asarray(covariances + reg_covar * np.eye(covariances.shape[-1]))
+
+
+def clamp(covariances: Array, covariance_type: str, floor: Array | None) -> tuple[Array, list[int]]:
     """Covariances raised to the floor, and which components (0 for tied) needed it.
 
-    ``reg_covar``, where given, is added to the diagonals first. Full matrices are clamped in their eigenvalues, in
-    units of the columns' deviations, so that the result does not depend on the units.
+    Full matrices are clamped in their eigenvalues, in units of the columns' deviations, so that the result does not
+    depend on the units.
     """
-    if reg_covar:
-        if covariance_type in ("diag", "spherical"):
-            covariances = covariances + reg_covar
-        else:
-            covariances = covariances + reg_covar * np.eye(covariances.shape[-1])
     if floor is None:
         return covariances, []
     if covariance_type in ("diag", "spherical"):
@@ -124,12 +146,8 @@ def clamp(
     stack = covariances[None] if covariance_type == "tied" else covariances
     deviations = np.sqrt(floor / RELATIVE)
     unit = stack / deviations[:, None] / deviations
-    least = max(RELATIVE, 64 * np.finfo(float).eps * unit.shape[-1])  # what factorising needs in many columns
-    if _well_conditioned(unit, least):
-        return covariances, []
-    suspects = [k for k in range(len(unit)) if not _well_conditioned(unit[k : k + 1], least)]
-    out, clamped = stack.copy(), []
-    for k in suspects:
+    least, out, clamped = _least(unit.shape[-1]), stack.copy(), []
+    for k in range(len(unit)):
         values, vectors = np.linalg.eigh(unit[k])
         if values[0] >= least:
             continue
@@ -137,12 +155,3 @@ def clamp(
         raised = (vectors * np.maximum(values, least)) @ vectors.T
         out[k] = (raised + raised.T) / 2 * deviations[:, None] * deviations
     return (out[0] if covariance_type == "tied" else out), clamped
-
-
-def _well_conditioned(unit: Array, least: float) -> bool:
-    """Whether all smallest eigenvalues are surely above the least: 1 / trace(C^-1) bounds them from below."""
-    try:
-        L = np.linalg.cholesky(unit)
-    except np.linalg.LinAlgError:
-        return False
-    return bool(((np.linalg.inv(L) ** 2).sum(axis=(1, 2)) * least <= 1).all())

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.covariance import TYPES, clamp, factorise, full, n_free, unpack, upper
+from estep.emissions.covariance import TYPES, check, clamp, factorise, full, n_free, regularise, unpack, upper
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
@@ -64,7 +64,7 @@ class Gaussian(Emission):
         if self.covariances is not None:
             expected = None if shape is None else TYPES[self.covariance_type](*shape)
             self.freeze("covariances", expected)
-            self.factors  # noqa: B018  (raises unless positive definite)
+            check(np.asarray(self.covariances), self.covariance_type)
         D = None if shape is None else (shape[1],)
         if self.origin is None and self.means is not None:
             object.__setattr__(self, "origin", np.mean(self.means, axis=0))
@@ -124,7 +124,7 @@ class Gaussian(Emission):
 
     def adapt(self, summary: Summary) -> Self:
         """Origin and floor of the data; covariances below the floor are raised to it."""
-        covariances, _ = clamp(self._covariances(), self.covariance_type, summary.floor, None)
+        covariances, _ = clamp(self._covariances(), self.covariance_type, summary.floor)
         return replace(self, covariances=covariances, origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
@@ -157,9 +157,11 @@ class Gaussian(Emission):
             else:
                 fresh = (second[:, 0] - (centre**2).sum(axis=1)) / D
             fresh = np.where(seen.reshape((K,) + (1,) * (fresh.ndim - 1)), fresh, old)
-        covariances, clamped = clamp(fresh, self.covariance_type, self.floor, self.reg_covar)
+        covariances, factors, clamped = regularise(fresh, self.covariance_type, self.floor, self.reg_covar)
         notes = tuple(f"component {k}: covariance at its floor" for k in clamped)
-        return type(self)(self.covariance_type, means, covariances, self.reg_covar, origin, self.floor), notes
+        new = self.evolve(means=means, covariances=covariances)
+        new.__dict__["factors"] = factors
+        return new, notes
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()
@@ -178,10 +180,7 @@ class Gaussian(Emission):
 
     @cached_property
     def factors(self) -> tuple[Array, Array]:
-        """Inverse Cholesky factors (or inverse deviations) and log-determinants of the covariances.
-
-        Raises ValueError naming a covariance that is not symmetric and positive definite.
-        """
+        """Inverse Cholesky factors (or inverse deviations) and log-determinants of the covariances."""
         return factorise(self._covariances(), self.covariance_type)
 
     @property

@@ -146,7 +146,7 @@ class MixtureOf(Emission):
         seen = mass > NOTHING * mass.sum()
         weights = np.where(seen, s["parts"] / np.where(seen, mass, 1.0), self._weights())
         inner, notes = self.inner.maximize(Statistics(self.inner.layout, s["inner"]))
-        return type(self)(inner, self.n_mix, weights), notes
+        return self.evolve(inner=inner, mix_weights=weights), notes
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         cumulative = np.cumsum(self._weights(), axis=1)[states]

@@ -66,7 +66,7 @@ class Poisson(Emission):
         """Weighted mean counts (Zucchini & MacDonald 2009, section 4.2.3)."""
         mass, total = s["moments"][:, :1], s["moments"][:, 1:]
         seen = mass > NOTHING * mass.sum()
-        return type(self)(np.where(seen, total / np.where(seen, mass, 1.0), self._rates())), ()
+        return self.evolve(rates=np.where(seen, total / np.where(seen, mass, 1.0), self._rates())), ()
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.poisson(self._rates()[states]).astype(np.float64)

@@ -120,7 +120,7 @@ class Chain(Latent):
         if total > 0:
             startprob = _normalise(start)
         kept = np.where(left > SMALLEST * left.sum(), rows, transmat)
-        return type(self)(startprob, _normalise(kept))
+        return self.evolve(startprob=startprob, transmat=_normalise(kept))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         startprob, transmat = self._given()

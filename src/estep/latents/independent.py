@@ -78,7 +78,7 @@ class Independent(Latent):
         """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""
         counts = s["counts"]
         total = counts.sum()
-        return type(self)(counts / total) if total > 0 else self
+        return self.evolve(weights=counts / total) if total > 0 else self
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())
