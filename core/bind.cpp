@@ -189,16 +189,18 @@ void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, 
     kernels(level).log_densities(o.spec, rows, out.data());
 }
 
-double mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
-               const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &loglik,
-               const MaybeOut &resp) {
+void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
+             const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
+             const MaybeOut &loglik, const MaybeOut &resp) {
     const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
+    const int64_t models = logweights.ndim() == 2 ? static_cast<int64_t>(logweights.shape(0)) : 1;
     const Rows rows = make_rows(o.spec, x, weight, n);
     require(static_cast<int64_t>(logweights.size()) == K, "logweights");
     const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
-                         pointer(loglik, n, "loglik"), pointer(resp, n * K, "resp")};
+                         pointer(totals, models, "totals"), pointer(loglik, n * models, "loglik"),
+                         pointer(resp, n * K, "resp")};
     nb::gil_scoped_release release;
-    return kernels(level, o.single).mixture(o.spec, logweights.data(), rows, out);
+    kernels(level, o.single).mixture(o.spec, models, logweights.data(), rows, out);
 }
 
 void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -251,8 +253,8 @@ NB_MODULE(_core, m) {
     m.def("levels", &levels);
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
-          nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("loglik").none(),
-          nb::arg("resp").none());
+          nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("totals").none(),
+          nb::arg("loglik").none(), nb::arg("resp").none());
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),

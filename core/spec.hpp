@@ -41,7 +41,8 @@ struct Rows {
 struct MixtureOut {  // any pointer may be null
     double *counts;  // (K,) added to
     double *stats;   // added to
-    double *loglik;  // (n,) per row
+    double *totals;  // (models,) weighted log-likelihoods added to
+    double *loglik;  // (n, models) per row
     double *resp;    // (n, K), times the row's weight
 };
 
@@ -73,7 +74,7 @@ struct Kernels {
     const char *level;
     int lanes;
     void (*log_densities)(const Spec &, const Rows &, double *out);
-    double (*mixture)(const Spec &, const double *logweights, const Rows &, const MixtureOut &);
+    void (*mixture)(const Spec &, int64_t models, const double *logweights, const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
     void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
                     double *ends);  // ends: stretches: (2, K) scores before the first row as used, at the last row

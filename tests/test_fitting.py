@@ -55,14 +55,19 @@ def test_an_interrupt_in_a_later_start_keeps_the_best():
     X = estep.datasets.load_faithful().X
 
     def interrupt(it):
-        if it.restart == 2:
+        if it.restart == 2 and it.iteration == 5:
             raise KeyboardInterrupt
 
     fit = estep.GaussianMixture(3, n_init=10, random_state=0, callbacks=[interrupt])
     with pytest.raises(KeyboardInterrupt):
         fit.fit(X)
-    assert len(fit.fit_.restarts) == 3
+    assert [r.stop_reason for r in fit.fit_.restarts] == ["interrupted"] * 10  # they run together
+    assert all(r.n_iter == 5 for r in fit.fit_.restarts)
     assert fit.fit_.bound == max(r.bound for r in fit.fit_.restarts)
+    hmm = estep.PoissonHMM(2, n_init=10, random_state=0, callbacks=[interrupt])
+    with pytest.raises(KeyboardInterrupt):
+        hmm.fit(np.random.default_rng(0).poisson(5, size=(100, 1)))
+    assert len(hmm.fit_.restarts) == 3 and hmm.stop_reason_ == "interrupted"
 
 
 class Falling(Algorithm):

@@ -27,9 +27,9 @@ def outputs(level, model, source):
     k.log_densities(spec, X, out["log_densities"])
     stats, resp = np.zeros(spec.statistics_size), np.empty((n, K))
     if isinstance(model.latent, Independent):
-        loglik, counts = np.empty(n), np.zeros(K)
-        total = k.mixture(spec, np.log(model.latent.weights), X, source.weights, counts, stats, loglik, resp)
-        out |= {"counts": counts, "total": np.array(total)}
+        loglik, counts, total = np.empty(n), np.zeros(K), np.zeros(1)
+        k.mixture(spec, np.log(model.latent.weights), X, source.weights, counts, stats, total, loglik, resp)
+        out |= {"counts": counts, "total": total}
     else:
         S = len(source.ends)
         loglik, start, trans = np.empty(S), np.zeros(K), np.zeros((K, K))
@@ -167,7 +167,7 @@ def test_impossible_rows_have_no_responsibility(level):
     source = model.source([[0], [1], [2]])
     r, loglik = np.empty((3, 2)), np.empty(3)
     spec = model.kernel(source.summary)
-    kernels.active().mixture(spec, np.log([0.5, 0.5]), source.X, None, None, None, loglik, r)
+    kernels.active().mixture(spec, np.log([0.5, 0.5]), source.X, None, None, None, None, loglik, r)
     np.testing.assert_allclose(r, [[2 / 3, 1 / 3], [0, 1], [0, 0]])
     assert loglik[2] == -np.inf
     assert np.isfinite(loglik[:2]).all()

@@ -16,15 +16,17 @@ import numpy as np
 from estep.algorithms import EM
 from estep.data import Source
 from estep.execute import Execute, Serial
-from estep.interface import Algorithm
+from estep.interface import Algorithm, Notes
 from estep.model import Model
-from estep.statistics import Statistics
+from estep.several import Several, at_once
 from estep.stretches import Joints
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size, is rounding."""
 ROUNDING_SINGLE = 1e-5
 """The same for data in single precision."""
+RECENT, MARGIN = 15, 100.0
+"""Bounds that must agree that gains shrink, and how wrong the estimate of those to come may be, to drop a start."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ Callback = Callable[[Iteration], object]
 
 @dataclass(frozen=True)
 class Restart:
-    """How far one start got."""
+    """How far one start got; ``stop_reason`` "dropped": it had no hope beside the best."""
 
     bound: float
     n_iter: int
@@ -131,9 +133,8 @@ def fit(
     An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
     where the data are invalid or impossible under the model.
     """
-    return _loop(
-        model, model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, restart=(0, 1)
-    )
+    loop = _Loop(model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, 1)
+    return loop.run([model], 0)[0]
 
 
 def fit_best(
@@ -145,71 +146,146 @@ def fit_best(
     execute: Execute,
     callbacks: Sequence[Callback] = (),
 ) -> Fit:
-    """The best of several fits, ``start(i)`` giving the i-th start; an interrupt keeps the best so far."""
-    best: Fit | None = None
-    done: list[Restart] = []
+    """The best of several fits, ``start(i)`` giving the i-th start; an interrupt keeps the best so far.
+
+    Mixtures run at the same time, as the columns of one model. A start that is :func:`hopeless` beside the best so far
+    is dropped; ``restarts`` says how far each got.
+    """
+    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, n_starts), list[Fit]()
+    interrupted = False
     with execute.running():
-        for i in range(n_starts):
+        while len(fits) < n_starts and not interrupted:
             try:
-                result = _loop(start(i), source, algorithm, stop, execute, callbacks, restart=(i, n_starts))
+                models = [start(len(fits))]
+                together = at_once(models[0]) if algorithm.several else 1
+                models += [start(i) for i in range(len(fits) + 1, min(len(fits) + together, n_starts))]
+                fits += loop.run(models, len(fits))
+                interrupted = any(f.stop_reason == "interrupted" for f in fits)
             except KeyboardInterrupt:
-                if best is None:
+                if not fits:
                     raise
-                best = replace(best, stop_reason="interrupted")
-                break
-            done.append(Restart(result.bound, result.n_iter, result.stop_reason))
-            interrupted = result.stop_reason == "interrupted"
-            if best is None or result.bound > best.bound:
-                best = result
-            elif interrupted:
-                best = replace(best, stop_reason="interrupted")
-            if interrupted:
-                break
-    assert best is not None
-    return replace(best, restarts=tuple(done))
+                interrupted = True
+    best = max(fits, key=lambda f: f.bound)
+    restarts = tuple(Restart(f.bound, f.n_iter, f.stop_reason) for f in fits)
+    return replace(best, restarts=restarts, stop_reason="interrupted" if interrupted else best.stop_reason)
 
 
-def _loop(
-    model: Model,
-    source: Source,
-    algorithm: Algorithm,
-    stop: Stop,
-    execute: Execute,
-    callbacks: Sequence[Callback],
-    restart: tuple[int, int],
-) -> Fit:
-    model = replace(model, emission=model.emission.adapt(source.summary))
-    leaves = source.leaves(model.leaf_rows())
-    joints = Joints(leaves, model.n_components)
-    trace, state, begun, weight = Trace(), algorithm.init(model), time.perf_counter(), source.summary.weight
-    relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
-    seen: list[tuple[Model, float]] = []  # the models that entered an E-step, with their bounds: the last two
+def hopeless(bounds: Sequence[float], rival: float) -> bool:
+    """Whether a fit with these bounds will stay below ``rival``.
 
-    def expect(m: Model) -> Statistics:
-        return m.expect_all(leaves, joints, execute)
+    The gain still to come is estimated as if gains went on shrinking at their last rate (Aitken; McLachlan & Krishnan
+    2008, section 4.9); MARGIN times that is not enough. Gains that have grown of late say nothing.
+    """
+    if len(bounds) < RECENT or bounds[-1] >= rival:
+        return False
+    gains = np.diff(bounds[-RECENT:])
+    if gains[-1] <= 0 or (np.diff(gains) >= 0).any():
+        return False
+    rate = gains[-1] / gains[-2]
+    return bool(bounds[-1] + MARGIN * gains[-1] * rate / (1 - rate) < rival)
 
-    reason = None
-    with execute.running():
-        while reason is None:
-            try:
-                step = algorithm.step(model, expect, state)
-                if step.bound == -np.inf:
-                    model.raise_impossible(source, model.score_units(source))
-                seen = [*seen[-1:], (model, step.bound)]
-                trace.bounds.append(step.bound)
-                trace.seconds.append(time.perf_counter() - begun)
-                gain = step.bound - seen[0][1] if len(seen) > 1 else float("nan")
-                for callback in callbacks:
-                    callback(Iteration(*restart, len(trace.bounds) - 1, step.bound, gain, model))
-                rounding = model.emission.rounding if gain < 0 else 0.0
-                reason = stop.reason(trace.bounds, weight, rounding, relative)
-                if reason is None:
-                    trace.events += [(len(trace.bounds), note) for note in step.notes]
-                    model, state = step.model, step.state
-            except KeyboardInterrupt:
-                if not seen:
-                    raise
-                reason = "interrupted"
-    good, bound = seen[0] if reason == "bound fell" else seen[-1]
-    n_iter = max(len(trace.bounds) - 1, 0) - (reason == "bound fell")
-    return Fit(good, bound, n_iter, reason, weight, trace)
+
+@dataclass
+class _Run:
+    """A start on its way; ``seen``: the models that entered its last two E-steps, as (models, which of them)."""
+
+    number: int
+    trace: Trace = field(default_factory=Trace)
+    seen: list[tuple[Model | Several, int]] = field(default_factory=list)
+    reason: str | None = None
+
+    def entered(self, models: Model | Several, i: int, bound: float, seconds: float) -> None:
+        self.seen = [*self.seen[-1:], (models, i)]
+        self.trace.bounds.append(bound)
+        self.trace.seconds.append(seconds)
+
+    def fit(self, weight: float) -> Fit:
+        fell = self.reason == "bound fell"
+        bounds = self.trace.bounds
+        models, i = self.seen[0 if fell else -1]
+        n_iter = max(len(bounds) - 1, 0) - fell
+        assert self.reason is not None
+        return Fit(_pick(models, i), bounds[-2 if fell else -1], n_iter, self.reason, weight, self.trace)
+
+
+def _pick(models: Model | Several, i: int) -> Model:
+    return models.model(i) if isinstance(models, Several) else models
+
+
+class _Loop:
+    """The only loop: any algorithm, one model or several at once."""
+
+    def __init__(
+        self, source: Source, algorithm: Algorithm, stop: Stop, execute: Execute, callbacks: Sequence[Callback], n: int
+    ) -> None:
+        self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
+        self.callbacks, self.n_starts, self.rival = callbacks, n, -np.inf
+        self.weight = source.summary.weight
+        self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
+
+    def run(self, models: Sequence[Model], first: int) -> list[Fit]:
+        """Fits the models, the starts from number ``first`` on, together."""
+        models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
+        leaves = self.source.leaves(models[0].leaf_rows())
+        joints = Joints(leaves, models[0].n_components)
+        runs = [_Run(first + i) for i in range(len(models))]
+        active, begun = runs, time.perf_counter()
+        current: Any = Several.of(models) if len(models) > 1 else models[0]
+        state = self.algorithm.init(current)
+        with self.execute.running():
+            while active:
+                try:
+                    step = self.algorithm.step(current, lambda m: m.expect_all(leaves, joints, self.execute), state)
+                    bounds = np.atleast_1d(step.bound).tolist()
+                    self._enter(active, current, bounds, time.perf_counter() - begun)
+                    going = self._judge(active, current)
+                    self._note(active, step.notes, len(bounds), current)
+                    current, state = _keep(step.model, going, len(active)), step.state
+                    active = [active[i] for i in going]
+                except KeyboardInterrupt:
+                    if not all(run.seen for run in active):
+                        raise
+                    for run in active:
+                        run.reason = run.reason or "interrupted"
+                    break
+        return [run.fit(self.weight) for run in runs]
+
+    def _enter(self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float) -> None:
+        for i, bound in enumerate(bounds):
+            if bound == -np.inf:
+                model = _pick(current, i)
+                model.raise_impossible(self.source, model.score_units(self.source))
+        for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
+            run.entered(current, i, bound, seconds)
+        self.rival = max(self.rival, *bounds)
+        for i, run in enumerate(active if self.callbacks else ()):
+            for callback in self.callbacks:
+                callback(self._iteration(run, _pick(current, i)))
+
+    def _iteration(self, run: _Run, model: Model) -> Iteration:
+        bounds = run.trace.bounds
+        gain = bounds[-1] - bounds[-2] if len(bounds) > 1 else float("nan")
+        return Iteration(run.number, self.n_starts, len(bounds) - 1, bounds[-1], gain, model)
+
+    def _judge(self, active: Sequence[_Run], current: Any) -> list[int]:
+        """Those that go on; the others have a reason."""
+        for run in active:
+            bounds = run.trace.bounds
+            rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
+            run.reason = self.stop.reason(bounds, self.weight, rounding, self.relative)
+            if run.reason is None and self.n_starts > 1 and hopeless(bounds, self.rival):
+                run.reason = "dropped"
+        return [i for i, run in enumerate(active) if run.reason is None]
+
+    def _note(self, active: Sequence[_Run], notes: Notes, n: int, current: Any) -> None:
+        per = current.emission.n_components // n if notes else 1
+        for component, text in notes:
+            run = active[component // per]
+            if run.reason is None:
+                run.trace.events.append((len(run.trace.bounds), f"component {component % per}: {text}"))
+
+
+def _keep(models: Any, which: Sequence[int], n: int) -> Any:
+    if len(which) in (0, n):
+        return models
+    return models.keep(which) if len(which) > 1 else models.model(which[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from estep.stretches import Joint
     from estep.summary import Summary
 
-Notes = tuple[str, ...]
+Notes = tuple[tuple[int, str], ...]
+"""Components, and what had to be done about them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Evaluation:
 
     log_densities: Array
     accumulate: Callable[[Array, Statistics], None]
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
 
 
 class Values:
@@ -88,7 +95,7 @@ class Values:
     def evolve(self, **values: Any) -> Self:
         """The same with other parameters, right by construction: they are kept as they are and not checked."""
         new = object.__new__(type(self))
-        new.__dict__.update({f.name: self.__dict__[f.name] for f in fields(self)}, **values)  # type: ignore[arg-type]
+        new.__dict__.update({name: self.__dict__[name] for name in _field_names(type(self))}, **values)  # type: ignore[arg-type]
         for value in values.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
@@ -261,7 +268,7 @@ class Step:
 
     model: Model
     state: Any
-    bound: float
+    bound: Any  # a float; for several models (R,)
     notes: Notes = ()
 
 
@@ -270,6 +277,9 @@ class Algorithm(ABC):
 
     monotone: ClassVar[bool]
     """Whether the bound never falls."""
+    several: ClassVar[bool] = False
+    """Whether a step serves :class:`estep.several.Several` models as well: it keeps no state of its own, and what it
+    does with bounds and statistics holds element by element."""
 
     @abstractmethod
     def init(self, model: Model) -> Any:

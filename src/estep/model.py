@@ -85,9 +85,9 @@ class Model:
             loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
         else:
             evaluation = self.emission.evaluate(batch)
-            r = np.zeros(evaluation.log_densities.shape)
-            rows = np.ascontiguousarray(evaluation.log_densities, dtype=np.float64)
-            loglik = self.latent.posterior(dense(self.n_components), rows, batch, latent, None, r, joint)
+            spec, rows = dense(evaluation.log_densities)
+            r = np.zeros(rows.shape)
+            loglik = self.latent.posterior(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] = _weighted(loglik, batch.weights) + common
         s["weight"] = batch.weight
@@ -267,8 +267,7 @@ class Model:
         spec = self.kernel(batch.summary)
         if spec is not None:
             return spec, batch.X
-        logb = self.emission.evaluate(batch).log_densities
-        return dense(self.n_components), np.ascontiguousarray(logb, dtype=np.float64)
+        return dense(self.emission.evaluate(batch).log_densities)
 
     def _units(
         self,

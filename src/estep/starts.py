@@ -138,7 +138,8 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)
-    return started.with_values(**{name: value for name, value in given.values().items() if value is not None})
+    kept = {name: value for name, value in given.values().items() if value is not None}
+    return started.with_values(**kept) if kept else started
 
 
 def _start_latent(latent: Latent, sample: Source, r: Array, rng: np.random.Generator) -> Latent:

@@ -14,6 +14,7 @@ class EM(Algorithm):
     """Batch EM; the log-likelihood never falls."""
 
     monotone: ClassVar[bool] = True
+    several: ClassVar[bool] = True
 
     def init(self, model: Model) -> None:
         return None
@@ -21,4 +22,4 @@ class EM(Algorithm):
     def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
         total = expect(model)
         proposal, notes = model.maximize(total)
-        return Step(proposal, state, float(total["loglik"]), notes)
+        return Step(proposal, state, total["loglik"], notes)

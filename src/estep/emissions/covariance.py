@@ -48,6 +48,19 @@ def unpack(packed: Array, D: int) -> Array:
     return out
 
 
+@cache
+def _flat(D: int) -> tuple[Array, Array]:
+    """Where the entries i <= j are in a flat matrix, and -1/2 on the diagonal, -1 beside it."""
+    i, j = upper(D)
+    return i * D + j, np.where(i == j, -0.5, -1.0)
+
+
+def halved(matrices: Array) -> Array:
+    """-x' C x / 2 as weights of the products x_i x_j (i <= j): (K, D, D) to (K, D (D + 1) / 2)."""
+    place, factor = _flat(matrices.shape[-1])
+    return np.asarray(matrices.reshape(len(matrices), -1)[:, place] * factor)
+
+
 def full(covariances: Array, covariance_type: str, K: int, D: int) -> Array:
     """Any type as full matrices (K, D, D)."""
     if covariance_type == "full":
@@ -90,11 +103,14 @@ def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
     if covariance_type in ("diag", "spherical"):
         log = np.log(covariances)
         return 1 / np.sqrt(covariances), log.sum(axis=1) if covariance_type == "diag" else log
-    deviations = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
+    variances = covariances.diagonal(axis1=-2, axis2=-1)
+    if not variances.min() > 0:
+        raise np.linalg.LinAlgError("a variance is not positive")
+    deviations = np.sqrt(variances)
     scale = 1 / deviations
     L = np.linalg.cholesky(covariances * (scale[..., :, None] * scale[..., None, :]))
     inverse = np.linalg.inv(L) * lower(L.shape[-1]) * scale[..., None, :]
-    return inverse, 2 * np.log(np.diagonal(L, axis1=-2, axis2=-1) * deviations).sum(axis=-1)
+    return inverse, 2 * np.log(L.diagonal(axis1=-2, axis2=-1) * deviations).sum(axis=-1)
 
 
 def regularise(
@@ -103,7 +119,7 @@ def regularise(
     """Covariances with ``reg_covar`` added and raised to the floor, their factors, and which components needed it."""
     covariances = add(covariances, covariance_type, reg_covar)
     if covariance_type in ("full", "tied"):
-        with suppress(np.linalg.LinAlgError), np.errstate(invalid="ignore", divide="ignore"):
+        with suppress(np.linalg.LinAlgError):
             factors = factorise(covariances, covariance_type)
             if floor is None or _above(factors[0], floor):
                 return covariances, factors, []

@@ -7,20 +7,22 @@ and far apart, they are computed from differences (see ``Gaussian.kernel``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.covariance import TYPES, check, clamp, factorise, full, n_free, regularise, unpack, upper
+from estep.emissions.covariance import TYPES, check, clamp, factorise, full, halved, n_free, regularise, unpack
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
+LOG_2PI = float(np.log(2 * np.pi))
+EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
 CANCELLATION = 1e-8
 """The largest error of a log-density that the feature form may have before differences take over."""
 SINGLE = 4e-3
@@ -120,28 +122,31 @@ class Gaussian(Emission):
                 raise ValueError(f"{name} has shape {given.shape}, expected {want}")
         means = means if self.means is None else self.means
         covariances = whole if self.covariances is None else self.covariances
-        return replace(self, means=means, covariances=covariances).adapt(summary)
+        return self.evolve(means=means, covariances=covariances).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
         """Origin and floor of the data; covariances below the floor are raised to it."""
         covariances, _ = clamp(self._covariances(), self.covariance_type, summary.floor)
-        return replace(self, covariances=covariances, origin=summary.mean, floor=summary.floor)
+        return self.evolve(covariances=covariances, origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted means and covariances (Bishop 2006, eq. 9.24 and 9.25), clamped from below."""
-        K, D = self._means().shape
+        D = self._means().shape[1]
         old, origin = self._covariances(), self.origin
         assert origin is not None
         moments = s["moments"]
         mass = moments[:, 0]
-        seen = mass > NOTHING * mass.sum()
-        safe = np.where(seen, mass, 1.0)
+        unseen = np.flatnonzero(mass <= NOTHING * mass.sum())
+        safe = mass.copy()
+        safe[unseen] = 1.0
         centre = moments[:, 1 : 1 + D] / safe[:, None]
-        means = np.where(seen[:, None], origin + centre, self._means())
-        centre = means - origin if not seen.all() else centre
+        means = origin + centre
+        if unseen.size:
+            means[unseen] = self._means()[unseen]
+            centre = means - origin
         if self.covariance_type == "tied":
             second = unpack(s["second"][None], D)[0]
             total = mass.sum()
@@ -156,9 +161,9 @@ class Gaussian(Emission):
                 fresh = second - centre**2
             else:
                 fresh = (second[:, 0] - (centre**2).sum(axis=1)) / D
-            fresh = np.where(seen.reshape((K,) + (1,) * (fresh.ndim - 1)), fresh, old)
+            fresh[unseen] = old[unseen]
         covariances, factors, clamped = regularise(fresh, self.covariance_type, self.floor, self.reg_covar)
-        notes = tuple(f"component {k}: covariance at its floor" for k in clamped)
+        notes = tuple((k, "covariance at its floor") for k in clamped)
         new = self.evolve(means=means, covariances=covariances)
         new.__dict__["factors"] = factors
         return new, notes
@@ -199,42 +204,38 @@ class Gaussian(Emission):
         A log-density is a sum of terms P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R.
         Rows in single precision are computed in it where it resolves every component.
         """
-        K, D = self._means().shape
-        origin = self.origin
+        means, origin, kind = self._means(), self.origin, self.covariance_type
         assert origin is not None
-        mu = self._means() - origin
-        kind = self.covariance_type
+        K, D = means.shape
+        mu = means - origin
         inverse, logdet = self.factors
         if kind == "spherical":
             inverse, logdet = np.repeat(inverse[:, None], D, axis=1), logdet * D
-        if kind == "tied":
-            inverse, logdet = np.repeat(inverse[None], K, axis=0), np.repeat(logdet, K)
-        dense = inverse.ndim == 3
-        const = -0.5 * (D * np.log(2 * np.pi) + logdet)
-        diagonal = (inverse**2).sum(axis=1) if dense else inverse**2  # P_ii
+        const = -0.5 * (D * LOG_2PI + logdet)
+        dense = kind in ("full", "tied")
+        P = inverse.swapaxes(-1, -2) @ inverse if dense else inverse**2
         radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
-        size = float((diagonal @ radius**2).max())
-        single = summary.single and bool(np.finfo(np.float32).eps * np.sqrt(size) < SINGLE_ROW)
-        safe = size * (np.finfo(np.float32).eps / SINGLE if single else D * np.finfo(float).eps / CANCELLATION) <= 1
+        size = float(((P.diagonal(axis1=-2, axis2=-1) if dense else P) @ radius**2).max())
+        single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
+        safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
         if not safe or (kind == "full" and D >= WIDE):
+            if kind == "tied":
+                inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
             return Spec(
                 kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const
             )
-        white = np.einsum("kij,kj->ki", inverse, mu) if dense else inverse * mu
-        const = const - 0.5 * (white**2).sum(axis=1)
-        if not dense:
-            first, second = diagonal * mu, -0.5 * diagonal
-            second = second[:, :1] if kind == "spherical" else second
-            return Spec(kind, K, D, single=single, origin=origin, weights=np.hstack([const[:, None], first, second]))
-        first = np.einsum("kij,ki->kj", inverse, white)
-        linear = np.hstack([const[:, None], first])
-        factor = inverse[:1] if kind == "tied" else inverse
-        P = np.swapaxes(factor, 1, 2) @ factor
-        i, j = upper(D)
-        quad = -np.where(i == j, 0.5, 1.0) * P[:, i, j]
-        if kind == "tied":
-            return Spec(kind, K, D, single=single, origin=origin, weights=linear, shared=quad[0])
-        return Spec(kind, K, D, single=single, origin=origin, weights=np.hstack([linear, quad]))
+        white = (inverse @ mu[:, :, None])[:, :, 0] if dense else inverse * mu
+        weights = np.empty((K, 1 + D + {"full": D * (D + 1) // 2, "tied": 0, "diag": D, "spherical": 1}[kind]))
+        weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
+        weights[:, 1 : 1 + D] = (white[:, None, :] @ inverse)[:, 0] if dense else P * mu
+        shared = None
+        if kind == "full":
+            weights[:, 1 + D :] = halved(P)
+        elif kind == "tied":
+            shared = halved(P[None])[0]
+        else:
+            weights[:, 1 + D :] = -0.5 * P[:, : weights.shape[1] - 1 - D]
+        return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
 
     def validate(self, batch: Batch) -> None:
         if self.means is not None:

@@ -146,7 +146,8 @@ class MixtureOf(Emission):
         seen = mass > NOTHING * mass.sum()
         weights = np.where(seen, s["parts"] / np.where(seen, mass, 1.0), self._weights())
         inner, notes = self.inner.maximize(Statistics(self.inner.layout, s["inner"]))
-        return self.evolve(inner=inner, mix_weights=weights), notes
+        by_state = tuple((k // self.n_mix, f"part {k % self.n_mix}: {text}") for k, text in notes)
+        return self.evolve(inner=inner, mix_weights=weights), by_state
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         cumulative = np.cumsum(self._weights(), axis=1)[states]

@@ -167,27 +167,28 @@ def mixture(
     weight: Array | None,
     counts: Array | None,
     stats: Array | None,
+    totals: Array | None,
     loglik: Array | None,
     resp: Array | None,
-) -> float:
+) -> None:
     """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments."""
-    total = 0.0
+    prior = np.atleast_2d(logweights)
     for i in range(0, len(X), ROWS):
         x = X[i : i + ROWS]
         w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
-        joint = _log_densities(spec, x) + logweights
-        rows = logsumexp(joint, axis=1)
-        r = np.exp(joint - np.where(rows == -np.inf, 0.0, rows)[:, None]) * w[:, None]
-        total += float(w[w > 0] @ rows[w > 0])
+        joint = _log_densities(spec, x).reshape(-1, *prior.shape) + prior
+        rows = logsumexp(joint, axis=2)
+        r = np.exp(joint - np.where(rows == -np.inf, 0.0, rows)[:, :, None]).reshape(len(x), -1) * w[:, None]
+        if totals is not None:
+            totals += w[w > 0] @ rows[w > 0]
         if counts is not None:
-            counts += r.sum(axis=0)
+            counts += r.sum(axis=0).reshape(counts.shape)
         if stats is not None:
             stats += _statistics(spec, x, r)
         if loglik is not None:
-            loglik[i : i + ROWS] = rows
+            loglik.reshape(len(X), -1)[i : i + ROWS] = rows
         if resp is not None:
             resp[i : i + ROWS] = r
-    return total
 
 
 def chain(

@@ -101,6 +101,7 @@ def mixed(parts: Spec, logweights: Array) -> Spec:
     )
 
 
-def dense(K: int) -> Spec:
-    """The spec for rows that are log-densities (n, K) already."""
-    return Spec("dense", K, K)
+def dense(log_densities: Array) -> tuple[Spec, Array]:
+    """The spec for rows that are log-densities (n, K) already, and the rows as kernels read them."""
+    K = log_densities.shape[1]
+    return Spec("dense", K, K), np.ascontiguousarray(log_densities, dtype=np.float64)

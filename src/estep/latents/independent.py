@@ -63,7 +63,9 @@ class Independent(Latent):
     ) -> Array:
         loglik = np.empty(len(X))
         counts = None if s is None else s["counts"]
-        kernels.active().mixture(spec, self._log_weights(), X, batch.weights, counts, stats, loglik, responsibilities)
+        kernels.active().mixture(
+            spec, self._log_weights(), X, batch.weights, counts, stats, None, loglik, responsibilities
+        )
         return loglik
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:

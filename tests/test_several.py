@@ -1,0 +1,94 @@
+"""Several mixtures at once, and the race of the starts."""
+
+import numpy as np
+import pytest
+
+import estep
+from estep import Stop, fitting
+from estep.algorithms import EM
+from estep.execute import Serial
+from estep.fitting import fit_best, hopeless
+from estep.several import Several, at_once
+from models import FAMILIES, draw, make_model
+
+TOGETHER = [f for f in FAMILIES if "tied" not in f]
+FAITHFUL = estep.datasets.load_faithful().X
+
+
+def some(family, R=3, K=2):
+    models = [make_model(family, "independent", K, D=2, seed=seed) for seed in range(R)]
+    source = draw(models[0], 200)
+    return [estep.Model(m.latent, m.emission.adapt(source.summary)) for m in models], source
+
+
+@pytest.mark.parametrize("family", TOGETHER)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_steps_are_those_of_each_alone(family, weighted, level):
+    models, source = some(family)
+    weights = np.random.default_rng(0).integers(0, 3, len(source)).astype(float) if weighted else None
+    batch = estep.Source(source.X, weights=weights).whole()
+    several = Several.of(models)
+    s = several.expect(batch)
+    after, _ = several.maximize(s)
+    for i, model in enumerate(models):
+        one = model.expect(batch)
+        np.testing.assert_allclose(s["loglik"][i], one["loglik"], rtol=1e-12)
+        np.testing.assert_allclose(s["latent"][i], one["latent"], rtol=1e-10)
+        alone, _ = model.maximize(one)
+        together = after.model(i)
+        np.testing.assert_allclose(together.latent.weights, alone.latent.weights, rtol=1e-10)
+        for name, value in alone.emission.values().items():
+            np.testing.assert_allclose(together.emission.values()[name], value, rtol=1e-8, atol=1e-10)
+    kept = after.keep([2, 0])
+    np.testing.assert_array_equal(kept.model(0).latent.weights, after.model(2).latent.weights)
+    np.testing.assert_allclose(kept.model(1).score(source), after.model(0).score(source), rtol=1e-13)
+
+
+@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "exponential", "mixture-of-poisson"])
+def test_starts_together_end_as_each_alone(family, monkeypatch):
+    monkeypatch.setattr(fitting, "hopeless", lambda bounds, rival: False)
+    models, source = some(family, R=5)
+    stop = Stop(tol=1e-6)
+    best = fit_best(models.__getitem__, 5, source, EM(), stop, Serial())
+    alone = [estep.fit(m, source, stop=stop) for m in models]
+    assert [r.n_iter for r in best.restarts] == [f.n_iter for f in alone]
+    np.testing.assert_allclose([r.bound for r in best.restarts], [f.bound for f in alone], rtol=1e-10)
+    assert [r.stop_reason for r in best.restarts] == [f.stop_reason for f in alone]
+    assert best.bound == max(r.bound for r in best.restarts)
+    np.testing.assert_allclose(best.model.score(source), best.bound, rtol=1e-12)
+
+
+def test_who_goes_alone():
+    assert at_once(make_model("gaussian-full", "independent", 3, 2)) == 42
+    assert at_once(make_model("gaussian-tied", "independent", 3, 2)) == 1
+    assert at_once(make_model("gaussian-full", "chain", 3, 2)) == 1
+    assert at_once(make_model("poisson", "independent", 500, 2)) == 1
+
+
+@pytest.mark.parametrize("family", ["gaussian", "tied", "hmm"])
+def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
+    def fit():
+        if family == "hmm":
+            return estep.GaussianHMM(3, n_init=8, random_state=1).fit(FAITHFUL).fit_
+        kind = "tied" if family == "tied" else "full"
+        return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
+
+    raced = fit()
+    monkeypatch.setattr(fitting, "hopeless", lambda bounds, rival: False)
+    patient = fit()
+    assert raced.bound == pytest.approx(patient.bound, abs=1e-5)
+    pairs = list(zip(raced.restarts, patient.restarts, strict=True))
+    dropped = [(r, p) for r, p in pairs if r.stop_reason == "dropped"]
+    assert dropped and all(r.n_iter < p.n_iter and r.bound <= p.bound for r, p in dropped)
+    assert raced.stop_reason in ("converged", "max_iter")
+
+
+def test_hopeless():
+    limit = 10 - 0.9 ** np.arange(60.0)  # to 10, by gains that shrink by a tenth
+    assert not hopeless(limit[:10], 1e3)  # too early to say
+    assert hopeless(limit[:30], 1e3)
+    assert not hopeless(limit[:30], 10 + 1e-3)  # the estimate may be wrong by more than that
+    assert hopeless(limit, 11)
+    assert not hopeless(limit[:30], limit[29])  # leads
+    slow_then_fast = np.concatenate([limit[:20], limit[19] + 0.01 * 1.3 ** np.arange(1, 10)])
+    assert not hopeless(slow_then_fast, 1e3)  # gains grow
