@@ -57,7 +57,9 @@ def assert_levels_agree(model, source):
 @needs_core
 @pytest.mark.parametrize("family", NATIVE)
 @pytest.mark.parametrize("latent", ["independent", "chain"])
-@pytest.mark.parametrize("K, D, n", [(1, 1, 1), (2, 1, 400), (3, 2, 700), (8, 3, 900), (9, 5, 100), (33, 4, 150)])
+@pytest.mark.parametrize(
+    "K, D, n", [(1, 1, 1), (2, 1, 400), (3, 2, 700), (8, 3, 900), (9, 5, 100), (33, 4, 150), (12, 9, 800), (5, 33, 900)]
+)
 def test_levels_agree(family, latent, K, D, n):
     model = make_model(family, latent, K, D)
     assert_levels_agree(model, draw(model, n))
@@ -96,6 +98,34 @@ def test_differences_take_over_where_features_cancel(kind, latent):
     got = kernels.log_densities(far.kernel(source.summary), source.X)
     own = np.abs(expected - expected.max(axis=1, keepdims=True)) < 100
     np.testing.assert_allclose(got[own], expected[own], rtol=1e-7)
+
+
+@needs_core
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("weights", [None, 1e-30])
+def test_moments_of_the_rows_that_matter(kind, weights):
+    """Separated clusters: most rows are left out, and each component's moments keep their digits, also those of a
+    component far from all rows."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(0, 5, (9, 8))
+    X = means[rng.integers(8, size=2000)] + rng.normal(size=(2000, 8))
+    means[8] = means[0] + 5.5
+    C = np.tile(np.eye(8) if kind == "full" else np.ones(8), (9,) + (1,) * (1 + (kind == "full")))
+    model = Model(Independent(np.full(9, 1 / 9)), Gaussian(kind, means, C))
+    w = None if weights is None else np.where(np.arange(2000) < 1000, 1.0, weights)
+    source = estep.Source(X, weights=w)
+    spec = model.kernel(source.summary)
+    found = {}
+    for level in ("reference", *COMPILED):
+        counts, stats = np.zeros(9), np.zeros(spec.statistics_size)
+        kernels.load(level).mixture(spec, np.log(np.full(9, 1 / 9)), X, w, counts, stats, None, None, None)
+        found[level] = counts, stats.reshape(9, -1)
+    counts, stats = found["reference"]
+    assert 0 < counts[8] < 1e-20
+    for level in COMPILED:
+        np.testing.assert_allclose(found[level][0], counts, rtol=1e-9)
+        scale = np.abs(stats).max(axis=1, keepdims=True)
+        np.testing.assert_allclose(found[level][1] / scale, stats / scale, atol=1e-10)
 
 
 def test_features_equal_scipy(level):
