@@ -80,12 +80,14 @@ class Lanes {
         m.blocks(m.rows, 4, pairs_of);
     }
 
-    void forward(const Segment *list, int n) {
+    void forward(const Segment *list, int n, bool record = false) {
         segments = list, count = n;
         at.set(list, n);
         T = at.T, shortest = at.shortest;
         for (int l = 0; l < W; l++) lost[l] = revived[l] = false;
+        tile.record(record ? columns() : 0);
         densities();
+        tile.record(0);
         again();
     }
 

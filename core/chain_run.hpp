@@ -98,7 +98,7 @@ class ChainRun {
     }
 
     bool pass(const Segment *segments, int count) {
-        lanes.forward(segments, count);
+        lanes.forward(segments, count, wanted && out.stats);
         if (lanes.kept && (wanted || lanes.in_doubt())) lanes.backward(out.trans != nullptr);
         return lanes.kept;
     }
@@ -111,6 +111,7 @@ class ChainRun {
         for (int l = 0; l < count; l++)
             for (int64_t k = 0; k < K && out.start && segments[l].begins; k++)
                 out.start[k] += static_cast<double>(lanes.start(l, k));
+        tile->replay(true);
         for (int64_t c = 0; c < lanes.columns(); c += tile->size) {
             const int64_t n = lanes.columns() - c < tile->size ? lanes.columns() - c : tile->size;
             const int64_t *index = lanes.index(c, n);
@@ -123,6 +124,7 @@ class ChainRun {
                 for (int64_t k = 0; k < K && lanes.holds(c + i); k++)
                     out.gamma[index[i] * K + k] = static_cast<double>(gamma[k * ld + i]);
         }
+        tile->replay(false);
     }
 
     // Rows first to stop of sequence s, where rows from low to high may be read to warm up. Cut into segments, each
@@ -169,7 +171,7 @@ class ChainRun {
     // Whether the joints hold in the end; in `reach`, how many rows it takes to forget, judged by the first pass.
     bool forward(const Segment *segments, int from, int count, int64_t low, int64_t n, int64_t *reach) {
         const real small = wanted ? SAME / 8 : SMALL;  // harm() has the last word where the backward pass follows
-        lanes.forward(segments, count);
+        lanes.forward(segments, count, wanted && out.stats);
         for (int round = 0; round < ROUNDS; round++) {
             if (!lanes.kept || (!wanted && lanes.in_doubt())) return false;
             real worst = 0;

@@ -63,6 +63,11 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     virtual void finish(double *stats) = 0;                      // adds what accumulate gathered
     virtual ~Tile() {}
 
+    // Between record(columns) and record(0), what densities find of that many columns may be kept; between
+    // replay(true) and replay(false), the same columns are accumulated in the same order.
+    virtual void record(int64_t) {}
+    virtual void replay(bool) {}
+
     // Densities, each row's scaled to a largest of 1, and the logs of the scales (padded,). What is possible stays
     // positive, however small; a row of zeros has the scale -inf. L (K, ld) is work space.
     virtual void densities(real *L, Place out, real *scale) {
