@@ -5,7 +5,7 @@ import pytest
 
 import estep
 from estep import Model, kernels
-from estep.emissions import Categorical, Gaussian
+from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execute import Serial, threads
 from estep.latents import Chain
 from estep.stretches import Joints
@@ -40,6 +40,8 @@ def vague(kind, K):
     """Emissions that tell the states apart a little only, so that the chain matters."""
     if kind == "gaussian":
         return Gaussian("diag", np.linspace(-0.3, 0.3, K)[:, None] * [[1.0, -0.5]], np.ones((K, 2)))
+    if kind == "mixture":
+        return MixtureOf(vague("gaussian", 2 * K), 2, np.full((K, 2), 0.5))
     return Categorical(np.random.default_rng(1).dirichlet(np.full(5, 20.0), size=K))
 
 
@@ -75,11 +77,12 @@ def test_stretches_of_every_family(family, level):
     assert_cut_is_whole(model, one_sequence(model, n), n // 5)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "mixture"])
 @pytest.mark.parametrize("name", CHAINS)
-def test_levels_agree_on_stretches(name, compiled):
+def test_levels_agree_on_stretches(name, kind, compiled):
     """Given messages or guessed from a halo, a stretch is what the reference makes of it."""
     K, n = 3, 4000
-    model = Model(Chain(*CHAINS[name](K)), vague("gaussian", K))
+    model = Model(Chain(*CHAINS[name](K)), vague(kind, K))
     source = one_sequence(model, n)
     rng = np.random.default_rng(0)
     spec, chain = model.kernel(source.summary), (model.latent.startprob, model.latent.transmat)
