@@ -20,6 +20,7 @@ from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
 EVEN = 64  # leaves, up to which there is a power of two of them
+LARGE = 32768  # rows of a leaf where there are many
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
 
 
@@ -63,10 +64,13 @@ class Batch:
         """The weighted sum of x_i x_j (i <= j) over the rows about ``origin``, (D (D + 1) / 2,); kept."""
         kept: tuple[Array, Array] | None = self.__dict__.get("_cross_moments")
         if kept is None or not np.array_equal(kept[0], origin):
-            x = self.X[self.own].astype(np.float64) - origin
+            total = np.zeros((len(origin), len(origin)))
             weights = self.row_weights
-            weighted = x if weights is None else x * weights[self.own, None]
-            kept = origin, (weighted.T @ x)[np.triu_indices(x.shape[1])]
+            for i in range(self.own.start, self.own.stop, 4096):
+                some = slice(i, min(i + 4096, self.own.stop))
+                x = self.X[some].astype(np.float64) - origin
+                total += (x if weights is None else x * weights[some, None]).T @ x
+            kept = origin, total[np.triu_indices(len(origin))]
             self.__dict__["_cross_moments"] = kept
         return kept[1]
 
@@ -128,11 +132,14 @@ class Source:
     def leaves(self, rows: int) -> list[Batch]:
         """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
 
-        They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do.
+        They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there
+        are more they may be larger, so that there is little to do between them.
         """
         n = len(self)
         count = -(-n // rows)
-        count = count if count > EVEN else min(1 << (count - 1).bit_length(), n)
+        if count > EVEN:
+            count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
+        count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count
         if self.ends is None:
             return [self.batch(a, b) for a, b in pairwise([n * i // count for i in range(count + 1)])]
         share, leaves, first, first_sequence = -(-n // count), [], 0, 0
