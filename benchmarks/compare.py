@@ -3,7 +3,7 @@
 An iteration is the difference between a long fit and one of 1 iteration, so that starts, set-up and compilation cancel;
 runs alternate, medians count, and likelihoods must agree. Memory is the growth of the peak over that with the data
 loaded, in a process of its own. Peers that are not installed are left out.
-``python benchmarks/compare.py [--runs 5] [--only TEXT] [--json FILE] [--markdown FILE]``.
+``python benchmarks/compare.py [--runs 5] [--only TEXT] [--json FILE] [--markdown FILE] [--picture FILE]``.
 """
 
 import argparse
@@ -130,12 +130,39 @@ def markdown(report):
     return "\n".join(lines) + "\n"
 
 
+def picture(report, path):
+    """One line a workload: how many times faster than each peer, on a logarithmic scale."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    colours = {"scikit-learn": "tab:orange", "oneDAL": "tab:blue", "hmmlearn": "tab:green", "dynamax": "tab:red"}
+    colours |= {"pomegranate": "tab:purple", "estep float64": "tab:gray"}
+    rows = report["rows"][::-1]
+    fig, ax = plt.subplots(figsize=(9, 0.32 * len(rows) + 1.2), layout="constrained")
+    for y, row in enumerate(rows):
+        ax.hlines(y, 1, max(row["ratios"].values(), default=1), color="0.85", zorder=1)
+        for name, ratio in row["ratios"].items():
+            ax.plot(ratio, y, "o", color=colours[name], zorder=2)
+    ax.axvline(1, color="0.3", linewidth=1)
+    ax.set(xscale="log", xlabel="times faster", yticks=range(len(rows)), yticklabels=[row["workload"] for row in rows])
+    ax.xaxis.set_major_formatter("{x:g}x")
+    ax.tick_params(axis="y", labelsize=8)
+    names = [name for name in colours if any(name in row["ratios"] for row in rows)]
+    handles = [plt.Line2D([], [], marker="o", linestyle="", color=colours[name], label=name) for name in names]
+    ax.legend(handles=handles, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names), frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    fig.savefig(path, dpi=130)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     report = {"machine": machine(), "dgemm_gflops": dgemm_peak(), "rows": []}
@@ -172,6 +199,8 @@ def main():
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(report))
+    if options.picture:
+        picture(report, options.picture)
 
 
 if __name__ == "__main__":
