@@ -23,8 +23,8 @@ class DenseTile final : public Tile {  // the rows are log-densities
 class TableTile final : public Tile {
     const int64_t Kp;
     Array<int32_t> symbols;
-    Buffer linear, logs, top, row;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,); (V, Kp)
-    Array<double> sums;             // (M, Kp)
+    Buffer linear, logs, top;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
+    Array<double> sums;        // (M, Kp)
 
   public:
     explicit TableTile(const Spec &s)
@@ -34,7 +34,6 @@ class TableTile final : public Tile {
           linear(s.M * Kp),
           logs(s.M * Kp),
           top(s.M),
-          row(V * Kp),
           sums(s.M * Kp) {
         for (int64_t m = 0; m < s.M; m++) {
             const double *from = s.weights + m * K;
@@ -63,15 +62,18 @@ class TableTile final : public Tile {
         for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
     void accumulate(const real *resp, int64_t ldr) override {
-        for (int64_t i = 0; i < n; i += V) {
-            const int64_t count = n - i < V ? n - i : V;
-            to_rows(resp + i, ldr, K, count, row.data(), Kp);
-            for (int64_t j = 0; j < count; j++) {
-                double *to = sums + symbols[i + j] * Kp;
-                const real *from = row + j * Kp;
-                for (int64_t k = 0; k < Kp; k++) to[k] += static_cast<double>(from[k]);
+        for (int64_t i = 0; i < n; i += V)
+            for (int64_t k0 = 0; k0 < Kp; k0 += V) {
+                vec r[V];
+#pragma GCC unroll 16
+                for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? ::load(resp + (k0 + k) * ldr + i) : vec{};
+                transpose(r);
+#pragma GCC unroll 16
+                for (int64_t j = 0; j < V; j++) {  // padding has responsibility 0
+                    double *to = sums + symbols[i + j] * Kp + k0;
+                    for (int64_t l = 0; l < V; l++) to[l] += static_cast<double>(r[j][l]);
+                }
             }
-        }
     }
     void finish(double *stats) override {
         for (int64_t m = 0; m < spec.M; m++)
