@@ -5,6 +5,8 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from estep import as_source
 from estep.statistics import Layout, Statistics
@@ -49,6 +51,18 @@ def test_leaves_cover_everything_once():
     assert sum(len(b.ends) for b in leaves) == 5
     assert all(b.ends[-1] == len(b.X) for b in leaves)
     assert [len(b.X) for b in as_source(X).leaves(4)] == [3, 3]
+
+
+@given(
+    lengths=st.lists(st.sampled_from([0, 1, 5, 40, 300, 3000]), min_size=1, max_size=60).filter(any),
+    rows=st.integers(1, 400),
+)
+def test_leaves_of_any_sequences_cover_everything_once(lengths, rows):
+    source = as_source(np.arange(float(sum(lengths)))[:, None], lengths)
+    leaves = source.leaves(rows)
+    assert (np.concatenate([b.X[b.own, 0] for b in leaves]) == source.X[:, 0]).all()
+    whole = sum(len(b.ends) for b in leaves if b.halo is None)
+    assert whole + len({b.first_sequence for b in leaves if b.halo is not None}) == len(lengths)
 
 
 def test_long_sequences_are_cut():

@@ -192,6 +192,17 @@ def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
     assert (one == two).all()
 
 
+@pytest.mark.parametrize(
+    "make", [estep.GaussianMixture, lambda K, **a: estep.GMMHMM(K, 2, covariance_type="full", **a)]
+)
+def test_threads_do_not_change_a_bit_of_a_wide_fit(make):
+    """M-steps large enough for BLAS to use threads of its own."""
+    X = np.random.default_rng(0).normal(size=(4000, 40)) + 8 * np.random.default_rng(1).integers(0, 3, (4000, 1))
+    one, two = (make(4, n_threads=n, random_state=0, max_iter=4, tol=0).fit(X) for n in (1, 2))
+    assert one.lower_bounds_ == two.lower_bounds_
+    assert (one.covariances_ == two.covariances_).all()
+
+
 def test_an_ill_conditioned_covariance_does_not_stop_the_fit_early():
     """Two columns that are nearly one: the fit goes on as it does in coordinates that tell them apart."""
     rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -41,7 +41,7 @@ class Execute(ABC):
 
 
 class Serial(Execute):
-    """One leaf after the other, in the calling thread."""
+    """One leaf after the other, in the calling thread. BLAS is held to one thread: its sums depend on their number."""
 
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
         return tree_sum(leaf, n, (n - 1).bit_length())
@@ -51,7 +51,8 @@ class Serial(Execute):
             leaf(i)
 
     def running(self) -> AbstractContextManager[Any]:
-        return nullcontext()
+        limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+        return limited
 
 
 class Threads(Execute):
@@ -66,7 +67,7 @@ class Threads(Execute):
         if self._workers:
             yield
             return
-        with _blas().limit(limits=1, user_api="blas"):
+        with Serial().running():
             try:
                 self._workers = [_free.pop() if _free else _Worker() for _ in range(self.n_threads - 1)]
                 yield
