@@ -85,9 +85,9 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
         ::densities(padded, F, weights, K, phi.data(), ld, out);
         if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.data());
         if (spec.counts)
-            for (int64_t i = 0; i < n; i++) {
+            for (int64_t i = 0; i < padded; i++) {
                 double sum = 0;
-                for (int64_t d = 0; d < spec.D; d++)
+                for (int64_t d = 0; d < spec.D && i < n; d++)
                     sum += log_poisson(static_cast<double>(phi[(1 + d) * ld + i]), spec.shared[d]);
                 base[i] = static_cast<real>(sum);
             }

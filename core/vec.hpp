@@ -176,6 +176,13 @@ class Pool {
         while (count) std::free(block[--count]);
     }
     void *take(size_t &n) {  // at least n bytes; n becomes how many
+        void *p = find(n);
+#if defined(ESTEP_POISON)
+        std::memset(p, 0xff, n);  // NaN: what is used before it is set shows
+#endif
+        return p;
+    }
+    void *find(size_t &n) {
         int best = -1;
         for (int i = 0; i < count; i++)
             if (bytes[i] >= n && bytes[i] <= 2 * n + 4096 && (best < 0 || bytes[i] < bytes[best])) best = i;

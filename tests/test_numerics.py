@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import estep
 from estep import Model, Stop
@@ -299,3 +300,35 @@ def test_constant_columns_of_any_size():
         X = np.c_[np.full(20, value), np.random.default_rng(0).normal(size=20)]
         fit = clone_fit(estep.GaussianMixture(1, covariance_type="diag"), X)
         assert np.isfinite(fit.lower_bound_)
+
+
+def test_outliers_on_a_line_do_not_end_the_fit():
+    """A component with two rows far outside: its covariance is singular beside its own size, not the data's."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20000, 2))
+    X[:2] = [[1000, 300], [-1000, -300]]
+    start = {
+        "weights_init": [0.5, 0.5],
+        "means_init": [[0, 0], [0.1, 0]],
+        "covariances_init": [np.eye(2), 1e6 * np.eye(2)],
+    }
+    with pytest.warns(ConvergenceWarning, match="component 1: covariance at its floor"):
+        fit = estep.GaussianMixture(2, **start).fit(X)
+    assert np.isfinite(fit.lower_bounds_).all() and fit.stop_reason_ == "converged"
+    X = rng.normal(size=(30000, 20))
+    X[:10] = rng.normal(size=(10, 20)) * 300
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        wide = estep.GaussianMixture(2, random_state=0, max_iter=10).fit(X)
+    assert np.isfinite(wide.lower_bounds_).all()
+
+
+def test_a_bound_near_zero_does_not_fall_by_rounding():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) + 4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = estep.GaussianMixture(2, random_state=0, tol=0, max_iter=300).fit(X)
+        scaled = estep.GaussianMixture(2, random_state=0, tol=0, max_iter=300).fit(X * np.exp(fit.lower_bound_ / 2))
+    assert abs(scaled.lower_bound_) < 1e-9
+    assert (fit.stop_reason_, scaled.stop_reason_) == ("max_iter", "max_iter")

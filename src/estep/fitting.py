@@ -22,7 +22,7 @@ from estep.several import Several, at_once
 from estep.stretches import Joints
 
 ROUNDING = 1e-11
-"""A fall of the bound by less than this, relative to its size, is rounding."""
+"""A fall of the bound by less than this, relative to its size or to one a row, is rounding."""
 ROUNDING_SINGLE = 1e-5
 """The same for data in single precision."""
 RECENT, MARGIN = 15, 100.0
@@ -54,7 +54,7 @@ class Stop:
         """
         if len(bounds) > 1:
             gain = bounds[-1] - bounds[-2]
-            if gain < -relative * abs(bounds[-1]) - (self.tol + rounding) * weight:
+            if gain < -relative * max(abs(bounds[-1]), weight) - (self.tol + rounding) * weight:
                 return "bound fell"
             if self.tol > 0 and gain <= self.tol * weight:
                 return "converged"

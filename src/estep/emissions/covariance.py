@@ -124,7 +124,33 @@ def regularise(
             if floor is None or _above(factors[0], floor):
                 return covariances, factors, []
     covariances, clamped = clamp(covariances, covariance_type, floor)
-    return covariances, factorise(covariances, covariance_type), clamped
+    try:
+        return covariances, factorise(covariances, covariance_type), clamped
+    except np.linalg.LinAlgError:
+        covariances, singular = inflate(covariances, covariance_type)
+    return covariances, factorise(covariances, covariance_type), sorted({*clamped, *singular})
+
+
+def inflate(covariances: Array, covariance_type: str) -> tuple[Array, list[int]]:
+    """Full matrices with growing jitter on the diagonals of those that do not factorise, and which these are.
+
+    A matrix may be above the floor, which is in units of the data, and singular beside its own size.
+    """
+    stack, singular = np.array(covariances, ndmin=3), []
+    for k, C in enumerate(stack):
+        jitter = 0.0
+        while True:
+            try:
+                factorise((C * (1 + jitter * np.eye(len(C))))[None], covariance_type)
+                break
+            except np.linalg.LinAlgError:
+                if jitter > 1:
+                    raise
+                jitter = max(1e-14, 10 * jitter)
+        if jitter:
+            stack[k] = C * (1 + 100 * jitter * np.eye(len(C)))  # safely, also in other orders of summation
+            singular.append(k)
+    return (stack[0] if covariance_type == "tied" else stack), singular
 
 
 def _above(inverse: Array, floor: Array) -> bool:
