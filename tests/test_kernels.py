@@ -309,3 +309,11 @@ def test_poisson_of_any_size(rate, level):
         return -deviance - 1 / (12 * k) - 0.5 * math.log(2 * math.pi * k)
 
     np.testing.assert_allclose(model.score_units(x), [exact(k) for k in x[:, 0]], rtol=1e-11, atol=1e-11)
+
+
+def test_a_row_far_from_all_is_shared_not_counted_twice(level):
+    model = Model(Independent([0.5, 0.5]), Gaussian("diag", [[-1.0], [1.0]], np.ones((2, 1))))
+    X = np.array([[0.0], [1e12]])
+    r = model.predict_proba(X)
+    np.testing.assert_allclose(r.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(model.expect(model.source(X).whole())["latent"].sum(), 2, rtol=1e-12)

@@ -46,7 +46,7 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
 
 @pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "exponential", "mixture-of-poisson"])
 def test_starts_together_end_as_each_alone(family, monkeypatch):
-    monkeypatch.setattr(fitting, "hopeless", lambda bounds, rival: False)
+    monkeypatch.setattr(fitting, "hopeless", lambda *_: False)
     models, source = some(family, R=5)
     stop = Stop(tol=1e-6)
     best = fit_best(models.__getitem__, 5, source, EM(), stop, Serial())
@@ -74,7 +74,7 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
         return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
 
     raced = fit()
-    monkeypatch.setattr(fitting, "hopeless", lambda bounds, rival: False)
+    monkeypatch.setattr(fitting, "hopeless", lambda *_: False)
     patient = fit()
     assert raced.bound == pytest.approx(patient.bound, abs=1e-5)
     pairs = list(zip(raced.restarts, patient.restarts, strict=True))
@@ -85,10 +85,11 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
 
 def test_hopeless():
     limit = 10 - 0.9 ** np.arange(60.0)  # to 10, by gains that shrink by a tenth
-    assert not hopeless(limit[:10], 1e3)  # too early to say
-    assert hopeless(limit[:30], 1e3)
-    assert not hopeless(limit[:30], 10 + 1e-3)  # the estimate may be wrong by more than that
-    assert hopeless(limit, 11)
-    assert not hopeless(limit[:30], limit[29])  # leads
+    assert not hopeless(limit[:10], 1e3, 1.0)  # too early to say
+    assert hopeless(limit[:30], 1e3, 1.0)
+    assert not hopeless(limit[:30], 10 + 1e-3, 1.0)  # the estimate may be wrong by more than that
+    assert hopeless(limit, 11, 1.0)
+    assert not hopeless(limit[:30], limit[29], 1.0)  # leads
+    assert not hopeless(limit, 11, 200.0)  # not far behind, for so many rows
     slow_then_fast = np.concatenate([limit[:20], limit[19] + 0.01 * 1.3 ** np.arange(1, 10)])
-    assert not hopeless(slow_then_fast, 1e3)  # gains grow
+    assert not hopeless(slow_then_fast, 1e3, 1.0)  # gains grow

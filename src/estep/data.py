@@ -152,7 +152,8 @@ class Source:
                 continue
             stop = int(np.searchsorted(self.ends, first + share)) + 1
             if stop - first_sequence > LANES // 2:
-                stop += (first_sequence - stop) % LANES
+                full = min(stop + (first_sequence - stop) % LANES, len(self.ends))
+                stop = full if self.ends[full - 1] - first <= 2 * share + rows else stop
             stop = min(stop, cut[bisect(cut, first_sequence)])
             leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
             first, first_sequence = int(self.ends[stop - 1]), stop

@@ -27,6 +27,8 @@ ROUNDING_SINGLE = 1e-5
 """The same for data in single precision."""
 RECENT, MARGIN = 15, 100.0
 """Bounds that must agree that gains shrink, and how wrong the estimate of those to come may be, to drop a start."""
+BEHIND = 0.01
+"""How far behind a start must be to be dropped, in nats a row."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ Callback = Callable[[Iteration], object]
 
 @dataclass(frozen=True)
 class Restart:
-    """How far one start got; ``stop_reason`` "dropped": it had no hope beside the best."""
+    """How far one start got; ``stop_reason`` "dropped": it was far behind and seemed to stay there."""
 
     bound: float
     n_iter: int
@@ -170,13 +172,14 @@ def fit_best(
     return replace(best, restarts=restarts, stop_reason="interrupted" if interrupted else best.stop_reason)
 
 
-def hopeless(bounds: Sequence[float], rival: float) -> bool:
-    """Whether a fit with these bounds will stay below ``rival``.
+def hopeless(bounds: Sequence[float], rival: float, weight: float) -> bool:
+    """Whether a fit with these bounds, of rows of this weight, will probably stay below ``rival``.
 
     The gain still to come is estimated as if gains went on shrinking at their last rate (Aitken; McLachlan & Krishnan
-    2008, section 4.9); MARGIN times that is not enough. Gains that have grown of late say nothing.
+    2008, section 4.9); MARGIN times that is not enough. Gains that have grown of late say nothing, and ``rival``
+    must be ahead by BEHIND a row: a guess it remains, for gains may grow again after a plateau.
     """
-    if len(bounds) < RECENT or bounds[-1] >= rival:
+    if len(bounds) < RECENT or bounds[-1] >= rival - BEHIND * weight:
         return False
     gains = np.diff(bounds[-RECENT:])
     if gains[-1] <= 0 or (np.diff(gains) >= 0).any():
@@ -273,7 +276,7 @@ class _Loop:
             bounds = run.trace.bounds
             rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
             run.reason = self.stop.reason(bounds, self.weight, rounding, self.relative)
-            if run.reason is None and self.n_starts > 1 and hopeless(bounds, self.rival):
+            if run.reason is None and self.n_starts > 1 and hopeless(bounds, self.rival, self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]
 

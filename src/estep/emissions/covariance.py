@@ -20,6 +20,7 @@ TYPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
 
 RELATIVE = 1e-12
 """The floor, as a fraction of each column's variance."""
+EPS = float(np.finfo(np.float64).eps)
 
 
 def n_free(covariance_type: str, K: int, D: int) -> int:
@@ -121,47 +122,22 @@ def regularise(
     if covariance_type in ("full", "tied"):
         with suppress(np.linalg.LinAlgError):
             factors = factorise(covariances, covariance_type)
-            if floor is None or _above(factors[0], floor):
+            if floor is None or _above(covariances, factors[0], floor):
                 return covariances, factors, []
     covariances, clamped = clamp(covariances, covariance_type, floor)
-    try:
-        return covariances, factorise(covariances, covariance_type), clamped
-    except np.linalg.LinAlgError:
-        covariances, singular = inflate(covariances, covariance_type)
-    return covariances, factorise(covariances, covariance_type), sorted({*clamped, *singular})
+    return covariances, factorise(covariances, covariance_type), clamped
 
 
-def inflate(covariances: Array, covariance_type: str) -> tuple[Array, list[int]]:
-    """Full matrices with growing jitter on the diagonals of those that do not factorise, and which these are.
-
-    A matrix may be above the floor, which is in units of the data, and singular beside its own size.
-    """
-    stack, singular = np.array(covariances, ndmin=3), []
-    for k, C in enumerate(stack):
-        jitter = 0.0
-        while True:
-            try:
-                factorise((C * (1 + jitter * np.eye(len(C))))[None], covariance_type)
-                break
-            except np.linalg.LinAlgError:
-                if jitter > 1:
-                    raise
-                jitter = max(1e-14, 10 * jitter)
-        if jitter:
-            stack[k] = C * (1 + 100 * jitter * np.eye(len(C)))  # safely, also in other orders of summation
-            singular.append(k)
-    return (stack[0] if covariance_type == "tied" else stack), singular
-
-
-def _above(inverse: Array, floor: Array) -> bool:
-    """Whether all smallest eigenvalues, in units of the columns, are surely above the least: 1 / trace bounds them."""
+def _above(covariances: Array, inverse: Array, floor: Array) -> bool:
+    """Whether all smallest eigenvalues, in units of the columns, are surely above the least: traces bound them."""
+    largest = covariances.diagonal(axis1=-2, axis2=-1) @ (RELATIVE / floor)
     trace = (inverse**2).sum(axis=-2) @ floor / RELATIVE
-    return bool((trace * _least(len(floor)) <= 1).all())
+    return bool((trace * _least(len(floor), largest) <= 1).all())
 
 
-def _least(D: int) -> float:
-    """The least eigenvalue in units of the columns: the floor, or what factorising needs in many columns."""
-    return float(max(RELATIVE, 64 * np.finfo(float).eps * D))
+def _least(D: int, largest: Array) -> Array:
+    """The least eigenvalue in units of the columns: the floor, or what factorising needs beside the largest one."""
+    return np.maximum(RELATIVE, EPS * D * np.maximum(max(64, 2 * D), largest))
 
 
 def add(covariances: Array, covariance_type: str, reg_covar: float | None) -> Array:
@@ -188,9 +164,10 @@ def clamp(covariances: Array, covariance_type: str, floor: Array | None) -> tupl
     stack = covariances[None] if covariance_type == "tied" else covariances
     deviations = np.sqrt(floor / RELATIVE)
     unit = stack / deviations[:, None] / deviations
-    least, out, clamped = _least(unit.shape[-1]), stack.copy(), []
+    out, clamped = stack.copy(), []
     for k in range(len(unit)):
         values, vectors = np.linalg.eigh(unit[k])
+        least = _least(len(values), values[-1])
         if values[0] >= least:
             continue
         clamped.append(k)

@@ -130,7 +130,7 @@ class MixtureOf(Emission):
         total = reference.logsumexp(joint, axis=2)
 
         def accumulate(r: Array, s: Statistics) -> None:
-            share = np.exp(joint - np.where(total == -np.inf, 0.0, total)[:, :, None]) * r[:, :, None]
+            share = reference.shares(joint) * r[:, :, None]
             s["parts"] += share.sum(axis=0)
             inner.accumulate(share.reshape(-1, K * M), Statistics(self.inner.layout, s["inner"]))
 

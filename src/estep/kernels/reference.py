@@ -116,10 +116,7 @@ def _statistics(spec: Spec, X: Array, r: Array) -> Array:
     if spec.kind == "dense":
         return np.zeros(0)
     if spec.parts is not None:
-        joint = _joint(spec, X)
-        total = logsumexp(joint, axis=2)
-        inner = r[:, :, None] * np.exp(joint - np.where(total == -np.inf, 0.0, total)[:, :, None])
-        inner = inner.reshape(len(X), -1)
+        inner = (r[:, :, None] * shares(_joint(spec, X))).reshape(len(X), -1)
         return np.concatenate([inner.sum(axis=0), _statistics(spec.parts, X, inner)])
     if spec.kind == "table":
         return np.stack([np.bincount(X[:, 0], r[:, k], spec.M) for k in range(spec.K)]).ravel()
@@ -160,6 +157,14 @@ def logsumexp(x: Array, axis: int) -> Array:
         return np.asarray((safe + np.log(np.exp(x - safe).sum(axis=axis, keepdims=True))).squeeze(axis))
 
 
+def shares(joint: Array) -> Array:
+    """exp(joint), each row along the last axis scaled to add up to 1; zeros where all of it is -inf."""
+    top = joint.max(axis=-1, keepdims=True)
+    e = np.exp(joint - np.where(top == -np.inf, 0.0, top))
+    total = e.sum(axis=-1, keepdims=True)
+    return np.asarray(e / np.where(total > 0, total, 1.0))
+
+
 def mixture(
     spec: Spec,
     logweights: Array,
@@ -178,7 +183,7 @@ def mixture(
         w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
         joint = _log_densities(spec, x).reshape(-1, *prior.shape) + prior
         rows = logsumexp(joint, axis=2)
-        r = np.exp(joint - np.where(rows == -np.inf, 0.0, rows)[:, :, None]).reshape(len(x), -1) * w[:, None]
+        r = shares(joint).reshape(len(x), -1) * w[:, None]
         if totals is not None:
             totals += w[w > 0] @ rows[w > 0]
         if counts is not None:
@@ -253,7 +258,7 @@ def chain(
             if t == own.start and messages is not None:
                 messages.reshape(4, -1)[[1, 3]] = beta[own.stop - 1], through
         if whole > -np.inf and w > 0:
-            g = w * np.exp(alpha + beta - whole)
+            g = w * shares(alpha + beta)
         if start_counts is not None and begins and head == 0:
             start_counts += g[0]
         if stats is not None:
