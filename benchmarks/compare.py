@@ -151,7 +151,7 @@ def picture(report, path):
     ax.tick_params(axis="y", labelsize=8)
     names = [name for name in colours if any(name in row["ratios"] for row in rows)]
     handles = [plt.Line2D([], [], marker="o", linestyle="", color=colours[name], label=name) for name in names]
-    ax.legend(handles=handles, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names), frameon=False)
+    fig.legend(handles=handles, fontsize=8, loc="outside upper center", ncols=len(names), frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     fig.savefig(path, dpi=130)
 
