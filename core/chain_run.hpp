@@ -16,7 +16,7 @@ class ChainRun {
     const Rows &rows;
     const estep::ChainOut &out;
     ChainModel model;
-    AnyTile tile;
+    const std::unique_ptr<Tile> tile;
     const int64_t K, Kp;
     const bool wanted;
     Planes planes, warm_planes;
@@ -32,12 +32,12 @@ class ChainRun {
           rows(r),
           out(o),
           model(c),
-          tile(s),
+          tile(make_tile(s)),
           K(c.K),
           Kp(model.Kp),
           wanted(o.start || o.trans || o.stats || o.gamma),
-          lanes(model, rows, *tile.tile, planes),
-          warm(model, rows, *tile.tile, warm_planes),
+          lanes(model, rows, *tile, planes),
+          warm(model, rows, *tile, warm_planes),
           uniform(K),
           left(W * K),
           right(W * K),

@@ -6,21 +6,12 @@
 
 namespace {
 
-Tile *make_tile(const Spec &s) {
-    if (s.kind == Kind::mixed) return new MixedTile(s, make_tile(*s.parts));
-    if (s.kind == Kind::dense) return new DenseTile(s);
-    if (s.kind == Kind::table) return new TableTile(s);
-    if (s.whitened) return new WhitenedTile(s);
-    return new FeatureTile(s);
+std::unique_ptr<Tile> make_tile(const Spec &s) {
+    if (s.kind == Kind::mixed) return std::make_unique<MixedTile>(s, make_tile(*s.parts));
+    if (s.kind == Kind::dense) return std::make_unique<DenseTile>(s);
+    if (s.kind == Kind::table) return std::make_unique<TableTile>(s);
+    if (s.whitened) return std::make_unique<WhitenedTile>(s);
+    return std::make_unique<FeatureTile>(s);
 }
-
-struct AnyTile {
-    Tile *tile;
-    explicit AnyTile(const Spec &s) : tile(make_tile(s)) {}
-    ~AnyTile() { delete tile; }
-    AnyTile(const AnyTile &) = delete;
-    AnyTile &operator=(const AnyTile &) = delete;
-    Tile *operator->() const { return tile; }
-};
 
 }  // namespace

@@ -10,8 +10,8 @@ class MixedTile final : public Tile {
     static constexpr int64_t MOST = 32 << 20;  // bytes of shares to keep
     const std::unique_ptr<Tile> parts;
     const int64_t M, chunk;  // reals of a tile's shares
-    Buffer kept,
-        shares;  // (K M, ld) a tile: of each part in what its state explains; first work space, then those kept
+    // shares: (K M, ld) a tile: of each part in what its state explains; first work space, then those kept
+    Buffer kept, shares;
     const real *logweights;
     Array<int64_t> near;  // (M,) work space
     Sums masses;          // (K M, V)
@@ -20,9 +20,9 @@ class MixedTile final : public Tile {
     bool known = false;            // whether the shares of the loaded rows are there
 
   public:
-    MixedTile(const Spec &s, Tile *of_parts)
+    MixedTile(const Spec &s, std::unique_ptr<Tile> of_parts)
         : Tile(s, of_parts->size),
-          parts(of_parts),
+          parts(std::move(of_parts)),
           M(s.M),
           chunk(s.K * s.M * ld),
           logweights(as_real(s.weights, s.K * s.M, kept)),
@@ -83,30 +83,8 @@ class MixedTile final : public Tile {
   private:
     // Log-densities of state k's parts (M, ld) become their shares; the state's log-density.
     vec share(int64_t k, real *p) {
-        vec m = splat(-INFINITY), z{};
-        for (int64_t j = 0; j < M; j++) {
-            const vec l = ::load(p + j * ld) + logweights[k * M + j];
-            store(p + j * ld, l);
-            m = vmax(m, l);
-        }
-        const ivec none = m < IMPOSSIBLE;
-        const vec safe = none ? vec{} : m;
-        int64_t count = 0;
-        for (int64_t j = 0; j < M; j++) {
-            const vec x = ::load(p + j * ld) - safe;
-            const bool some = above(x, splat(NEGLIGIBLE));
-            store(p + j * ld, some ? x : vec{});
-            near[count] = j;
-            count += some;
-        }
-        for (int64_t j = 0; j < count; j++) {
-            const vec e = vexp(::load(p + near[j] * ld));
-            store(p + near[j] * ld, e);
-            z += e;
-        }
-        const vec scale = none ? vec{} : 1 / z;
-        for (int64_t j = 0; j < count; j++) store(p + near[j] * ld, ::load(p + near[j] * ld) * scale);
-        return none ? splat(-INFINITY) : m + vlog(z);
+        int64_t count;
+        return share_out(M, ld, logweights + k * M, splat(1), p, near.data(), &count);
     }
 };
 

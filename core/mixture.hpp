@@ -5,41 +5,16 @@
 namespace {
 
 // L (K, ld) of log-densities becomes responsibilities times weight, added to counts (K, V); loglik (ld,) the rows'
-// log-likelihoods; which (K,) is work space.
+// log-likelihoods; near (K,) is work space.
 void responsibilities(const Tile &tile, int64_t K, const real *logweights, const real *weight, real *L, real *loglik,
-                      int64_t *which, real *counts) {
-    const int64_t ld = tile.ld;
+                      int64_t *near, real *counts) {
     for (int64_t i = 0; i < tile.padded; i += V) {
-        vec m = load(L + i) + logweights[0];
-        store(L + i, m);
-        for (int64_t k = 1; k < K; k++) {
-            vec l = load(L + k * ld + i) + logweights[k];
-            store(L + k * ld + i, l);
-            m = vmax(m, l);
+        int64_t n;
+        store(loglik + i, share_out(K, tile.ld, logweights, load(weight + i), L + i, near, &n));
+        for (int64_t j = 0; j < n; j++) {
+            real *count = counts + near[j] * V;
+            store(count, load(count) + load(L + near[j] * tile.ld + i));
         }
-        ivec none = m < IMPOSSIBLE;
-        vec safe = none ? vec{} : m, z{};
-        int64_t near = 0;
-        for (int64_t k = 0; k < K; k++) {
-            vec x = load(L + k * ld + i) - safe;
-            const bool some = above(x, splat(NEGLIGIBLE));
-            store(L + k * ld + i, some ? x : vec{});
-            which[near] = k;
-            near += some;
-        }
-        for (int64_t j = 0; j < near; j++) {
-            vec e = vexp(load(L + which[j] * ld + i));
-            store(L + which[j] * ld + i, e);
-            z += e;
-        }
-        vec scale = none ? vec{} : load(weight + i) / z;
-        for (int64_t j = 0; j < near; j++) {
-            const int64_t k = which[j];
-            const vec r = load(L + k * ld + i) * scale;
-            store(L + k * ld + i, r);
-            store(counts + k * V, load(counts + k * V) + r);
-        }
-        store(loglik + i, none ? splat(-INFINITY) : m + vlog(z));
     }
 }
 
@@ -47,10 +22,10 @@ void responsibilities(const Tile &tile, int64_t K, const real *logweights, const
 void mixture(const Spec &spec, int64_t models, const double *logweights, const Rows &rows,
              const estep::MixtureOut &out) {
     FlushDenormals guard;
-    AnyTile tile(spec);
+    const auto tile = make_tile(spec);
     const int64_t K = spec.K, per = K / models, ld = tile->ld;
     Buffer L(K * ld), loglik(ld), weight(ld), kept;
-    Array<int64_t> which(per);  // work space
+    Array<int64_t> near(per);  // work space
     Sums counts(K * V);
     const real *logw = as_real(logweights, K, kept);
     for (int64_t first = 0; first < rows.n; first += tile->size) {
@@ -62,7 +37,7 @@ void mixture(const Spec &spec, int64_t models, const double *logweights, const R
         real *count = counts.over(n);
         for (int64_t m = 0; m < models; m++) {
             const int64_t k = m * per;
-            responsibilities(*tile.tile, per, logw + k, weight.data(), L + k * ld, loglik.data(), which.data(),
+            responsibilities(*tile, per, logw + k, weight.data(), L + k * ld, loglik.data(), near.data(),
                              count + k * V);
             for (int64_t i = 0; i < n && out.totals; i++)
                 if (weight[i] > 0)
@@ -79,7 +54,7 @@ void mixture(const Spec &spec, int64_t models, const double *logweights, const R
 }
 
 void log_densities(const Spec &spec, const Rows &rows, double *out) {
-    AnyTile tile(spec);
+    const auto tile = make_tile(spec);
     const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld);
     for (int64_t first = 0; first < rows.n; first += tile->size) {

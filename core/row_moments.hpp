@@ -66,8 +66,9 @@ class RowMoments {
     void add(const real *resp, int64_t ldr, int64_t n) {
         real *to = sums.over(n);
         for (int64_t k = 0; k < K; k++, to += per) {
+            if (!count[k]) continue;
             for (int64_t d = 0; means && d < D; d++) mu[d] = static_cast<real>(means[k * D + d]);
-            if (count[k]) component(resp + k * ldr, matter + k * (size + V), count[k], to);
+            component(resp + k * ldr, matter + k * (size + V), count[k], to);
         }
     }
 

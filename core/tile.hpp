@@ -50,6 +50,37 @@ struct Place {
     real *operator()(int64_t i) const { return p + (first + i) / used * K * W + (first + i) % used; }
 };
 
+// The log-densities p (K, ld) at one vector of rows, with their weights, become shares of `whole`: 0 where below what
+// counts, as it is where nothing is possible. Returns the logarithm of their sum; the first `count` of near (K,) are
+// the components with a share.
+inline vec share_out(int64_t K, int64_t ld, const real *logweights, vec whole, real *p, int64_t *near, int64_t *count) {
+    vec m = splat(-INFINITY), z{};
+    for (int64_t k = 0; k < K; k++) {
+        const vec l = load(p + k * ld) + logweights[k];
+        store(p + k * ld, l);
+        m = vmax(m, l);
+    }
+    const ivec none = m < IMPOSSIBLE;
+    const vec safe = none ? vec{} : m;
+    int64_t n = 0;
+    for (int64_t k = 0; k < K; k++) {
+        const vec x = load(p + k * ld) - safe;
+        const bool some = above(x, splat(NEGLIGIBLE));
+        store(p + k * ld, some ? x : vec{});
+        near[n] = k;
+        n += some;
+    }
+    for (int64_t j = 0; j < n; j++) {
+        const vec e = vexp(load(p + near[j] * ld));
+        store(p + near[j] * ld, e);
+        z += e;
+    }
+    const vec scale = none ? vec{} : whole / z;
+    for (int64_t j = 0; j < n; j++) store(p + near[j] * ld, load(p + near[j] * ld) * scale);
+    *count = n;
+    return none ? splat(-INFINITY) : m + vlog(z);
+}
+
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding
   public:
     const Spec &spec;
@@ -96,8 +127,8 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
 
     // x (D, ld): the rows about the origin, zero in the padding.
     void columns(real *x) const {
-        if (source.dtype == Dtype::f64) copy(static_cast<const double *>(source.data), picked, x);
-        else copy(static_cast<const float *>(source.data), picked, x);
+        if (source.dtype == Dtype::f64) copy(static_cast<const double *>(source.data), x);
+        else copy(static_cast<const float *>(source.data), x);
     }
 
     // x (n, Dp): the same row by row; what is beyond column D stays.
@@ -140,26 +171,26 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
     template <class T>
-    void copy(const T *from, Pick pick, real *x) const {
+    void copy(const T *from, real *x) const {
         const int64_t D = spec.D;
         for (int64_t d0 = 0; d0 < D; d0 += V) {
             const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
             real high[V], low[V];
             centre(d, high, low);
-            if (D < V) few(from, pick, high, low, x);
+            if (D < V) few(from, high, low, x);
             else
-                for (int64_t i = 0; i < padded; i += V) block(from + d, pick, i, high, low, x + d * ld + i);
+                for (int64_t i = 0; i < padded; i += V) block(from + d, i, high, low, x + d * ld + i);
         }
         for (int64_t d = 0; d < D; d++)
             for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
     }
 
     template <class T>
-    void block(const T *from, Pick pick, int64_t i, const real *high, const real *low, real *x) const {
+    void block(const T *from, int64_t i, const real *high, const real *low, real *x) const {
         vec r[V];
 #pragma GCC unroll 16
         for (int64_t j = 0; j < V; j++) {
-            const T *row = from + pick(i + j < n ? i + j : n - 1) * spec.D;
+            const T *row = from + picked(i + j < n ? i + j : n - 1) * spec.D;
             r[j] = __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
         }
         transpose(r);
@@ -168,9 +199,9 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
     template <class T>
-    void few(const T *from, Pick pick, const real *high, const real *low, real *x) const {
+    void few(const T *from, const real *high, const real *low, real *x) const {
         for (int64_t i = 0; i < n; i++) {
-            const T *row = from + pick(i) * spec.D;
+            const T *row = from + picked(i) * spec.D;
             for (int64_t d = 0; d < spec.D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - high[d]) - low[d];
         }
     }

@@ -171,17 +171,6 @@ class Pool {
     size_t bytes[MOST], all = 0;
     int count = 0;
 
-  public:
-    ~Pool() {
-        while (count) std::free(block[--count]);
-    }
-    void *take(size_t &n) {  // at least n bytes; n becomes how many
-        void *p = find(n);
-#if defined(ESTEP_POISON)
-        std::memset(p, 0xff, n);  // NaN: what is used before it is set shows
-#endif
-        return p;
-    }
     void *find(size_t &n) {
         int best = -1;
         for (int i = 0; i < count; i++)
@@ -195,6 +184,18 @@ class Pool {
         n = bytes[best], all -= n;
         block[best] = block[--count], bytes[best] = bytes[count];
         return found;
+    }
+
+  public:
+    ~Pool() {
+        while (count) std::free(block[--count]);
+    }
+    void *take(size_t &n) {  // at least n bytes; n becomes how many
+        void *p = find(n);
+#if defined(ESTEP_POISON)
+        std::memset(p, 0xff, n);  // NaN: what is used before it is set shows
+#endif
+        return p;
     }
     void give(void *p, size_t n) {
         if (count == MOST || all + n > KEPT) return std::free(p);

@@ -11,7 +11,7 @@ class Paths {
     const estep::Chain &chain;
     const Rows &rows;
     ChainModel m;
-    AnyTile tile;
+    const std::unique_ptr<Tile> tile;
     Planes p;
     const int64_t K, slot;
     LaneRows<G> at;
@@ -25,7 +25,7 @@ class Paths {
         : chain(c),
           rows(r),
           m(c),
-          tile(s),
+          tile(make_tile(s)),
           K(c.K),
           slot(c.K * W),
           logtrans(K * m.Kp),

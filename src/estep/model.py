@@ -118,11 +118,7 @@ class Model:
 
     def kernel(self, summary: Summary) -> Spec | None:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
-        kept: tuple[Summary, Spec | None] | None = self.__dict__.get("_kernel")
-        if kept is None or kept[0] is not summary:
-            kept = (summary, self.emission.kernel(summary))
-            self.__dict__["_kernel"] = kept
-        return kept[1]
+        return kept_kernel(self, summary)
 
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
@@ -300,6 +296,15 @@ class Model:
             first = batch.first_row if batch.ends is None else batch.first_sequence
             out[first : first + len(values)] += values
         return out
+
+
+def kept_kernel(holder: Any, summary: Summary) -> Spec | None:
+    """The kernel of ``holder.emission``, kept in the holder for the data it was last asked about."""
+    kept: tuple[Summary, Spec | None] | None = holder.__dict__.get("_kernel")
+    if kept is None or kept[0] is not summary:
+        kept = (summary, holder.emission.kernel(summary))
+        holder.__dict__["_kernel"] = kept
+    return kept[1]
 
 
 def _weighted(loglik: Array, weights: Array | None) -> float:

@@ -16,12 +16,11 @@ from estep import kernels
 from estep.data import Batch
 from estep.execute import Execute
 from estep.interface import Emission, Notes
-from estep.kernels.spec import Spec, dense
+from estep.kernels.spec import dense
 from estep.latents import Independent
-from estep.model import Model
+from estep.model import Model, kept_kernel
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joints
-from estep.summary import Summary
 
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
@@ -69,20 +68,13 @@ class Several:
         blocks = (("loglik", shape[:1]), ("weight", ()), ("latent", shape), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
-    def kernel(self, summary: Summary) -> Spec | None:
-        """The emission's kernel, kept."""
-        if "_kernel" not in self.__dict__:
-            self.__dict__["_kernel"] = self.emission.kernel(summary)
-        kept: Spec | None = self.__dict__["_kernel"]
-        return kept
-
     def expect(self, batch: Batch) -> Statistics:
         """The E-step of one batch for all models; ``loglik`` is (R,)."""
         layout, of_emission = self._layouts
         s = Statistics.zeros(layout)
         with np.errstate(divide="ignore"):
             logweights = np.log(self.weights)
-        run, spec = kernels.active().mixture, self.kernel(batch.summary)
+        run, spec = kernels.active().mixture, kept_kernel(self, batch.summary)
         if spec is not None:
             run(spec, logweights, batch.X, batch.weights, s["latent"], s["emission"], s["loglik"], None, None)
         else:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.rows import kernel_evaluation, missing
+from estep.emissions.rows import draw, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -72,9 +72,7 @@ class Categorical(Emission):
         return self.evolve(emissionprob=kept / kept.sum(axis=1, keepdims=True)), ()
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
-        cumulative = np.cumsum(self._probabilities(), axis=1)
-        u = rng.random(len(states)) * cumulative[states, -1]
-        return np.asarray((cumulative[states] <= u[:, None]).sum(axis=1, dtype=np.int64)[:, None])
+        return draw(self._probabilities(), states, rng)[:, None]
 
     @property
     def n_parameters(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.rows import NOTHING, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, draw, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels import reference
 from estep.kernels.spec import Spec, mixed
@@ -63,7 +63,7 @@ class MixtureOf(Emission):
 
     @property
     def work(self) -> int:
-        """A part's density is taken twice."""
+        """Twice that of the parts: what each explains is worked out as well."""
         return 2 * self.inner.work
 
     @property
@@ -150,9 +150,7 @@ class MixtureOf(Emission):
         return self.evolve(inner=inner, mix_weights=weights), by_state
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
-        cumulative = np.cumsum(self._weights(), axis=1)[states]
-        part = (cumulative <= (rng.random(len(states)) * cumulative[:, -1])[:, None]).sum(axis=1)
-        return self.inner.sample(states * self.n_mix + part, rng)
+        return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)
 
     @property
     def n_parameters(self) -> int:

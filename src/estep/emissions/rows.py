@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from estep import kernels
 from estep.data import Batch
 from estep.interface import Evaluation
@@ -20,6 +22,13 @@ def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
         s.vector += reference.statistics(spec, batch.X, r)
 
     return Evaluation(kernels.log_densities(spec, batch.X), accumulate)
+
+
+def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
+    """One column number for each of ``rows`` (n,), with the probabilities (K, M) of that row."""
+    cumulative = np.cumsum(probabilities, axis=1)[rows]
+    u = rng.random(len(rows)) * cumulative[:, -1]
+    return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))
 
 
 def check_columns(batch: Batch, D: int) -> None:
