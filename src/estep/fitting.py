@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,11 +182,11 @@ def hopeless(bounds: Sequence[float], rival: float, weight: float) -> bool:
     """
     if len(bounds) < RECENT or bounds[-1] >= rival - BEHIND * weight:
         return False
-    gains = np.diff(bounds[-RECENT:])
-    if gains[-1] <= 0 or (np.diff(gains) >= 0).any():
+    gains = [after - before for before, after in pairwise(bounds[-RECENT:])]
+    if gains[-1] <= 0 or any(after >= before for before, after in pairwise(gains)):
         return False
     rate = gains[-1] / gains[-2]
-    return bool(bounds[-1] + MARGIN * gains[-1] * rate / (1 - rate) < rival)
+    return bounds[-1] + MARGIN * gains[-1] * rate / (1 - rate) < rival
 
 
 @dataclass

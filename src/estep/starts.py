@@ -6,7 +6,6 @@ reads at most 100 000 rows, so that it never costs more than the fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -121,7 +120,7 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
     """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
     weights = source.row_weights
     if weights is None and len(source) <= SAMPLE:
-        return Source(source.X, None, None, source.columns)
+        return source if source.ends is None else Source(source.X, None, None, source.columns)
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
     if len(keep) > SAMPLE:
         keep = np.sort(rng.choice(keep, SAMPLE, replace=False))
@@ -172,32 +171,38 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
     weights = sample.weights
     means = emission.values().get("means")
     if means is not None:
-        return nearest(X, units(means))[0]
+        return nearest(X, units(means))
     if method == "random_from_data":
         p = None if weights is None else weights / weights.sum()
         n_used = len(X) if weights is None else int((weights > 0).sum())
         centres = X[rng.choice(len(X), min(K, n_used), replace=False, p=p)]
-        return nearest(X, centres)[0]
+        return nearest(X, centres)
     centres = plus_plus(X, K, weights, rng)
-    return kmeans(X, centres, weights) if method == "kmeans" else nearest(X, centres)[0]
+    return kmeans(X, centres, weights) if method == "kmeans" else nearest(X, centres)
 
 
-def _by_chunks(X: Array, function: Callable[[Array], tuple[Array, Array]]) -> tuple[Array, Array]:
-    parts = [function(X[i : i + CHUNK]) for i in range(0, len(X), CHUNK)]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+def _chunks(n: int, K: int = 1) -> list[slice]:
+    """Rows whose distances to K centres stay in the cache."""
+    rows = max(CHUNK * 16 // max(K, 16), 64)
+    return [slice(i, i + rows) for i in range(0, n, rows)]
 
 
-def nearest(X: Array, centres: Array) -> tuple[Array, Array]:
-    """The nearest centre (n,) of each row and its squared distance (n,)."""
-    norms = (centres**2).sum(axis=1)
+def _less_own(X: Array, centres: Array) -> Array:
+    """Squared distances (n, K), less each row's own squared norm."""
+    d = (-2 * X) @ centres.T
+    d += (centres * centres).sum(axis=1)
+    return np.asarray(d)
 
-    def chunk(x: Array) -> tuple[Array, Array]:
-        d = norms - 2 * x @ centres.T
-        label = d.argmin(axis=1)
-        best = np.take_along_axis(d, label[:, None], axis=1)[:, 0]
-        return label, np.maximum(best + (x * x).sum(axis=1), 0.0)
 
-    return _by_chunks(X, chunk)
+def _squared(X: Array, centres: Array) -> Array:
+    """Squared distances (n, K)."""
+    parts = [_less_own(X[i], centres) + (X[i] * X[i]).sum(axis=1)[:, None] for i in _chunks(len(X), len(centres))]
+    return np.asarray(np.maximum(np.concatenate(parts), 0.0))
+
+
+def nearest(X: Array, centres: Array) -> Array:
+    """The nearest centre (n,) of each row."""
+    return np.concatenate([_less_own(X[i], centres).argmin(axis=1) for i in _chunks(len(X), len(centres))])
 
 
 def plus_plus(X: Array, K: int, weights: Array | None, rng: np.random.Generator) -> Array:
@@ -206,28 +211,31 @@ def plus_plus(X: Array, K: int, weights: Array | None, rng: np.random.Generator)
     trials = 2 + int(np.log(K))
     centres = np.empty((K, X.shape[1]))
     centres[0] = X[rng.choice(len(X), p=w / w.sum())]
-    distance = nearest(X, centres[:1])[1]
+    distance = _squared(X, centres[:1])[:, 0]
     for k in range(1, K):
         cumulative = np.cumsum(w * distance)
         if cumulative[-1] <= 0:
             centres[k:] = X[rng.choice(len(X), K - k, p=w / w.sum())]
             break
         picks = np.searchsorted(cumulative, rng.random(trials) * cumulative[-1], side="right")
-        after = [np.minimum(distance, nearest(X, X[i : i + 1])[1]) for i in np.minimum(picks, len(X) - 1)]
-        best = int(np.argmin([w @ d for d in after]))
-        centres[k], distance = X[min(picks[best], len(X) - 1)], after[best]
+        tried = X[np.minimum(picks, len(X) - 1)]
+        after = np.minimum(_squared(X, tried), distance[:, None])
+        best = int(np.argmin(w @ after))
+        centres[k], distance = tried[best], after[:, best]
     return centres
 
 
 def kmeans(X: Array, centres: Array, weights: Array | None) -> Array:
     """Labels (n,) after at most SWEEPS of Lloyd's algorithm."""
-    w = np.ones(len(X)) if weights is None else weights
-    labels, _ = nearest(X, centres)
+    labels = nearest(X, centres)
     for _ in range(SWEEPS):
-        mass = np.bincount(labels, w, len(centres))
-        sums = np.stack([np.bincount(labels, w * X[:, d], len(centres)) for d in range(X.shape[1])], axis=1)
-        centres = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-300)[:, None], centres)
-        fresh, _ = nearest(X, centres)
+        mass, sums = np.bincount(labels, weights, len(centres))[:, None], np.zeros(centres.shape)
+        for i in _chunks(len(X)):
+            cells = labels[i, None] * X.shape[1] + np.arange(X.shape[1])
+            values = X[i] if weights is None else X[i] * weights[i, None]
+            sums += np.bincount(cells.ravel(), values.ravel(), sums.size).reshape(sums.shape)
+        centres = np.where(mass > 0, sums / np.maximum(mass, 1e-300), centres)
+        fresh = nearest(X, centres)
         if (fresh == labels).all():
             break
         labels = fresh
