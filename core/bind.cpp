@@ -191,16 +191,19 @@ void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, 
 
 void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
              const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
-             const MaybeOut &loglik, const MaybeOut &resp) {
+             const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups) {
     const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
-    const int64_t models = logweights.ndim() == 2 ? static_cast<int64_t>(logweights.shape(0)) : 1;
+    const int64_t models = groups ? static_cast<int64_t>(groups->size()) : 1;
+    const int64_t *ends = groups ? groups->data() : &K;
+    for (int64_t m = 0; m < models; m++) require(ends[m] > (m ? ends[m - 1] : 0), "ends");
+    require(models > 0 && ends[models - 1] == K, "ends");
     const Rows rows = make_rows(o.spec, x, weight, n);
     require(static_cast<int64_t>(logweights.size()) == K, "logweights");
     const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
                          pointer(totals, models, "totals"), pointer(loglik, n * models, "loglik"),
                          pointer(resp, n * K, "resp")};
     nb::gil_scoped_release release;
-    kernels(level, o.single).mixture(o.spec, models, logweights.data(), rows, out);
+    kernels(level, o.single).mixture(o.spec, ends, models, logweights.data(), rows, out);
 }
 
 void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -254,7 +257,7 @@ NB_MODULE(_core, m) {
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
           nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("totals").none(),
-          nb::arg("loglik").none(), nb::arg("resp").none());
+          nb::arg("loglik").none(), nb::arg("resp").none(), nb::arg("ends") = nb::none());
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),

@@ -18,14 +18,14 @@ void responsibilities(const Tile &tile, int64_t K, const real *logweights, const
     }
 }
 
-// Several mixtures of as many components each may be the columns of one spec.
-void mixture(const Spec &spec, int64_t models, const double *logweights, const Rows &rows,
+// Several mixtures may be the columns of one spec: those of model m end before column ends[m].
+void mixture(const Spec &spec, const int64_t *ends, int64_t models, const double *logweights, const Rows &rows,
              const estep::MixtureOut &out) {
     FlushDenormals guard;
     const auto tile = make_tile(spec);
-    const int64_t K = spec.K, per = K / models, ld = tile->ld;
+    const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld), loglik(ld), weight(ld), kept;
-    Array<int64_t> near(per);  // work space
+    Array<int64_t> near(K);  // work space
     Sums counts(K * V);
     const real *logw = as_real(logweights, K, kept);
     for (int64_t first = 0; first < rows.n; first += tile->size) {
@@ -36,8 +36,8 @@ void mixture(const Spec &spec, int64_t models, const double *logweights, const R
             weight[i] = i >= n ? 0 : rows.weight ? static_cast<real>(rows.weight[first + i]) : 1;
         real *count = counts.over(n);
         for (int64_t m = 0; m < models; m++) {
-            const int64_t k = m * per;
-            responsibilities(*tile, per, logw + k, weight.data(), L + k * ld, loglik.data(), near.data(),
+            const int64_t k = m ? ends[m - 1] : 0;
+            responsibilities(*tile, ends[m] - k, logw + k, weight.data(), L + k * ld, loglik.data(), near.data(),
                              count + k * V);
             for (int64_t i = 0; i < n && out.totals; i++)
                 if (weight[i] > 0)

@@ -49,6 +49,23 @@ def test_fit_earthquakes():
     assert two["log_likelihood"] == pytest.approx(-341.87870, abs=1e-5)
 
 
+def test_fit_a_range_of_components(tmp_path):
+    model = tmp_path / "m.json"
+    result = json.loads(ok("fit", "gmm", "faithful", "-k", "1-3,5", "-o", model, "--json"))
+    assert [c["n_components"] for c in result["candidates"]] == [1, 2, 3, 5]
+    assert result["criterion"] == "bic" and result["chosen"] == 2
+    assert min(c["bic"] for c in result["candidates"]) == result["bic"] == pytest.approx(2322.191743, abs=1e-5)
+    assert len(result["parameters"]["means"]) == len(estep.load(model).emission.means) == 2
+    table = ok("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", "1-3", "--criterion", "aic")
+    assert "lowest aic" in table and "-391.919" in table and "<" in table
+
+
+@pytest.mark.parametrize("k", ["0", "x", "3-1", "1-", "", "2.5", "-3"])
+def test_what_is_not_a_number_of_components(k):
+    done = run("fit", "gmm", "faithful", "-k", k)
+    assert done.returncode == 2 and "-k" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_fit_faithful_and_what_follows(tmp_path):
     model = tmp_path / "m.json"
     out = ok("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--n-init", 20, "-o", model)
@@ -185,7 +202,7 @@ def test_bad_data_is_one_line(text, command, message, table):
         (("fit", "gmm", "faithful", "-k", 0), "-k"),
         (("fit", "gmm", "faithful"), "components"),
         (("fit", "gmm", "faithful", "-k", 2, "--wrong"), "--wrong"),
-        (("fit", "gmm", "faithful", "-k", "two"), "-k.*integer"),
+        (("fit", "gmm", "faithful", "-k", "two"), "-k.*number"),
         (("unknown",), "unknown"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Several mixtures at once, and the race of the starts."""
+"""Several mixtures at once, the race of the starts, and the choice of the number of components."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from estep import Stop, fitting
 from estep.algorithms import EM
 from estep.execute import Serial
 from estep.fitting import fit_best, hopeless
-from estep.several import Several, at_once
+from estep.latents import Chain, Independent
+from estep.several import Several, crews
 from models import FAMILIES, draw, make_model
 
 TOGETHER = [f for f in FAMILIES if "tied" not in f]
@@ -16,7 +17,8 @@ FAITHFUL = estep.datasets.load_faithful().X
 
 
 def some(family, R=3, K=2):
-    models = [make_model(family, "independent", K, D=2, seed=seed) for seed in range(R)]
+    """R models of K, K + 1 ... components, and data."""
+    models = [make_model(family, "independent", K + seed, D=2, seed=seed) for seed in range(R)]
     source = draw(models[0], 200)
     return [estep.Model(m.latent, m.emission.adapt(source.summary)) for m in models], source
 
@@ -33,7 +35,8 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
     for i, model in enumerate(models):
         one = model.expect(batch)
         np.testing.assert_allclose(s["loglik"][i], one["loglik"], rtol=1e-12)
-        np.testing.assert_allclose(s["latent"][i], one["latent"], rtol=1e-10)
+        mine = slice(several.ends[i] - model.n_components, several.ends[i])
+        np.testing.assert_allclose(s["latent"][mine], one["latent"], rtol=1e-10)
         alone, _ = model.maximize(one)
         together = after.model(i)
         np.testing.assert_allclose(together.latent.weights, alone.latent.weights, rtol=1e-10)
@@ -59,10 +62,20 @@ def test_starts_together_end_as_each_alone(family, monkeypatch):
 
 
 def test_who_goes_alone():
-    assert at_once(make_model("gaussian-full", "independent", 3, 2)) == 42
-    assert at_once(make_model("gaussian-tied", "independent", 3, 2)) == 1
-    assert at_once(make_model("gaussian-full", "chain", 3, 2)) == 1
-    assert at_once(make_model("poisson", "independent", 500, 2)) == 1
+    def sizes(family, latent, *numbers, together=True):
+        models = [make_model(family, latent, K, 2) for K in numbers]
+        return [len(crew) for crew in crews(models.__getitem__, len(models), together)]
+
+    assert sizes("gaussian-full", "independent", *[3] * 43) == [42, 1]
+    assert sizes("gaussian-full", "independent", *[3] * 4, together=False) == [1] * 4
+    assert sizes("gaussian-tied", "independent", 3, 3) == [1, 1]
+    assert sizes("gaussian-full", "chain", 3, 3) == [1, 1]
+    assert sizes("poisson", "independent", 100, 28, 1, 500, 2) == [2, 1, 1, 1]
+
+
+def test_a_component_is_named_by_its_model():
+    several = Several.of(some("poisson")[0])
+    assert [several.place(k) for k in (0, 1, 2, 4, 5, 8)] == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 0), (2, 3)]
 
 
 @pytest.mark.parametrize("family", ["gaussian", "tied", "hmm"])
@@ -93,3 +106,51 @@ def test_hopeless():
     assert not hopeless(limit, 11, 200.0)  # not far behind, for so many rows
     slow_then_fast = np.concatenate([limit[:20], limit[19] + 0.01 * 1.3 ** np.arange(1, 10)])
     assert not hopeless(slow_then_fast, 1e3, 1.0)  # gains grow
+
+
+@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson"])
+@pytest.mark.parametrize("latent", [Independent(), Chain()])
+def test_each_number_of_components_is_fitted_as_if_alone(family, latent, monkeypatch):
+    """No number races another, whoever fits better; a number's starts are its own."""
+    monkeypatch.setattr(fitting, "RECENT", 4)
+    emission = make_model(family, "independent", 2, 2).emission
+    emission = type(emission)(*([emission.covariance_type] if "gaussian" in family else []))
+    source = draw(make_model(family, "independent", 2, D=2, seed=3), 300)
+    chosen = estep.select(source, [4, 1, 2], emission, latent, n_init=3, random_state=5, stop=Stop(1e-6, 60))
+    assert [c.n_components for c in chosen.candidates] == [4, 1, 2]
+    for c in chosen.candidates:
+        alone = estep.select(source, [c.n_components], emission, latent, n_init=3, random_state=5, stop=Stop(1e-6, 60))
+        assert c.fit.bound == pytest.approx(alone.best.fit.bound, rel=1e-9)
+        assert [r.n_iter for r in c.fit.restarts] == [r.n_iter for r in alone.best.fit.restarts]
+        assert c.bic == pytest.approx(c.fit.model.n_parameters * np.log(300) - 2 * c.fit.bound)
+    assert chosen.best.bic == min(c.bic for c in chosen.candidates)
+
+
+def test_select():
+    chosen = estep.select(FAITHFUL, range(1, 6))
+    assert chosen.best.n_components == 2
+    assert chosen.best.fit.bound == pytest.approx(-1130.26396, abs=1e-5)
+    counts = estep.datasets.load_earthquakes().X
+    hmm = estep.select(counts, range(1, 5), "poisson", Chain(), n_init=5, criterion="aic")
+    assert hmm.best.n_components == 3 and hmm.criterion == "aic"  # Zucchini & MacDonald 2009, table 6.3
+    for wrong, words in (
+        ({"criterion": "dic"}, "bic, aic"),
+        ({"n_components": []}, "empty"),
+        ({"n_components": [2, 300]}, "n_samples = 272"),
+        ({"emission": "gausian"}, "gaussian"),
+        ({"n_init": 0}, "from 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            estep.select(FAITHFUL, **{"n_components": [1, 2]} | wrong)
+
+
+def test_an_interrupted_selection_keeps_what_is_done():
+    counts = estep.datasets.load_earthquakes().X
+
+    def stop_at_the_third(it):
+        if it.restart == 2:
+            raise KeyboardInterrupt
+
+    chosen = estep.select(counts, [1, 2, 3, 4], "poisson", Chain(), callbacks=[stop_at_the_third])
+    assert [c.n_components for c in chosen.candidates] == [1, 2, 3]
+    assert [c.fit.stop_reason for c in chosen.candidates] == ["converged", "converged", "interrupted"]

@@ -16,6 +16,7 @@ from estep.fitting import Fit, Stop, Trace, fit
 from estep.interface import Algorithm, Emission, Evaluation, Latent
 from estep.model import Model
 from estep.modelfile import load, save
+from estep.selection import Selection, select
 from estep.starts import start_model
 from estep.statistics import Layout, Statistics
 
@@ -41,6 +42,7 @@ __all__ = [
     "MixtureModel",
     "Model",
     "PoissonHMM",
+    "Selection",
     "Serial",
     "Source",
     "Statistics",
@@ -56,6 +58,7 @@ __all__ = [
     "latents",
     "load",
     "save",
+    "select",
     "start_model",
     "threads",
 ]  # fmt: skip

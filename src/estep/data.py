@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -170,6 +170,18 @@ class Source:
             halo = Halo(a - low, high - b, a == first, b == stop)
             stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo))
         return stretches
+
+    def chained(self) -> Source:
+        """As sequences: rows without ends are one. Raises ValueError where such rows have weights of their own."""
+        if self.ends is not None:
+            return self
+        if self.weights is not None:
+            raise ValueError("a chain's weights are one a sequence: give lengths too")
+        return replace(self, ends=np.array([len(self)], dtype=np.int64))
+
+    def independent(self) -> Source:
+        """As rows without sequences."""
+        return self if self.ends is None else replace(self, ends=None, weights=self.row_weights)
 
     @property
     def row_weights(self) -> Array | None:

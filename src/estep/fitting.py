@@ -19,7 +19,7 @@ from estep.data import Source
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
 from estep.model import Model
-from estep.several import Several, at_once
+from estep.several import Several, crews
 from estep.stretches import Joints
 
 ROUNDING = 1e-11
@@ -136,7 +136,7 @@ def fit(
     An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
     where the data are invalid or impossible under the model.
     """
-    loop = _Loop(model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, 1)
+    loop = _Loop(model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, [0])
     return loop.run([model], 0)[0]
 
 
@@ -149,25 +149,42 @@ def fit_best(
     execute: Execute,
     callbacks: Sequence[Callback] = (),
 ) -> Fit:
-    """The best of several fits, ``start(i)`` giving the i-th start; an interrupt keeps the best so far.
+    """The best of several fits, ``start(i)`` giving the i-th start; see :func:`fit_races`."""
+    return fit_races(start, [0] * n_starts, source, algorithm, stop, execute, callbacks)[0]
+
+
+def fit_races(
+    start: Callable[[int], Model],
+    races: Sequence[int],
+    source: Source,
+    algorithm: Algorithm,
+    stop: Stop,
+    execute: Execute,
+    callbacks: Sequence[Callback] = (),
+) -> dict[int, Fit]:
+    """The best fit of each race, ``start(i)`` giving a start for race ``races[i]``; an interrupt keeps the best so far.
 
     Mixtures run at the same time, as the columns of one model. A start that is :func:`hopeless` beside the best so far
-    is dropped; ``restarts`` says how far each got.
+    of its race is dropped; ``restarts`` says how far each got. An interrupt may leave races without a fit.
     """
-    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, n_starts), list[Fit]()
-    interrupted = False
+    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, races), list[Fit]()
     with execute.running():
-        while len(fits) < n_starts and not interrupted:
-            try:
-                models = [start(len(fits))]
-                together = at_once(models[0]) if algorithm.several else 1
-                models += [start(i) for i in range(len(fits) + 1, min(len(fits) + together, n_starts))]
+        try:
+            for models in crews(start, len(races), algorithm.several):
                 fits += loop.run(models, len(fits))
-                interrupted = any(f.stop_reason == "interrupted" for f in fits)
-            except KeyboardInterrupt:
-                if not fits:
-                    raise
-                interrupted = True
+                if any(f.stop_reason == "interrupted" for f in fits):
+                    break
+        except KeyboardInterrupt:
+            if not fits:
+                raise
+    by_race: dict[int, list[Fit]] = {}
+    for race, one in zip(races, fits, strict=False):
+        by_race.setdefault(race, []).append(one)
+    return {race: _best(some, races.count(race)) for race, some in by_race.items()}
+
+
+def _best(fits: Sequence[Fit], n_starts: int) -> Fit:
+    interrupted = len(fits) < n_starts or any(f.stop_reason == "interrupted" for f in fits)
     best = max(fits, key=lambda f: f.bound)
     restarts = tuple(Restart(f.bound, f.n_iter, f.stop_reason) for f in fits)
     return replace(best, restarts=restarts, stop_reason="interrupted" if interrupted else best.stop_reason)
@@ -220,17 +237,23 @@ class _Loop:
     """The only loop: any algorithm, one model or several at once."""
 
     def __init__(
-        self, source: Source, algorithm: Algorithm, stop: Stop, execute: Execute, callbacks: Sequence[Callback], n: int
+        self,
+        source: Source,
+        algorithm: Algorithm,
+        stop: Stop,
+        execute: Execute,
+        callbacks: Sequence[Callback],
+        races: Sequence[int],
     ) -> None:
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
-        self.callbacks, self.n_starts, self.rival = callbacks, n, -np.inf
+        self.callbacks, self.races, self.rivals = callbacks, races, dict.fromkeys(races, -np.inf)
         self.weight = source.summary.weight
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
 
     def run(self, models: Sequence[Model], first: int) -> list[Fit]:
         """Fits the models, the starts from number ``first`` on, together."""
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
-        leaves = self.source.leaves(models[0].leaf_rows())
+        leaves = self.source.leaves(min(m.leaf_rows() for m in models))
         joints = Joints(leaves, models[0].n_components)
         runs = [_Run(first + i) for i in range(len(models))]
         active, begun = runs, time.perf_counter()
@@ -243,7 +266,7 @@ class _Loop:
                     bounds = np.atleast_1d(step.bound).tolist()
                     self._enter(active, current, bounds, time.perf_counter() - begun)
                     going = self._judge(active, current)
-                    self._note(active, step.notes, len(bounds), current)
+                    self._note(active, step.notes, current)
                     current, state = _keep(step.model, going, len(active)), step.state
                     active = [active[i] for i in going]
                 except KeyboardInterrupt:
@@ -261,7 +284,8 @@ class _Loop:
                 model.raise_impossible(self.source, model.score_units(self.source))
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds)
-        self.rival = max(self.rival, *bounds)
+            race = self.races[run.number]
+            self.rivals[race] = max(self.rivals[race], bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
                 callback(self._iteration(run, _pick(current, i)))
@@ -269,7 +293,7 @@ class _Loop:
     def _iteration(self, run: _Run, model: Model) -> Iteration:
         bounds = run.trace.bounds
         gain = bounds[-1] - bounds[-2] if len(bounds) > 1 else float("nan")
-        return Iteration(run.number, self.n_starts, len(bounds) - 1, bounds[-1], gain, model)
+        return Iteration(run.number, len(self.races), len(bounds) - 1, bounds[-1], gain, model)
 
     def _judge(self, active: Sequence[_Run], current: Any) -> list[int]:
         """Those that go on; the others have a reason."""
@@ -277,16 +301,15 @@ class _Loop:
             bounds = run.trace.bounds
             rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
             run.reason = self.stop.reason(bounds, self.weight, rounding, self.relative)
-            if run.reason is None and self.n_starts > 1 and hopeless(bounds, self.rival, self.weight):
+            if run.reason is None and hopeless(bounds, self.rivals[self.races[run.number]], self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]
 
-    def _note(self, active: Sequence[_Run], notes: Notes, n: int, current: Any) -> None:
-        per = current.emission.n_components // n if notes else 1
+    def _note(self, active: Sequence[_Run], notes: Notes, current: Any) -> None:
         for component, text in notes:
-            run = active[component // per]
-            if run.reason is None:
-                run.trace.events.append((len(run.trace.bounds), f"component {component % per}: {text}"))
+            i, k = current.place(component) if isinstance(current, Several) else (0, component)
+            if active[i].reason is None:
+                active[i].trace.events.append((len(active[i].trace.bounds), f"component {k}: {text}"))
 
 
 def _keep(models: Any, which: Sequence[int], n: int) -> Any:

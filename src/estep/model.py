@@ -136,12 +136,7 @@ class Model:
         if isinstance(self.latent, Independent) and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
         source = as_source(data, lengths, weights, self.emission.rows)
-        if isinstance(self.latent, Chain) and source.ends is None:
-            if source.weights is not None:
-                raise ValueError("a chain's weights are one a sequence: give lengths too")
-            source = replace(source, ends=np.array([len(source)], dtype=np.int64))
-        if isinstance(self.latent, Independent) and source.ends is not None:
-            source = replace(source, ends=None, weights=source.row_weights)
+        source = source.independent() if isinstance(self.latent, Independent) else source.chained()
         for batch in source.chunks(LEAF_ROWS):
             self.emission.validate(batch)
         return source

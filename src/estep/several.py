@@ -1,12 +1,13 @@
 """Several mixtures at once: their components are the columns of one kernel call, and one M-step serves all.
 
-Restarts read the data once an iteration this way, and share what Python costs.
+Restarts, and models of other numbers of components, read the data once an iteration this way, and share what Python
+costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,47 +26,80 @@ from estep.stretches import Joints
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
 
-def at_once(model: Model) -> int:
-    """How many models like this fit together; chains, and components that share parameters, go alone."""
-    alone = not isinstance(model.latent, Independent) or model.emission.shared
-    return 1 if alone else max(COLUMNS // model.n_components, 1)
+def crews(start: Callable[[int], Model], n: int, together: bool) -> Iterator[list[Model]]:
+    """Models ``start(0)`` to ``start(n - 1)``, those in one list that fit at once.
+
+    Chains, and components that share parameters, go alone; all do unless ``together``.
+    """
+    crew: list[Model] = []
+    for i in range(n):
+        model = start(i)
+        alone = not together or not isinstance(model.latent, Independent) or bool(model.emission.shared)
+        if crew and (alone or sum(m.n_components for m in crew) + model.n_components > COLUMNS):
+            yield crew
+            crew = []
+        crew.append(model)
+        if alone:
+            yield crew
+            crew = []
+    if crew:
+        yield crew
 
 
 @dataclass(frozen=True, eq=False)
 class Several:
-    """R mixtures of K components each: ``weights`` (R, K), and an emission of all R K components."""
+    """R mixtures with C components in all: ``weights`` (C,), and an emission of all of them.
+
+    ``ends`` (R,): the components of a model end before there.
+    """
 
     weights: Array
+    ends: Array
     emission: Emission
     columns: tuple[str, ...]
     symbols: tuple[str, ...]
 
     @classmethod
     def of(cls, models: Sequence[Model]) -> Several:
-        """The models, which have one family, the same shapes and the same origin."""
+        """The models, which have one family and the same origin."""
         parts: list[dict[str, Any]] = [m.emission.values() for m in models]
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        weights = np.stack([np.asarray(m.latent.values()["weights"]) for m in models])
-        return cls(weights, models[0].emission.with_values(**values), models[0].columns, models[0].symbols)
+        weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
+        ends = np.cumsum([m.n_components for m in models])
+        return cls(weights, ends, models[0].emission.with_values(**values), models[0].columns, models[0].symbols)
+
+    @cached_property
+    def _firsts(self) -> Array:
+        """The first component of each model."""
+        return np.concatenate([[0], self.ends[:-1]])
+
+    def _of(self, components: slice | Array) -> Emission:
+        """The emission of some components alone."""
+        values = {name: np.asarray(value)[components] for name, value in self.emission.values().items()}
+        return self.emission.with_values(**values)
 
     def model(self, i: int) -> Model:
         """The i-th model."""
-        K = self.weights.shape[1]
-        values = {name: np.asarray(value)[i * K : (i + 1) * K] for name, value in self.emission.values().items()}
-        return Model(Independent(self.weights[i]), self.emission.with_values(**values), self.columns, self.symbols)
+        mine = slice(self._firsts[i], self.ends[i])
+        return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols)
 
     def keep(self, which: Sequence[int]) -> Several:
         """Those models alone."""
-        R, K = self.weights.shape
-        components = np.arange(R * K).reshape(R, K)[list(which)].ravel()
-        values = {name: np.asarray(value)[components] for name, value in self.emission.values().items()}
-        return replace(self, weights=self.weights[list(which)], emission=self.emission.with_values(**values))
+        parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
+        mine = np.concatenate(parts)
+        ends = np.cumsum([len(p) for p in parts])
+        return Several(self.weights[mine], ends, self._of(mine), self.columns, self.symbols)
+
+    def place(self, component: int) -> tuple[int, int]:
+        """Which model a component belongs to, and which of its components it is."""
+        i = int(np.searchsorted(self.ends, component, side="right"))
+        return i, component - int(self._firsts[i])
 
     @cached_property
     def _layouts(self) -> tuple[Layout, Layout]:
         """Of the whole and of the emission."""
-        emission, shape = self.emission.layout, self.weights.shape
-        blocks = (("loglik", shape[:1]), ("weight", ()), ("latent", shape), ("emission", (emission.size,)))
+        emission, models, all_components = self.emission.layout, (len(self.ends),), (len(self.weights),)
+        blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
     def expect(self, batch: Batch) -> Statistics:
@@ -76,12 +110,13 @@ class Several:
             logweights = np.log(self.weights)
         run, spec = kernels.active().mixture, kept_kernel(self, batch.summary)
         if spec is not None:
-            run(spec, logweights, batch.X, batch.weights, s["latent"], s["emission"], s["loglik"], None, None)
+            outputs = (s["latent"], s["emission"], s["loglik"], None, None)
+            run(spec, logweights, batch.X, batch.weights, *outputs, self.ends)
         else:
             evaluation = self.emission.evaluate(batch)
             spec, rows = dense(evaluation.log_densities)
             r = np.empty(rows.shape)
-            run(spec, logweights, rows, batch.weights, s["latent"], None, s["loglik"], None, r)
+            run(spec, logweights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["weight"] = batch.weight
         return s
@@ -93,7 +128,8 @@ class Several:
     def maximize(self, s: Statistics) -> tuple[Several, Notes]:
         """The M-step of all models."""
         emission, notes = self.emission.maximize(Statistics(self._layouts[1], s["emission"]))
-        mass = s["latent"].sum(axis=1, keepdims=True)
+        firsts = self._firsts
+        mass = np.repeat(np.add.reduceat(s["latent"], firsts), self.ends - firsts)
         new = object.__new__(Several)  # of the same shapes: the layouts are the same
         weights = np.where(mass > 0, s["latent"] / np.where(mass > 0, mass, 1.0), self.weights)
         new.__dict__.update(self.__dict__, weights=weights, emission=emission)

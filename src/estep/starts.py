@@ -120,7 +120,7 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
     """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
     weights = source.row_weights
     if weights is None and len(source) <= SAMPLE:
-        return source if source.ends is None else Source(source.X, None, None, source.columns)
+        return source.independent()
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
     if len(keep) > SAMPLE:
         keep = np.sort(rng.choice(keep, SAMPLE, replace=False))

@@ -14,18 +14,17 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from estep.algorithms import EM
 from estep.cli.errors import UsageError, fail, guarded
-from estep.cli.show import Progress, parameter_table, result_dict, summary_table
+from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
 from estep.cli.tables import Table, read_table
 from estep.emissions import FAMILIES, Gaussian, MixtureOf
 from estep.execute import threads
-from estep.fitting import Fit, Stop, fit_best
+from estep.fitting import Fit, Stop
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import read, save, to_document
-from estep.starts import start_model
+from estep.selection import select
 
 app = typer.Typer(
     help="Mixtures and hidden Markov models by expectation-maximization.",
@@ -51,10 +50,13 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on s
 def fit_command(
     kind: Annotated[str, typer.Argument(metavar="mixture|gmm|hmm", help="gmm is mixture --emission gaussian.")],
     data: Data,
-    components: Annotated[int, typer.Option("-k", "--components", min=1, help="Components or states.")],
+    components: Annotated[
+        str, typer.Option("-k", "--components", help="Components or states; of a range (1-8) the best is kept.")
+    ],
     emission: Annotated[str, typer.Option(help="|".join(FAMILIES))] = "gaussian",
     covariance: Annotated[str | None, typer.Option(help="full|tied|diag|spherical (default full; hmm: diag)")] = None,
     mix: Annotated[int, typer.Option(min=1, help="hmm: parts of each state's own mixture (GMM-HMM).")] = 1,
+    criterion: Annotated[str, typer.Option(help="bic|aic: what chooses among several -k.")] = "bic",
     columns: Columns = None,
     sequence: Sequence = None,
     n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
@@ -75,24 +77,30 @@ def fit_command(
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     _check_out(out)
     table = read_table(data, family.rows, columns, sequence)
-    source = _with_ends(table, kind)
     latent = Chain() if kind == "hmm" else Independent()
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n_init)]
+    source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
     with Progress(Console(stderr=True)) as progress:
-        result = fit_best(
-            lambda i: start_model(latent, family, source, components, rng=streams[i]),
-            n_init,
+        selection = select(
             source,
-            EM(),
-            Stop(tol, max_iter),
-            threads(n_threads),
+            _components(components),
+            family,
+            latent,
+            criterion=criterion,
+            n_init=n_init,
+            random_state=seed,
+            stop=Stop(tol, max_iter),
+            execute=threads(n_threads),
             callbacks=[progress],
         )
     seconds = time.perf_counter() - begun
-    model = Model(result.model.latent, result.model.emission, source.columns, table.symbols)
-    provenance = _provenance(data, len(source), result)
-    _report(model, result, len(source), seconds, out, provenance, as_json)
+    best = selection.best.fit
+    model = Model(best.model.latent, best.model.emission, source.columns, table.symbols)
+    provenance = _provenance(data, len(source), best)
+    result = result_dict(best, len(source), seconds, to_document(model, provenance))
+    if len(selection.candidates) > 1:
+        result |= selection_dict(selection)
+    _report(model, best, result, out, provenance, as_json)
 
 
 def _check_out(out: Path | None) -> None:
@@ -122,14 +130,17 @@ def _family(kind: str, emission: str, covariance: str | None) -> Emission:
     return FAMILIES[emission]()
 
 
-def _with_ends(table: Table, kind: str) -> Any:
-    """Rows of a mixture are independent, whatever sequences the data have."""
-    from dataclasses import replace
-
-    source = table.source
-    if kind != "hmm":
-        return replace(source, ends=None)
-    return source if source.ends is not None else replace(source, ends=np.array([len(source)], dtype=np.int64))
+def _components(text: str) -> list[int]:
+    """``-k``: "3", a range "1-8", or some "2,4,8"."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError(f"-k {text!r}: it is a number (3), a range (1-8), or some of both (1-4,8)")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers or min(numbers) < 1:
+        raise ValueError(f"-k {text!r}: numbers of components are from 1, the smaller first")
+    return numbers
 
 
 def _provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
@@ -146,16 +157,17 @@ def _provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
 
 
 def _report(
-    model: Model, fit: Fit, n_rows: int, seconds: float, out: Path | None, provenance: dict[str, Any], as_json: bool
+    model: Model, fit: Fit, result: dict[str, Any], out: Path | None, provenance: dict[str, Any], as_json: bool
 ) -> None:
     """Saves first, then prints; an interrupted fit ends with 130."""
     if out is not None:
         save(model, out, provenance)
-    result = result_dict(fit, n_rows, seconds, to_document(model, provenance))
     if as_json:
         print(json.dumps(result, allow_nan=False))
     else:
         console = Console()
+        if "candidates" in result:
+            console.print(selection_table(result))
         console.print(parameter_table(model))
         console.print(summary_table(result))
     for note in fit.notes:
@@ -175,7 +187,7 @@ def _load(path: Path, data: str, columns: str | None, sequence: str | None) -> t
     if sequence is not None and isinstance(model.latent, Independent):
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     table = read_table(data, model.emission.rows, columns, sequence, model.symbols, model.columns)
-    return model, Table(_with_ends(table, "hmm" if isinstance(model.latent, Chain) else "mixture"), (), table.sequences)
+    return model, Table(model.source(table.source), (), table.sequences)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from estep.fitting import Fit, Iteration
 from estep.latents import Chain, Independent
 from estep.model import Model
+from estep.selection import Selection
 from estep.statistics import Array
 
 
@@ -101,6 +102,34 @@ def summary_table(result: dict[str, Any]) -> RichTable:
     table.add_row("iterations", str(result["n_iter"]))
     table.add_row("stopped", _reason(result["stop_reason"]))
     table.add_row("seconds", f"{result['seconds']:.3g}")
+    return table
+
+
+def selection_dict(selection: Selection) -> dict[str, Any]:
+    """What ``--json`` prints of several numbers of components."""
+    candidates = [
+        {
+            "n_components": c.n_components,
+            "log_likelihood": c.fit.bound,
+            "n_iter": c.fit.n_iter,
+            "stop_reason": c.fit.stop_reason,
+            "aic": c.aic,
+            "bic": c.bic,
+        }
+        for c in selection.candidates
+    ]
+    return {"criterion": selection.criterion, "chosen": selection.best.n_components, "candidates": candidates}
+
+
+def selection_table(result: dict[str, Any]) -> RichTable:
+    """The candidates, the chosen one marked."""
+    table = RichTable(title=f"{len(result['candidates'])} numbers of components, the lowest {result['criterion']} kept")
+    for heading in ("components", "log-likelihood", "AIC", "BIC", "iterations", ""):
+        table.add_column(heading, justify="right")
+    for c in result["candidates"]:
+        mark = "<" if c["n_components"] == result["chosen"] else ""
+        numbers = (f"{c[key]:.3f}" for key in ("log_likelihood", "aic", "bic"))
+        table.add_row(str(c["n_components"]), *numbers, str(c["n_iter"]), mark)
     return table
 
 

@@ -7,11 +7,12 @@ by hand (``startprob_``, ``transmat_`` and the emission's) scores, decodes, pred
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from estep.data import Source, as_source, check_weights
+from estep.data import as_source, check_weights
 from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
 from estep.estimators.base import ModelEstimator, make_emission
 from estep.fitting import Fit
@@ -57,10 +58,9 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = as_source(X, lengths, None, self._emission().rows)
-        ends = np.array([len(source)], dtype=np.int64) if source.ends is None else source.ends
-        weights = None if sample_weight is None else check_weights(sample_weight, len(ends), "sequence")
-        source = Source(source.X, ends, weights, source.columns)
+        source = as_source(X, lengths, None, self._emission().rows).chained()
+        if sample_weight is not None:
+            source = replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
         self._run(source)
         self.n_features_in_ = source.X.shape[1]
         return self

@@ -5,10 +5,10 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
 
 ``log_densities(spec, X, out)``
     fills ``out`` (n, K).
-``mixture(spec, logweights, X, weight, counts, stats, totals, loglik, resp)``
+``mixture(spec, logweights, X, weight, counts, stats, totals, loglik, resp, ends)``
     adds to ``counts`` (K,), ``stats`` and ``totals`` (1,), the weighted log-likelihood; fills ``loglik`` (n,) and
-    ``resp`` (n, K, weights included). Any output may be None. Several mixtures of as many components each may be the
-    columns of one spec: then ``logweights`` is (models, K / models), ``totals`` (models,), ``loglik`` (n, models).
+    ``resp`` (n, K, weights included). Any output may be None. Several mixtures may be the columns of one spec: those
+    of the first end before column ``ends[0]``, and so on; then ``totals`` is (models,), ``loglik`` (n, models).
 ``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
     the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
     ``stretch`` is ``halo, left, right, messages``: a :class:`estep.data.Halo`; logs of the filtered distribution

@@ -175,19 +175,21 @@ def mixture(
     totals: Array | None,
     loglik: Array | None,
     resp: Array | None,
+    ends: Array | None = None,
 ) -> None:
     """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments."""
-    prior = np.atleast_2d(logweights)
+    firsts = np.array([0]) if ends is None else np.concatenate([[0], ends[:-1]])
+    models = np.split(np.arange(spec.K), firsts[1:])
     for i in range(0, len(X), ROWS):
         x = X[i : i + ROWS]
         w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
-        joint = _log_densities(spec, x).reshape(-1, *prior.shape) + prior
-        rows = logsumexp(joint, axis=2)
-        r = shares(joint).reshape(len(x), -1) * w[:, None]
+        joint = _log_densities(spec, x) + logweights
+        rows = np.stack([logsumexp(joint[:, k], axis=1) for k in models], axis=1)
+        r = np.hstack([shares(joint[:, k]) for k in models]) * w[:, None]
         if totals is not None:
             totals += w[w > 0] @ rows[w > 0]
         if counts is not None:
-            counts += r.sum(axis=0).reshape(counts.shape)
+            counts += r.sum(axis=0)
         if stats is not None:
             stats += _statistics(spec, x, r)
         if loglik is not None:

@@ -1,0 +1,106 @@
+"""How many components? One fit for each number, all over one reading of the data, compared by a criterion.
+
+Mixtures of different sizes run at the same time, as the columns of one kernel call, each number of components with a
+race of its own between its starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estep.algorithms import EM
+from estep.data import as_source
+from estep.emissions import FAMILIES
+from estep.execute import Execute, Serial
+from estep.fitting import Callback, Fit, Stop, fit_races
+from estep.interface import Algorithm, Emission, Latent
+from estep.latents import Independent
+from estep.model import Model
+from estep.starts import start_model
+
+CRITERIA = ("bic", "aic")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The best fit with ``n_components``, and its criteria; lower is better."""
+
+    n_components: int
+    fit: Fit
+    aic: float
+    bic: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The candidates in the order in which they were asked for."""
+
+    candidates: tuple[Candidate, ...]
+    criterion: str
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate with the lowest criterion, of equal ones the smallest."""
+        return min(self.candidates, key=lambda c: (getattr(c, self.criterion), c.n_components))
+
+
+def select(
+    data: Any,
+    n_components: Iterable[int],
+    emission: Emission | str = "gaussian",
+    latent: Latent | None = None,
+    *,
+    lengths: Any = None,
+    weights: Any = None,
+    criterion: str = "bic",
+    n_init: int = 1,
+    init_params: str = "kmeans",
+    random_state: int = 0,
+    algorithm: Algorithm | None = None,
+    stop: Stop | None = None,
+    execute: Execute | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Selection:
+    """Fits a mixture (or with ``latent=Chain()`` an HMM) for each of ``n_components``, and compares them.
+
+    ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood) or "aic" (Akaike 1974: 2 parameters - 2
+    log-likelihood). Each number has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
+    An interrupt returns the candidates that have a fit.
+
+    Raises
+    ------
+    ValueError
+        For an unknown criterion or family, no number of components, one that is not from 1 to the number of rows, or
+        invalid data.
+    """
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion is {criterion!r}: it is one of {', '.join(CRITERIA)}")
+    if isinstance(emission, str) and emission not in FAMILIES:
+        raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")
+    family = FAMILIES[emission]() if isinstance(emission, str) else emission
+    hidden = Independent() if latent is None else latent
+    numbers = list(dict.fromkeys(n_components))
+    if not numbers:
+        raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
+    if n_init < 1:
+        raise ValueError(f"n_init is {n_init!r}: it is a whole number from 1")
+    source = as_source(data, lengths, weights, family.rows)
+    source = source.independent() if isinstance(hidden, Independent) else source.chained()
+    streams = [np.random.SeedSequence(random_state).spawn(n_init) for _ in numbers]
+
+    def start(i: int) -> Model:
+        which, again = divmod(i, n_init)
+        rng = np.random.default_rng(streams[which][again])
+        return start_model(hidden, family, source, numbers[which], init_params, rng)
+
+    races = np.repeat(np.arange(len(numbers)), n_init).tolist()
+    fits = fit_races(start, races, source, algorithm or EM(), stop or Stop(), execute or Serial(), callbacks)
+    return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
+
+
+def _candidate(n_components: int, fit: Fit) -> Candidate:
+    return Candidate(n_components, fit, fit.model.aic(fit.bound), fit.model.bic(fit.bound, fit.weight))
