@@ -120,19 +120,25 @@ std::vector<std::string> levels() {  // those this processor runs, the best last
     return out;
 }
 
-Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t weights) {
-    require(x.ndim() == 2 && static_cast<int64_t>(x.shape(1)) == s.D, "X");
-    Rows rows{x.data(), Dtype::f64, static_cast<int64_t>(x.shape(0)), s.D, nullptr};
+Rows any_rows(const Data &x, const MaybeDoubles &weight, int64_t weights) {
+    require(x.ndim() == 2, "X");
+    Rows rows{x.data(), Dtype::f64, static_cast<int64_t>(x.shape(0)), static_cast<int64_t>(x.shape(1)), nullptr};
     if (x.dtype() == nb::dtype<float>()) rows.dtype = Dtype::f32;
     else if (x.dtype() == nb::dtype<int32_t>()) rows.dtype = Dtype::i32;
     else require(x.dtype() == nb::dtype<double>(), "dtype of X");
-    const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
-    require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
-    require(kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
     if (weight) {
         require(static_cast<int64_t>(weight->size()) == weights, "weights");
         rows.weight = weight->data();
     }
+    return rows;
+}
+
+Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t weights) {
+    const Rows rows = any_rows(x, weight, weights);
+    require(rows.D == s.D, "X");
+    const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
+    require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
+    require(kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
     return rows;
 }
 
@@ -242,6 +248,15 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
     kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data(), out);
 }
 
+std::tuple<bool, double> survey(const std::string &level, const Data &x, const MaybeDoubles &weight, const Out &out) {
+    const Rows rows = any_rows(x, weight, static_cast<int64_t>(x.shape(0)));
+    require(rows.D > 0 && static_cast<int64_t>(out.size()) == 6 * rows.D, "out");
+    double mass = 0;
+    nb::gil_scoped_release release;
+    const bool finite = kernels(level).survey(rows, &mass, out.data());
+    return {finite, mass};
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -263,6 +278,7 @@ NB_MODULE(_core, m) {
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
           nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
           nb::arg("messages") = nb::none());
+    m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
           nb::arg("next") = -1, nb::arg("scores") = nb::none());

@@ -1,6 +1,7 @@
 // Compiled for each instruction set in double and in single precision, with ESTEP_TABLE naming the one symbol it shows.
 #include "chain_run.hpp"
 #include "mixture.hpp"
+#include "survey.hpp"
 #include "viterbi.hpp"
 
 #define ESTEP_TEXT_(x) #x
@@ -13,6 +14,6 @@
 #define ESTEP_NAME(x) ESTEP_NAME_(x)
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
-    static constexpr estep::Kernels table{ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi};
+    static constexpr estep::Kernels table{ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey};
     return &table;
 }

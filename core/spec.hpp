@@ -79,6 +79,9 @@ struct Kernels {
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
     void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
                     double *ends);  // ends: stretches: (2, K) scores before the first row as used, at the last row
+    // Whether all rows are finite; their weight; (6, D), zero at first: low, high, both of the rows with a positive
+    // weight alone, then mean and weighted squared deviations of these.
+    bool (*survey)(const Rows &, double *mass, double *out);
 };
 
 [[noreturn]] void out_of_memory();

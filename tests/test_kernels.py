@@ -317,3 +317,39 @@ def test_a_row_far_from_all_is_shared_not_counted_twice(level):
     r = model.predict_proba(X)
     np.testing.assert_allclose(r.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(model.expect(model.source(X).whole())["latent"].sum(), 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
+@pytest.mark.parametrize("D", [1, 3, 64])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_survey_equals_the_reference(dtype, D, weighted, level):
+    rng = np.random.default_rng(D)
+    X = (rng.normal(size=(777, D)) * 9 + 1000).astype(dtype)
+    weight = rng.integers(0, 3, 777).astype(float) if weighted else None
+    if weighted:
+        weight[:300] = 0  # a whole part that does not count
+    got, expected = np.zeros((6, D)), np.zeros((6, D))
+    assert kernels.load(level).survey(X, weight, got) == (True, 777.0 if weight is None else weight.sum())
+    kernels.load("reference").survey(X, weight, expected)
+    np.testing.assert_array_equal(got[:4], expected[:4])
+    np.testing.assert_allclose(got[4:], expected[4:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("where", [(0, 0), (775, 1), (776, 2)])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_survey_sees_what_is_not_finite(where, value, level):
+    X = np.ones((777, 3))
+    X[where] = value
+    with np.errstate(invalid="ignore"):
+        assert not kernels.load(level).survey(X, np.zeros(777), np.zeros((6, 3)))[0]
+
+
+def test_survey_keeps_digits_far_from_zero_and_beside_an_outlier(level):
+    x = np.random.default_rng(0).normal(size=(5000, 1))
+    out = np.zeros((6, 1))
+    kernels.load(level).survey(x + 1e8, None, out)
+    assert out[5, 0] / 5000 == pytest.approx(np.var((x + 1e8) - 1e8), rel=1e-7)
+    x[0] = 1e7  # the first row, about which the first part is summed
+    kernels.load(level).survey(x, None, np.zeros((6, 1)))
+    kernels.load(level).survey(x, (np.arange(5000) > 0).astype(float), out := np.zeros((6, 1)))
+    assert out[5, 0] / 4999 == pytest.approx(np.var(x[1:]), rel=1e-10)

@@ -1,7 +1,7 @@
 """The kernels: one leaf of data in, statistics out. ``active()`` picks the best that this machine runs.
 
 Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any processor), ``v3`` (AVX2) and ``v4``
-(AVX-512). The environment variable ``ESTEP_KERNELS`` chooses one by name. All have the same four functions:
+(AVX-512). The environment variable ``ESTEP_KERNELS`` chooses one by name. All have the same functions:
 
 ``log_densities(spec, X, out)``
     fills ``out`` (n, K).
@@ -18,6 +18,10 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
+``survey(X, weight, out)``
+    reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
+    the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
+    squared deviations from it.
 """
 
 from __future__ import annotations
@@ -42,13 +46,14 @@ LEVELS = ("reference", "baseline", "v3", "v4")
 
 @dataclass(frozen=True)
 class Kernels:
-    """The four functions of one level."""
+    """The functions of one level."""
 
     level: str
     log_densities: Callable[..., None]
     mixture: Callable[..., None]
     chain: Callable[..., None]
     viterbi: Callable[..., None]
+    survey: Callable[..., tuple[bool, float]]
 
 
 def _compiled() -> ModuleType | None:
@@ -75,13 +80,19 @@ def load(level: str) -> Kernels:
         known = f"it is one of {', '.join(levels())} here" if level in LEVELS else f"levels are {', '.join(LEVELS)}"
         raise ValueError(f"no kernels {level!r}: {known}")
     if level == "reference":
-        return Kernels(level, reference.log_densities, reference.mixture, reference.chain, reference.viterbi)
+        r = reference
+        return Kernels(level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey)
     core: Any = _compiled()
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda spec, *args: function(level, spec.native, *args)
 
-    return Kernels(level, *(bound(f) for f in (core.log_densities, core.mixture, core.chain, core.viterbi)))
+    def survey(*args: Any) -> tuple[bool, float]:
+        finite, mass = core.survey(level, *args)
+        return finite, mass
+
+    densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
+    return Kernels(level, densities, mixture, chain, bound(core.viterbi), survey)
 
 
 def active() -> Kernels:
