@@ -87,7 +87,12 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     const int64_t K, size, ld;
     int64_t n = 0, padded = 0;
 
-    Tile(const Spec &s, int64_t rows) : spec(s), K(s.K), size(rows), ld(rows + V) {}
+    Tile(const Spec &s, int64_t rows) : spec(s), K(s.K), size(rows), ld(rows + V), high(s.D), low(s.D) {
+        for (int64_t d = 0; d < s.D && s.origin; d++) {
+            high[d] = static_cast<real>(s.origin[d]);
+            low[d] = static_cast<real>(s.origin[d] - static_cast<double>(high[d]));
+        }
+    }
     virtual void load(const Rows &rows, Pick pick, int64_t count) = 0;
     virtual void log_densities(real *out) = 0;                   // (K, ld), of the loaded rows
     virtual void accumulate(const real *resp, int64_t ldr) = 0;  // (K, ldr), zero in the padding
@@ -120,6 +125,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
   protected:
     Rows source{};  // what is loaded: rows of it
     Pick picked{0, nullptr};
+    Buffer high, low;  // (D,) the origin, in two parts to keep the digits of single precision
 
     void begin(const Rows &rows, Pick pick, int64_t count) {
         source = rows, picked = pick, n = count, padded = round_up(count, V);
@@ -143,67 +149,61 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         typedef T type __attribute__((vector_size(V * sizeof(T)), aligned(sizeof(T)), may_alias));
     };
 
-    // The origin in two parts keeps the digits of single precision.
-    void centre(int64_t d, real *high, real *low) const {  // of columns d to d + V
-        for (int64_t c = 0; c < V; c++) {
-            const double o = d + c < spec.D && spec.origin ? spec.origin[d + c] : 0;
-            high[c] = static_cast<real>(o), low[c] = static_cast<real>(o - static_cast<double>(high[c]));
-        }
-    }
-
     template <class T>
     void copy_rows(const T *from, real *x, int64_t Dp) const {
         const int64_t D = spec.D;
-        for (int64_t d0 = 0; d0 < D; d0 += V) {
-            const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
-            real high[V], low[V];
-            centre(d, high, low);
-            const vec h = ::load(high), l = ::load(low);
-            for (int64_t i = 0; i < n && D >= V; i++) {
-                const T *row = from + picked(i) * D + d;
-                const vec v = __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
-                store(x + i * Dp + d, (v - h) - l);
+        for (int64_t i = 0; i < n; i++) {
+            const T *row = from + picked(i) * D;
+            if (i + V < n) ahead(from, i + V);
+            for (int64_t c = 0; c < D && D < V; c++) x[i * Dp + c] = (static_cast<real>(row[c]) - high[c]) - low[c];
+            for (int64_t b = 0; b < D && D >= V; b += V) {
+                const int64_t d = from_column(b);
+                store(x + i * Dp + d, (wide(row + d) - ::load(high + d)) - ::load(low + d));
             }
-            for (int64_t i = 0; i < n && D < V; i++)
-                for (int64_t c = 0; c < D; c++)
-                    x[i * Dp + c] = (static_cast<real>(from[picked(i) * D + c]) - high[c]) - low[c];
         }
     }
 
     template <class T>
-    void copy(const T *from, real *x) const {
+    void copy(const T *from, real *__restrict x) const {
         const int64_t D = spec.D;
-        for (int64_t d0 = 0; d0 < D; d0 += V) {
-            const int64_t d = D < V || d0 + V <= D ? d0 : D - V;  // the last columns overlap those before
-            real high[V], low[V];
-            centre(d, high, low);
-            if (D < V) few(from, high, low, x);
-            else
-                for (int64_t i = 0; i < padded; i += V) block(from + d, i, high, low, x + d * ld + i);
+        const real *h = high.data(), *l = low.data();
+        for (int64_t i = 0; i < n && D < V; i++) {
+            const T *row = from + picked(i) * D;
+            for (int64_t d = 0; d < D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - h[d]) - l[d];
+        }
+        for (int64_t i = 0; i < padded && D >= V; i += V) {
+            for (int64_t j = i + V; j < i + 2 * V && j < n; j++) ahead(from, j);
+            for (int64_t b = 0; b < D; b += V) block(from + from_column(b), i, from_column(b), x);
         }
         for (int64_t d = 0; d < D; d++)
             for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
     }
 
     template <class T>
-    void block(const T *from, int64_t i, const real *high, const real *low, real *x) const {
+    void block(const T *from, int64_t i, int64_t d, real *x) const {
+        const vec h = ::load(high + d), l = ::load(low + d);
         vec r[V];
 #pragma GCC unroll 16
-        for (int64_t j = 0; j < V; j++) {
-            const T *row = from + picked(i + j < n ? i + j : n - 1) * spec.D;
-            r[j] = __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
-        }
+        for (int64_t j = 0; j < V; j++) r[j] = (wide(from + picked(i + j < n ? i + j : n - 1) * spec.D) - h) - l;
         transpose(r);
 #pragma GCC unroll 16
-        for (int64_t c = 0; c < V; c++) store(x + c * ld, (r[c] - high[c]) - low[c]);
+        for (int64_t c = 0; c < V; c++) store(x + (d + c) * ld + i, r[c]);
     }
 
     template <class T>
-    void few(const T *from, const real *high, const real *low, real *x) const {
-        for (int64_t i = 0; i < n; i++) {
-            const T *row = from + picked(i) * spec.D;
-            for (int64_t d = 0; d < spec.D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - high[d]) - low[d];
-        }
+    static vec wide(const T *row) {
+        return __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
+    }
+
+    // The last columns overlap those before.
+    int64_t from_column(int64_t b) const { return b + V <= spec.D ? b : spec.D - V; }
+
+    // Rows that are not consecutive are not foreseen by the processor.
+    template <class T>
+    void ahead(const T *from, int64_t i) const {
+        const char *row = reinterpret_cast<const char *>(from + picked(i) * spec.D);
+        const int64_t lines = (spec.D * static_cast<int64_t>(sizeof(T)) + 63) / 64;
+        for (int64_t l = 0; l < lines; l++) __builtin_prefetch(row + 64 * l);
     }
 };
 
