@@ -7,15 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from estep import Model
-from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
+from estep.emissions import (
+    Bernoulli,
+    Categorical,
+    Exponential,
+    Gamma,
+    Gaussian,
+    LogNormal,
+    MixtureOf,
+    Multinomial,
+    Poisson,
+    VonMises,
+)
 from estep.latents import Chain, Independent
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "exponential.py"
-_spec = importlib.util.spec_from_file_location("exponential", EXAMPLE)
+EXAMPLE = Path(__file__).parents[1] / "examples" / "rayleigh.py"
+_spec = importlib.util.spec_from_file_location("rayleigh", EXAMPLE)
 _module = importlib.util.module_from_spec(_spec)
-sys.modules["exponential"] = _module
+sys.modules["rayleigh"] = _module
 _spec.loader.exec_module(_module)
-Exponential = _module.Exponential
+Rayleigh = _module.Rayleigh
 
 
 def covariances(kind, K, D, rng):
@@ -25,16 +36,24 @@ def covariances(kind, K, D, rng):
     return {"full": full, "tied": full[0], "diag": diagonal, "spherical": full[:, 0, 0]}[kind]
 
 
+def gaussian(kind, K, D, rng):
+    return Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng))
+
+
 FAMILIES = {
     **{
-        f"gaussian-{kind}": (
-            lambda K, D, rng, kind=kind: Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng))
-        )
+        f"gaussian-{kind}": (lambda K, D, rng, kind=kind: gaussian(kind, K, D, rng))
         for kind in ("full", "tied", "diag", "spherical")
     },
     "poisson": lambda K, D, rng: Poisson(rng.gamma(2.0, 3.0, (K, D))),
     "categorical": lambda K, D, rng: Categorical(rng.dirichlet(np.ones(D + 2), size=K)),
+    "bernoulli": lambda K, D, rng: Bernoulli(rng.beta(1.0, 1.0, (K, D))),
+    "multinomial": lambda K, D, rng: Multinomial(rng.dirichlet(np.ones(D), size=K), trials=7),
     "exponential": lambda K, D, rng: Exponential(rng.gamma(2.0, 1.0, (K, D))),
+    "gamma": lambda K, D, rng: Gamma(rng.gamma(2.0, 2.0, (K, D)), rng.gamma(2.0, 1.0, (K, D))),
+    "log-normal": lambda K, D, rng: LogNormal(gaussian("full", K, D, rng)),
+    "von-mises": lambda K, D, rng: VonMises(rng.uniform(-3, 3, (K, D)), rng.gamma(2.0, 3.0, (K, D))),
+    "rayleigh": lambda K, D, rng: Rayleigh(rng.gamma(2.0, 1.0, (K, D))),
 }
 
 

@@ -14,7 +14,7 @@ from estep.emissions import Categorical, Gaussian, Poisson
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
-NATIVE = [f for f in FAMILIES if "exponential" not in f]
+NATIVE = [f for f in FAMILIES if "rayleigh" not in f]
 COMPILED = [k for k in kernels.levels() if k != "reference"]
 needs_core = pytest.mark.skipif(not COMPILED, reason="installed without a compiler")
 
@@ -138,8 +138,7 @@ def test_features_equal_scipy(level):
     np.testing.assert_allclose(kernels.log_densities(e.kernel(source.summary), source.X).T, expected, rtol=1e-10)
     counts = Model(Independent([1.0]), Poisson([[3.5, 1e4]]))
     X = np.array([[0.0, 1e4], [4.0, 9.9e3], [40.0, 0.0], [33.0, 1e6]])
-    got = kernels.log_densities(counts.kernel(counts.source(X).summary), X)[:, 0]
-    np.testing.assert_allclose(got, poisson([3.5, 1e4]).logpmf(X).sum(axis=1), rtol=1e-11)
+    np.testing.assert_allclose(counts.score_units(X), poisson([3.5, 1e4]).logpmf(X).sum(axis=1), rtol=1e-11)
 
 
 @pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
@@ -308,7 +307,9 @@ def test_poisson_of_any_size(rate, level):
         deviance = rate * sum((-d) ** j / (j * (j - 1)) for j in range(2, 40))
         return -deviance - 1 / (12 * k) - 0.5 * math.log(2 * math.pi * k)
 
-    np.testing.assert_allclose(model.score_units(x), [exact(k) for k in x[:, 0]], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(
+        model.score_units(x), [exact(k) for k in x[:, 0]], rtol=1e-11, atol=1e-11 + 1e-16 * rate**0.5
+    )
 
 
 def test_a_row_far_from_all_is_shared_not_counted_twice(level):

@@ -20,7 +20,7 @@ from laws import (
     law_round_trips,
     law_statistics_add_over_batches,
 )
-from models import FAMILIES, Exponential, draw, make_model
+from models import FAMILIES, Rayleigh, draw, make_model
 
 families = pytest.mark.parametrize("family", FAMILIES)
 latents = pytest.mark.parametrize("latent", ["independent", "chain"])
@@ -66,7 +66,7 @@ def test_em(family, latent, tmp_path):
     law_never_falls(fit)
     law_bound_belongs_to_the_model(fit, source)
     law_fixed_point_stays(fit.model, source)
-    law_round_trips(fit.model, source, tmp_path, [Exponential])
+    law_round_trips(fit.model, source, tmp_path, [Rayleigh])
 
 
 @families

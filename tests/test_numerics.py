@@ -171,7 +171,8 @@ def test_the_bound_does_not_stop_early():
 
 
 @pytest.mark.parametrize(
-    "family", ["gaussian-full", "gaussian-tied", "poisson", "categorical", "exponential", "mixture-of-gaussian-diag"]
+    "family",
+    ["gaussian-full", "gaussian-tied", "poisson", "categorical", "rayleigh", "gamma", "mixture-of-gaussian-diag"],
 )
 @pytest.mark.parametrize("latent", ["independent", "chain"])
 def test_results_do_not_depend_on_threads(family, latent, monkeypatch):

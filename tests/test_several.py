@@ -7,7 +7,7 @@ import estep
 from estep import Stop, fitting
 from estep.algorithms import EM
 from estep.execute import Serial
-from estep.fitting import fit_best, hopeless
+from estep.fitting import fit_races, hopeless
 from estep.latents import Chain, Independent
 from estep.several import Several, crews
 from models import FAMILIES, draw, make_model
@@ -47,12 +47,14 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
     np.testing.assert_allclose(kept.model(1).score(source), after.model(0).score(source), rtol=1e-13)
 
 
-@pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "exponential", "mixture-of-poisson"])
+@pytest.mark.parametrize(
+    "family", ["gaussian-full", "gaussian-tied", "poisson", "rayleigh", "gamma", "multinomial", "mixture-of-poisson"]
+)
 def test_starts_together_end_as_each_alone(family, monkeypatch):
     monkeypatch.setattr(fitting, "hopeless", lambda *_: False)
     models, source = some(family, R=5)
     stop = Stop(tol=1e-6)
-    best = fit_best(models.__getitem__, 5, source, EM(), stop, Serial())
+    best = fit_races(models.__getitem__, [0] * 5, source, EM(), stop, Serial())[0]
     alone = [estep.fit(m, source, stop=stop) for m in models]
     assert [r.n_iter for r in best.restarts] == [f.n_iter for f in alone]
     np.testing.assert_allclose([r.bound for r in best.restarts], [f.bound for f in alone], rtol=1e-10)

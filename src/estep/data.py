@@ -44,6 +44,16 @@ class Batch:
     first_sequence: int
     summary: Summary
     halo: Halo | None = None  # for a stretch of one long sequence
+    base: Array | None = None  # (n,), what all components have in common in a row's log-density
+
+    @cached_property
+    def base_of_units(self) -> Array | float:
+        """The base measure of each row or sequence, of the rows that count; 0 where there is none."""
+        if self.base is None or self.ends is None:
+            return 0.0 if self.base is None else self.base
+        cuts = np.array([self.own.start, *self.ends[:-1], self.own.stop])
+        sums = np.concatenate([[0.0], np.cumsum(self.base)])
+        return np.asarray(sums[cuts[1:]] - sums[cuts[:-1]])
 
     @property
     def row_weights(self) -> Array | None:
@@ -94,6 +104,8 @@ class Source:
     ends: Array | None = None
     weights: Array | None = None
     columns: tuple[str, ...] = ()
+    base: Array | None = None  # see Batch
+    form: str = ""  # what a family made of the rows, see Emission.prepare
 
     def __len__(self) -> int:
         return len(self.X)
@@ -116,7 +128,9 @@ class Source:
             weights = None if weights is None else weights[first_sequence:stop_sequence]
         elif weights is not None:
             weights = weights[first:stop]
-        return Batch(self.X[first:stop], weights, ends, first, first_sequence, self.summary)
+        return Batch(
+            self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, self._base(first, stop)
+        )
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -127,7 +141,7 @@ class Source:
         weights = self.row_weights
         for i in range(0, len(self), rows):
             w = None if weights is None else weights[i : i + rows]
-            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary)
+            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, self._base(i, i + rows))
 
     def leaves(self, rows: int) -> list[Batch]:
         """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
@@ -168,8 +182,17 @@ class Source:
             low, high = max(first, a - HALO), min(stop, b + HALO)
             ends = np.array([high - low], dtype=np.int64)
             halo = Halo(a - low, high - b, a == first, b == stop)
-            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo))
+            base = self._base(low, high)
+            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, base))
         return stretches
+
+    def _base(self, first: int, stop: int) -> Array | None:
+        return None if self.base is None else self.base[first:stop]
+
+    def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
+        """Some of the rows, as independent ones with these weights."""
+        base = None if self.base is None else self.base[rows]
+        return replace(self, X=self.X[rows], ends=None, weights=weights, base=base)
 
     def chained(self) -> Source:
         """As sequences: rows without ends are one. Raises ValueError where such rows have weights of their own."""
@@ -210,6 +233,8 @@ def as_source(
     if isinstance(data, Source):
         if lengths is not None or weights is not None:
             raise ValueError("a Source has its lengths and weights already")
+        if data.form:
+            return data
         source = Source(_as_rows(data.X, rows, data.columns), data.ends, data.weights, data.columns)
         return source if source.X is not data.X else data
     data, lengths, names = _unpack(data, lengths)

@@ -18,7 +18,7 @@ from estep.algorithms import EM
 from estep.data import Source
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
-from estep.model import Model
+from estep.model import Model, prepared
 from estep.several import Several, crews
 from estep.stretches import Joints
 
@@ -140,19 +140,6 @@ def fit(
     return loop.run([model], 0)[0]
 
 
-def fit_best(
-    start: Callable[[int], Model],
-    n_starts: int,
-    source: Source,
-    algorithm: Algorithm,
-    stop: Stop,
-    execute: Execute,
-    callbacks: Sequence[Callback] = (),
-) -> Fit:
-    """The best of several fits, ``start(i)`` giving the i-th start; see :func:`fit_races`."""
-    return fit_races(start, [0] * n_starts, source, algorithm, stop, execute, callbacks)[0]
-
-
 def fit_races(
     start: Callable[[int], Model],
     races: Sequence[int],
@@ -252,6 +239,7 @@ class _Loop:
 
     def run(self, models: Sequence[Model], first: int) -> list[Fit]:
         """Fits the models, the starts from number ``first`` on, together."""
+        self.source = prepared(self.source, models[0].emission)
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
         leaves = self.source.leaves(min(m.leaf_rows() for m in models))
         joints = Joints(leaves, models[0].n_components)

@@ -32,7 +32,7 @@ class Evaluation:
     """What one batch needs twice: densities for the E-step, then the same rows again for the statistics.
 
     log_densities
-        (n, K), log p(x_i | state k); -inf where impossible.
+        (n, K), log p(x_i | state k) less the base measure, if there is one; -inf where impossible.
     accumulate
         ``accumulate(r, s)`` adds the statistics of the rows under responsibilities ``r`` (n, K), weights included,
         to ``s``. Additive over rows; ``r = 0`` adds nothing.
@@ -147,7 +147,7 @@ class Emission(Values, ABC):
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> Evaluation:
-        """Log-densities of the rows, and how to accumulate their statistics."""
+        """Log-densities of the rows, less the base measure, and how to accumulate their statistics."""
 
     @abstractmethod
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
@@ -193,15 +193,27 @@ class Emission(Values, ABC):
         return self.layout.size
 
     def adapt(self, summary: Summary) -> Self:
-        """The same parameters, made ready for a fit to data with this summary: origins, floors."""
+        """The same parameters, made ready for a fit to (prepared) data with this summary: origins, floors."""
         return self
+
+    @property
+    def form(self) -> str:
+        """The name of what :meth:`prepare` makes of the rows; empty where they are read as they are."""
+        return ""
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        """The rows as kernel and ``evaluate`` read them, done once for a fit, and their base measure.
+
+        The base measure (n,) is what all components have in common in a row's log-density; None: nothing.
+        """
+        return X, None
 
     def kernel(self, summary: Summary) -> Spec | None:
         """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""
         return None
 
     def validate(self, batch: Batch) -> None:
-        """Raises ValueError naming the first row that the family cannot have produced."""
+        """Raises ValueError naming the first row, as it was given, that the family cannot have produced."""
 
 
 class Latent(Values, ABC):

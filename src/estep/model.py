@@ -89,7 +89,7 @@ class Model:
             r = np.zeros(rows.shape)
             loglik = self.latent.posterior(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
-        s["loglik"] = _weighted(loglik, batch.weights) + common
+        s["loglik"] = _weighted(loglik + batch.base_of_units, batch.weights) + common
         s["weight"] = batch.weight
         return s
 
@@ -137,16 +137,14 @@ class Model:
             raise ValueError("a mixture has no sequences: leave lengths out")
         source = as_source(data, lengths, weights, self.emission.rows)
         source = source.independent() if isinstance(self.latent, Independent) else source.chained()
-        for batch in source.chunks(LEAF_ROWS):
-            self.emission.validate(batch)
-        return source
+        return prepared(source, self.emission)
 
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
         source = self.source(data, lengths)
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
-            return self.latent.posterior(*self._densities(batch), batch, joint=joint)
+            return self.latent.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
 
         return self._units(source, leaf, execute, same_filter, backward=False)
 
@@ -191,7 +189,7 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
             states[batch.place], logprob = self.latent.decode(spec, rows, batch, joint)
-            return logprob
+            return logprob + batch.base_of_units
 
         def sweep(batch: Batch, joint: Joint | None, backward: bool) -> None:
             self.latent.decode(*self._densities(batch), batch, joint)
@@ -205,7 +203,8 @@ class Model:
         steps = np.empty(len(source))
         for batch in source.chunks(LEAF_ROWS):
             logb = self.emission.evaluate(batch).log_densities
-            steps[batch.place] = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
+            chosen = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
+            steps[batch.place] = chosen if batch.base is None else chosen + batch.base
         return self.latent.path_log_probability(steps, states, source.ends)
 
     def sample(self, n: int, random_state: Any = None) -> tuple[Array, Array]:
@@ -235,7 +234,7 @@ class Model:
         if source.ends is None:
             raise ValueError(f"row {unit} is impossible under the model: every component gives it 0")
         first = int(source.ends[unit - 1]) if unit else 0
-        step = self._impossible_step(Source(source.X[first : source.ends[unit]], columns=source.columns))
+        step = self._impossible_step(source.some(slice(first, source.ends[unit])))
         raise ValueError(
             f"sequence {unit} is impossible under the model from step {step} on (row {first + step}): "
             "a zero in the start, transition or emission probabilities forbids it"
@@ -291,6 +290,23 @@ class Model:
             first = batch.first_row if batch.ends is None else batch.first_sequence
             out[first : first + len(values)] += values
         return out
+
+
+def prepared(source: Source, emission: Emission) -> Source:
+    """``source`` validated and as ``emission`` reads it; as it is where that was done before.
+
+    Raises ValueError naming the first row that the family cannot have produced.
+    """
+    if source.form:
+        if source.form != emission.form:
+            raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
+        return source
+    for batch in source.chunks(LEAF_ROWS):
+        emission.validate(batch)
+    if not emission.form:
+        return source
+    X, base = emission.prepare(source.X, source.summary)
+    return replace(source, X=X, base=base, form=emission.form)
 
 
 def kept_kernel(holder: Any, summary: Summary) -> Spec | None:

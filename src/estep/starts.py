@@ -14,7 +14,7 @@ from estep.data import Source
 from estep.emissions import MixtureOf
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
-from estep.model import Model
+from estep.model import Model, prepared
 from estep.statistics import Array, Statistics
 
 METHODS = ("kmeans", "k-means++", "random_from_data", "random")
@@ -47,8 +47,7 @@ def start_model(
         raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
     for part in (latent, emission):
         _check_given(part, n_components)
-    for batch in source.chunks(CHUNK * 8):
-        emission.validate(batch)
+    source = prepared(source, emission)
     rng = np.random.default_rng() if rng is None else rng
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
@@ -87,7 +86,7 @@ def _parts(sample: Source, emission: MixtureOf, K: int, method: str, rng: np.ran
     for k in range(K):
         mine = np.flatnonzero((labels == k) & (weights > 0))
         if len(mine) > M:
-            r[mine, k] = _assignments(Source(sample.X[mine], weights=weights[mine]), inner, M, method, rng)
+            r[mine, k] = _assignments(sample.some(mine, weights[mine]), inner, M, method, rng)
         else:
             r[mine, k] = rng.dirichlet(np.ones(M), size=len(mine))
     return r.reshape(len(r), K * M)
@@ -124,7 +123,7 @@ def _subsample(source: Source, rng: np.random.Generator) -> Source:
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
     if len(keep) > SAMPLE:
         keep = np.sort(rng.choice(keep, SAMPLE, replace=False))
-    return Source(source.X[keep], None, None if weights is None else weights[keep], source.columns)
+    return source.some(keep, None if weights is None else weights[keep])
 
 
 def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array) -> Emission:

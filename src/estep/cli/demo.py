@@ -7,19 +7,17 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from estep.algorithms import EM
 from estep.cli.show import parameter_table
 from estep.data import Source, as_source
 from estep.datasets import load_earthquakes, load_faithful
 from estep.emissions import Gaussian, Poisson
 from estep.execute import threads
-from estep.fitting import Stop, fit_best
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import save
 from estep.plots import plot_mixture, plot_states, require_matplotlib
-from estep.starts import start_model
+from estep.selection import select
 
 
 def run(folder: Path, console: Console) -> None:
@@ -44,10 +42,7 @@ def run(folder: Path, console: Console) -> None:
 
 
 def _fit(latent: Latent, emission: Emission, source: Source, K: int, path: Path, console: Console) -> Model:
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(0).spawn(10)]
-    fit = fit_best(
-        lambda i: start_model(latent, emission, source, K, rng=streams[i]), 10, source, EM(), Stop(), threads()
-    )
+    fit = select(source, [K], emission, latent, n_init=10, execute=threads()).best.fit
     save(fit.model, path, {"log_likelihood": fit.bound, "stop_reason": fit.stop_reason})
     console.print(parameter_table(fit.model))
     console.print(f"log-likelihood {fit.bound:.6f} after {fit.n_iter} iterations, {fit.stop_reason}; model: {path}\n")

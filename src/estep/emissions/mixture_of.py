@@ -75,6 +75,13 @@ class MixtureOf(Emission):
         return self.inner.n_columns
 
     @property
+    def form(self) -> str:
+        return self.inner.form
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        return self.inner.prepare(X, summary)
+
+    @property
     def shared(self) -> tuple[str, ...]:
         return self.inner.shared
 

@@ -15,9 +15,9 @@ from estep.algorithms import ALGORITHMS
 from estep.data import Source
 from estep.emissions import FAMILIES
 from estep.execute import Execute, threads
-from estep.fitting import Fit, Iteration, Stop, fit_best
+from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
-from estep.model import Model
+from estep.model import Model, prepared
 from estep.starts import start_model
 from estep.statistics import Array
 
@@ -92,16 +92,17 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         stop, algorithm, execute = Stop(self.tol, self.max_iter), make_algorithm(self.algorithm), self._execute()
         old = self.model_ if self.warm_start and hasattr(self, "model_") else None
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
+        dtype = np.float32 if source.X.dtype == np.float32 else np.float64
+        source = prepared(source, emission if old is None else old.emission)
 
         def start(i: int) -> Model:
             if old is not None:
-                old.emission.validate(source.whole())
                 return old
             return start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
-        fit = fit_best(start, len(streams), source, algorithm, stop, execute, callbacks)
-        self._store(fit, np.float32 if source.X.dtype == np.float32 else np.float64)
+        fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
+        self._store(fit, dtype)
         if fit.stop_reason == "interrupted":
             raise KeyboardInterrupt
         self._warn(fit)

@@ -1,0 +1,60 @@
+"""Exponential emissions: waiting times, independent between columns given the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep.emissions.cells import ABOVE_0, Cells
+from estep.statistics import Array
+from estep.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class Exponential(Cells):
+    """Rates ``rates`` (K, D), one over the mean: log p = log(rate) - rate x.
+
+    ``least`` (D,): the smallest mean a component may have, 1e-12 of the data's, since rows of zeros alone would make
+    the likelihood unbounded.
+    """
+
+    rates: Array | None = None
+    least: Array | None = None
+
+    name: ClassVar[str] = "exponential"
+    parameters: ClassVar[tuple[str, ...]] = ("rates",)
+    per_cell: ClassVar[int] = 1
+    wants: ClassVar[str] = "times, from 0"
+
+    def __post_init__(self) -> None:
+        self.check(rates=(ABOVE_0, np.inf))
+        self.freeze("least", None)
+
+    def natural(self, summary: Summary) -> tuple[Array, Array]:
+        rates = self.first()
+        return np.log(rates), -rates[:, None]
+
+    def statistics(self, X: Array) -> list[Array]:
+        return [X]
+
+    def estimate(self, means: Array) -> dict[str, Array]:
+        """One over the weighted mean."""
+        return {"rates": 1 / np.maximum(means[:, 0], self._least())}
+
+    def _least(self) -> Array | float:
+        return 1e-300 if self.least is None else self.least
+
+    def at_limit(self) -> Array:
+        return np.asarray((1 / self.first() <= self._least()).any(axis=1))
+
+    def adapt(self, summary: Summary) -> Self:
+        least = 1e-12 * np.where(summary.mean > 0, summary.mean, 1.0)
+        return self.evolve(rates=None if self.rates is None else np.minimum(self.rates, 1 / least), least=least)
+
+    def possible(self, X: Array) -> Array:
+        return np.asarray(X >= 0)
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        return rng.exponential(1 / self.first()[states])

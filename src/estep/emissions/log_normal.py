@@ -1,0 +1,104 @@
+"""Log-normal emissions: positive numbers whose logarithms are Gaussian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from estep.data import Batch
+from estep.emissions.gaussian import Gaussian
+from estep.emissions.rows import check_columns
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class LogNormal(Emission):
+    """``logs``, a :class:`Gaussian` of any covariance type, is the family of the logarithms; its parameters are shown.
+
+    ``means`` (K, D) and ``covariances`` are therefore those of log x.
+    """
+
+    logs: Gaussian = field(default_factory=lambda: Gaussian("diag"))
+
+    name: ClassVar[str] = "log_normal"
+    parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.logs, Gaussian):
+            raise ValueError(f"logs is {self.logs!r}: give the family of the logarithms, such as Gaussian('full')")
+
+    def values(self) -> dict[str, Array | None]:
+        return self.logs.values()
+
+    def with_values(self, **values: Any) -> Self:
+        return type(self)(self.logs.with_values(**values))
+
+    @property
+    def n_components(self) -> int:
+        return self.logs.n_components
+
+    @property
+    def n_columns(self) -> int:
+        return self.logs.n_columns
+
+    @property
+    def n_parameters(self) -> int:
+        return self.logs.n_parameters
+
+    @property
+    def layout(self) -> Layout:
+        return self.logs.layout
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return self.logs.shared
+
+    @property
+    def work(self) -> int:
+        return self.logs.work
+
+    @property
+    def rounding(self) -> float:
+        return self.logs.rounding
+
+    @property
+    def form(self) -> str:
+        return self.name
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        logs = np.log(X.astype(np.float64, copy=False))
+        return logs, -logs.sum(axis=1)
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        return type(self)(self.logs.start(n_components, summary))
+
+    def adapt(self, summary: Summary) -> Self:
+        return type(self)(self.logs.adapt(summary))
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return self.logs.evaluate(batch)
+
+    def kernel(self, summary: Summary) -> Spec:
+        return self.logs.kernel(summary)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """That of the logarithms."""
+        logs, notes = self.logs.maximize(s)
+        return type(self)(logs), notes
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        return np.exp(self.logs.sample(states, rng))
+
+    def validate(self, batch: Batch) -> None:
+        if self.logs.means is not None:
+            check_columns(batch, self.n_columns)
+        bad = batch.X <= 0
+        if bad.any():
+            row, d = (int(i) for i in np.argwhere(bad)[0])
+            where = f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}"
+            raise ValueError(f"{where}; {self.name} emissions want numbers above 0")

@@ -1,0 +1,63 @@
+"""Multinomial emissions: how often each of D outcomes came up in a row's trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from estep.emissions.cells import Cells
+from estep.statistics import Array
+from estep.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class Multinomial(Cells):
+    """Probabilities ``emissionprob`` (K, D) of the outcomes, rows adding up to 1; zeros stay zero.
+
+    Rows may have different numbers of trials, which are taken as given.
+    """
+
+    emissionprob: Array | None = None
+    trials: int = 1
+    """Trials of a row that is drawn by ``sample``."""
+
+    name: ClassVar[str] = "multinomial"
+    parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    per_cell: ClassVar[int] = 1
+    wants: ClassVar[str] = "counts 0, 1, 2, ..."
+    constraints: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.trials, int | np.integer) or isinstance(self.trials, bool) or self.trials < 1:
+            raise ValueError(f"trials is {self.trials!r}: it is a whole number from 1")
+        if self.emissionprob is not None and np.ndim(self.emissionprob) != 2:
+            raise ValueError(f"emissionprob has shape {np.shape(self.emissionprob)}, expected (K, D)")
+        self.freeze_probabilities("emissionprob", None)
+
+    def natural(self, summary: Summary) -> tuple[Array, Array]:
+        p = self.first()
+        with np.errstate(divide="ignore"):
+            return np.zeros(p.shape), np.log(p)[:, None]
+
+    def statistics(self, X: Array) -> list[Array]:
+        return [X]
+
+    def base(self, X: Array, summary: Summary) -> Array | None:
+        """The multinomial coefficient."""
+        from scipy.special import gammaln
+
+        return np.asarray(gammaln(X.sum(axis=1) + 1) - gammaln(X + 1).sum(axis=1))
+
+    def estimate(self, means: Array) -> dict[str, Array]:
+        """Expected shares (Bishop 2006, eq. 2.33). Without any trials all outcomes are alike."""
+        counts = means[:, 0]
+        total = counts.sum(axis=1, keepdims=True)
+        return {"emissionprob": np.where(total > 0, counts / np.where(total > 0, total, 1.0), 1 / counts.shape[1])}
+
+    def possible(self, X: Array) -> Array:
+        return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= 2.0**53))
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        return rng.multinomial(self.trials, self.first()[states]).astype(np.float64)

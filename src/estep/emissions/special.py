@@ -1,0 +1,79 @@
+"""Functions of the gamma and Bessel kind that keep their digits where the plain ones cancel, and their inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estep.statistics import Array
+
+LARGE = 1e3
+"""From here on the asymptotic series (Abramowitz & Stegun 1964, 6.1.41, 6.3.18, 6.4.12) are exact to rounding."""
+HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
+MOST_CONCENTRATED = 1e8
+
+
+def stirling(a: Array) -> Array:
+    """log Gamma(a) - (a - 1/2) log a + a, which is near log(2 pi) / 2 for large a."""
+    from scipy.special import gammaln
+
+    small = np.minimum(a, LARGE)
+    series = HALF_LOG_2PI + 1 / (12 * a) - 1 / (360 * a**3)
+    return np.where(a > LARGE, series, gammaln(small) - (small - 0.5) * np.log(small) + small)
+
+
+def log_less_digamma(a: Array) -> Array:
+    """log a - digamma(a), which is near 1 / (2 a) for large a."""
+    from scipy.special import digamma
+
+    small = np.minimum(a, LARGE)
+    return np.where(a > LARGE, 1 / (2 * a) + 1 / (12 * a**2) - 1 / (120 * a**4), np.log(small) - digamma(small))
+
+
+def _slope(a: Array) -> Array:
+    """The derivative of :func:`log_less_digamma`: 1 / a - trigamma(a)."""
+    from scipy.special import polygamma
+
+    small = np.minimum(a, LARGE)
+    series = -1 / (2 * a**2) - 1 / (6 * a**3) + 1 / (30 * a**5)
+    return np.where(a > LARGE, series, 1 / small - polygamma(1, small))
+
+
+def log1p_less(u: Array) -> Array:
+    """log(1 + u) - u, which is near -u^2 / 2 for small u."""
+    near = np.clip(u, -0.01, 0.01)
+    series = -(near**2) * (1 / 2 - near * (1 / 3 - near * (1 / 4 - near * (1 / 5 - near * (1 / 6 - near / 7)))))
+    return np.where(np.abs(u) < 0.01, series, np.log1p(u) - u)
+
+
+def gamma_shape(s: Array, most: float) -> Array:
+    """The a, at most ``most``, for which log a - digamma(a) = s (Minka 2002, "Estimating a Gamma distribution")."""
+    s = np.clip(s, 0.5 / most, 1e300)
+    a = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
+    for _ in range(12):  # Newton's steps in 1 / a: quadratic from this start, four are usually enough
+        a = 1 / (1 / a + (log_less_digamma(a) - s) / (a**2 * _slope(a)))
+    return np.asarray(np.minimum(a, most))
+
+
+def log_bessel(kappa: Array) -> Array:
+    """log(2 pi I0(kappa)), the normaliser of a von Mises density."""
+    from scipy.special import i0e
+
+    return np.asarray(2 * HALF_LOG_2PI + kappa + np.log(i0e(kappa)))
+
+
+def concentration(length: Array) -> Array:
+    """The kappa, at most MOST_CONCENTRATED, for which I1(kappa) / I0(kappa) = ``length``.
+
+    Mardia & Jupp 2000, section 5.3.1.
+    """
+    from scipy.special import i0e, i1e
+
+    R = np.clip(length, 0.0, 1 - 0.5 / MOST_CONCENTRATED)
+    kappa = R * (2 - R**2) / (1 - R**2)  # Banerjee et al. 2005
+    for _ in range(12):
+        k, large = np.clip(kappa, 1e-300, 1e4), np.maximum(kappa, 1e4)
+        A = i1e(k) / i0e(k)
+        apart = np.where(kappa > 1e4, 1 - 1 / (2 * large) - 1 / (8 * large**2) - 1 / (8 * large**3), A) - R
+        slope = np.where(kappa > 1e4, 1 / (2 * large**2) + 1 / (4 * large**3), 1 - A / k - A**2)
+        kappa = np.clip(kappa - apart / slope, 0.5 * kappa, 2 * kappa)
+    return np.asarray(np.minimum(kappa, MOST_CONCENTRATED))

@@ -1,0 +1,53 @@
+"""Von Mises emissions: directions, in radians, independent between columns given the state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from estep.emissions.cells import Cells
+from estep.emissions.special import MOST_CONCENTRATED, concentration, log_bessel
+from estep.statistics import Array
+from estep.summary import Summary
+
+
+@dataclass(frozen=True, eq=False)
+class VonMises(Cells):
+    """Mean directions ``means`` and ``concentrations`` (K, D): log p = kappa cos(x - mean) - log(2 pi I0(kappa)).
+
+    A concentration of 0 is the uniform distribution (Bishop 2006, section 2.3.8).
+    """
+
+    means: Array | None = None
+    concentrations: Array | None = None
+
+    name: ClassVar[str] = "von_mises"
+    parameters: ClassVar[tuple[str, ...]] = ("means", "concentrations")
+    per_cell: ClassVar[int] = 2
+    wants: ClassVar[str] = "angles in radians"
+
+    def __post_init__(self) -> None:
+        self.check(means=(-np.inf, np.inf), concentrations=(0.0, MOST_CONCENTRATED))
+
+    def natural(self, summary: Summary) -> tuple[Array, Array]:
+        means, kappa = self.first(), np.asarray(self.concentrations)
+        return -log_bessel(kappa), np.stack([kappa * np.cos(means), kappa * np.sin(means)], axis=1)
+
+    def statistics(self, X: Array) -> list[Array]:
+        return [np.cos(X), np.sin(X)]
+
+    def estimate(self, means: Array) -> dict[str, Array]:
+        """The direction and the length of the mean vector (Bishop 2006, eq. 2.184 and 2.185)."""
+        x, y = means[:, 0], means[:, 1]
+        return {"means": np.arctan2(y, x), "concentrations": concentration(np.hypot(x, y))}
+
+    def at_limit(self) -> Array:
+        return np.asarray((np.asarray(self.concentrations) >= MOST_CONCENTRATED).any(axis=1))
+
+    def possible(self, X: Array) -> Array:
+        return np.isfinite(X)
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        return rng.vonmises(self.first()[states], np.asarray(self.concentrations)[states])
