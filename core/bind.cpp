@@ -248,6 +248,16 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
     kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data(), out);
 }
 
+void draw(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
+          const Integers &ends, const Data &x, const Doubles &u,
+          nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, std::nullopt, std::nullopt, std::nullopt);
+    require(static_cast<int64_t>(u.size()) == rows.n && static_cast<int64_t>(path.size()) == rows.n, "path");
+    nb::gil_scoped_release release;
+    kernels(level).draw(o.spec, c, rows, u.data(), path.data());
+}
+
 std::tuple<bool, double> survey(const std::string &level, const Data &x, const MaybeDoubles &weight, const Out &out) {
     const Rows rows = any_rows(x, weight, static_cast<int64_t>(x.shape(0)));
     require(rows.D > 0 && static_cast<int64_t>(out.size()) == 6 * rows.D, "out");
@@ -278,6 +288,8 @@ NB_MODULE(_core, m) {
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
           nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
           nb::arg("messages") = nb::none());
+    m.def("draw", &draw, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
+          nb::arg("X"), nb::arg("u"), nb::arg("path"));
     m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),

@@ -1,4 +1,5 @@
 // Compiled for each instruction set in double and in single precision, with ESTEP_TABLE naming the one symbol it shows.
+#include "chain_draw.hpp"
 #include "chain_run.hpp"
 #include "mixture.hpp"
 #include "survey.hpp"
@@ -14,6 +15,7 @@
 #define ESTEP_NAME(x) ESTEP_NAME_(x)
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
-    static constexpr estep::Kernels table{ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey};
+    static constexpr estep::Kernels table{
+        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey, draw};
     return &table;
 }

@@ -82,6 +82,7 @@ struct Kernels {
     // Whether all rows are finite; their weight; (6, D), zero at first: low, high, both of the rows with a positive
     // weight alone, then mean and weighted squared deviations of these.
     bool (*survey)(const Rows &, double *mass, double *out);
+    void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path);  // u (n,) uniform
 };
 
 [[noreturn]] void out_of_memory();

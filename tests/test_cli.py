@@ -60,6 +60,12 @@ def test_fit_a_range_of_components(tmp_path):
     assert "lowest aic" in table and "-391.919" in table and "<" in table
 
 
+def test_fit_by_another_algorithm():
+    command = ("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--json")
+    em, fast = (json.loads(ok(*command, *more)) for more in ((), ("--algorithm", "squarem", "--stop-rule", "aitken")))
+    assert fast["n_iter"] < em["n_iter"] and fast["log_likelihood"] >= em["log_likelihood"] - 1e-4
+
+
 @pytest.mark.parametrize("k", ["0", "x", "3-1", "1-", "", "2.5", "-3"])
 def test_what_is_not_a_number_of_components(k):
     done = run("fit", "gmm", "faithful", "-k", k)
@@ -204,6 +210,7 @@ def test_bad_data_is_one_line(text, command, message, table):
         (("fit", "gmm", "faithful", "-k", 2, "--wrong"), "--wrong"),
         (("fit", "gmm", "faithful", "-k", "two"), "-k.*number"),
         (("unknown",), "unknown"),
+        (("fit", "gmm", "faithful", "-k", "2", "--algorithm", "newton"), "newton.*squarem"),
     ],
 )
 def test_bad_usage_is_one_line(arguments, message, tmp_path):

@@ -161,3 +161,18 @@ def test_an_error_in_a_leaf_is_raised_and_the_pool_lives():
         done = []
         execute.each(done.append, 50)
     assert sorted(done) == list(range(50))
+
+
+def test_aitkens_rule_waits_for_gains_to_come():
+    """Gains that shrink by a hundredth each are a hundred times the last one in all."""
+    bounds = list(10 - 0.99 ** np.arange(400.0))
+    for i in range(3, 400):
+        left = 10 - bounds[i - 1]
+        stopped = Stop(tol=1e-1, rule="aitken").reason(bounds[:i], 1.0)
+        assert stopped == ("converged" if left <= 1e-1 else None)
+    assert Stop(tol=1e-1).reason(bounds[:3], 1.0) == "converged"
+    assert Stop(tol=1e-1, rule="aitken").reason([1.0, 1.01, 1.03], 1.0) is None  # gains grow
+    assert Stop(tol=1e-1, rule="aitken").reason([1.0, 1.01], 1.0) is None
+    assert Stop(tol=1e-1, rule="aitken").reason([1.0, 1.01, 1.01], 1.0) == "converged"
+    with pytest.raises(ValueError, match="aitken"):
+        Stop(rule="bic")

@@ -19,8 +19,8 @@ from estep.data import Source
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
 from estep.model import Model, prepared
+from estep.passes import Passes
 from estep.several import Several, crews
-from estep.stretches import Joints
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size or to one a row, is rounding."""
@@ -36,17 +36,22 @@ BEHIND = 0.01
 class Stop:
     """When to stop: a gain of the bound below ``tol`` a row (of weight 1), or ``max_iter`` M-steps.
 
-    ``tol=0`` makes all ``max_iter`` M-steps, as scikit-learn's does.
+    ``rule="aitken"`` asks for the same of all gains to come, estimated as if each were the same fraction of the one
+    before (Aitken; McLachlan & Krishnan 2008, section 4.9): a fit that crawls is not stopped for crawling. ``tol=0``
+    makes all ``max_iter`` M-steps, as scikit-learn's does.
     """
 
     tol: float = 1e-8
     max_iter: int = 1000
+    rule: str = "gain"
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.tol) and self.tol >= 0):
             raise ValueError(f"tol is {self.tol!r}: it is a number from 0")
         if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
+        if self.rule not in ("gain", "aitken"):
+            raise ValueError(f"rule is {self.rule!r}: it is 'gain' or 'aitken'")
 
     def reason(
         self, bounds: Sequence[float], weight: float, rounding: float = 0.0, relative: float = ROUNDING
@@ -59,17 +64,29 @@ class Stop:
             gain = bounds[-1] - bounds[-2]
             if gain < -relative * max(abs(bounds[-1]), weight) - (self.tol + rounding) * weight:
                 return "bound fell"
-            if self.tol > 0 and gain <= self.tol * weight:
+            if self.tol > 0 and (gain if self.rule == "gain" else _to_come(bounds)) <= self.tol * weight:
                 return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
 
+def _to_come(bounds: Sequence[float]) -> float:
+    """Aitken's estimate of the gains after the last one; infinite where gains do not shrink."""
+    if len(bounds) < 3:
+        return float("inf")
+    before, gain = bounds[-2] - bounds[-3], bounds[-1] - bounds[-2]
+    if gain <= 0:
+        return 0.0
+    return gain * gain / (before - gain) if before > gain else float("inf")
+
+
 @dataclass
 class Trace:
-    """What happened: the bound (a total) and the seconds since the start at each E-step, and notes by iteration."""
+    """What happened by iteration: the bound (a total; nan where it was not found), the seconds since the start, how
+    often the data had been read, and notes."""
 
     bounds: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    passes: list[float] = field(default_factory=list)
     events: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -202,10 +219,17 @@ class _Run:
     seen: list[tuple[Model | Several, int]] = field(default_factory=list)
     reason: str | None = None
 
-    def entered(self, models: Model | Several, i: int, bound: float, seconds: float) -> None:
+    def entered(self, models: Model | Several, i: int, bound: float, seconds: float, passes: float) -> None:
         self.seen = [*self.seen[-1:], (models, i)]
         self.trace.bounds.append(bound)
         self.trace.seconds.append(seconds)
+        self.trace.passes.append(passes)
+
+    def complete(self, data: Passes) -> None:
+        """Finds the bound of the last model, where its step did not."""
+        if np.isnan(self.trace.bounds[-1]):
+            self.trace.bounds[-1] = float(data.expect(_pick(*self.seen[-1]))["loglik"])
+            self.trace.passes[-1] = data.count
 
     def fit(self, weight: float) -> Fit:
         fell = self.reason == "bound fell"
@@ -241,8 +265,7 @@ class _Loop:
         """Fits the models, the starts from number ``first`` on, together."""
         self.source = prepared(self.source, models[0].emission)
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
-        leaves = self.source.leaves(min(m.leaf_rows() for m in models))
-        joints = Joints(leaves, models[0].n_components)
+        data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
         runs = [_Run(first + i) for i in range(len(models))]
         active, begun = runs, time.perf_counter()
         current: Any = Several.of(models) if len(models) > 1 else models[0]
@@ -250,9 +273,9 @@ class _Loop:
         with self.execute.running():
             while active:
                 try:
-                    step = self.algorithm.step(current, lambda m: m.expect_all(leaves, joints, self.execute), state)
-                    bounds = np.atleast_1d(step.bound).tolist()
-                    self._enter(active, current, bounds, time.perf_counter() - begun)
+                    step = self.algorithm.step(current, data, state)
+                    current, bounds = step.entered or current, np.atleast_1d(step.bound).tolist()
+                    self._enter(active, current, bounds, time.perf_counter() - begun, data.count)
                     going = self._judge(active, current)
                     self._note(active, step.notes, current)
                     current, state = _keep(step.model, going, len(active)), step.state
@@ -263,17 +286,22 @@ class _Loop:
                     for run in active:
                         run.reason = run.reason or "interrupted"
                     break
+            for run in runs:
+                run.complete(data)
         return [run.fit(self.weight) for run in runs]
 
-    def _enter(self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float) -> None:
+    def _enter(
+        self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float, passes: float
+    ) -> None:
         for i, bound in enumerate(bounds):
             if bound == -np.inf:
                 model = _pick(current, i)
                 model.raise_impossible(self.source, model.score_units(self.source))
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
-            run.entered(current, i, bound, seconds)
+            run.entered(current, i, bound, seconds, passes)
             race = self.races[run.number]
-            self.rivals[race] = max(self.rivals[race], bound)
+            if bound > self.rivals[race]:
+                self.rivals[race] = bound
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
                 callback(self._iteration(run, _pick(current, i)))

@@ -17,9 +17,10 @@ import numpy as np
 from estep.statistics import Array, Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.data import Batch
+    from estep.data import Batch, Source
     from estep.kernels.spec import Spec
     from estep.model import Model
+    from estep.passes import Passes
     from estep.stretches import Joint
     from estep.summary import Summary
 
@@ -265,6 +266,18 @@ class Latent(Values, ABC):
         """The M-step. What no row visits keeps its probabilities."""
 
     @abstractmethod
+    def tempered(self, beta: float) -> Self:
+        """All probabilities to the power ``beta``; they need not add up to 1."""
+
+    @abstractmethod
+    def count(self, states: Array, source: Source, s: Statistics) -> None:
+        """Adds the statistics of known states (n,) of all rows, weights included."""
+
+    @abstractmethod
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
+        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,)."""
+
+    @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Draws the states of n steps, (n,)."""
 
@@ -276,19 +289,25 @@ class Latent(Values, ABC):
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of an algorithm returns: the next model, its own state, and the bound of the model that came in."""
+    """What one step of an algorithm returns: the next model, its own state, and the bound of the model that came in.
+
+    ``bound`` is nan where the step did not find it. ``entered``: the model the bound belongs to, where the one that
+    came in was taken back.
+    """
 
     model: Model
     state: Any
     bound: Any  # a float; for several models (R,)
     notes: Notes = ()
+    entered: Model | None = None
 
 
 class Algorithm(ABC):
-    """A way of estimating: uses only ``expect`` (the E-step over all data), ``maximize`` and statistics."""
+    """A way of estimating: uses only E-steps (:class:`estep.passes.Passes`), ``maximize`` and statistics."""
 
+    name: ClassVar[str]
     monotone: ClassVar[bool]
-    """Whether the bound never falls."""
+    """Whether the bound never falls from the first step on."""
     several: ClassVar[bool] = False
     """Whether a step serves :class:`estep.several.Several` models as well: it keeps no state of its own, and what it
     does with bounds and statistics holds element by element."""
@@ -298,5 +317,5 @@ class Algorithm(ABC):
         """The state before the first step."""
 
     @abstractmethod
-    def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
+    def step(self, model: Model, data: Passes, state: Any) -> Step:
         """One step from ``model``."""

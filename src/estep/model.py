@@ -29,12 +29,14 @@ class Model:
     """A latent part and an emission, both with their parameters; immutable.
 
     ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission; both may be empty.
+    ``beta``: the power of all densities in the E-step, see :meth:`tempered`.
     """
 
     latent: Latent
     emission: Emission
     columns: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    beta: float = 1.0
 
     def __post_init__(self) -> None:
         if self.latent.n_components != self.emission.n_components:
@@ -85,7 +87,7 @@ class Model:
             loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
         else:
             evaluation = self.emission.evaluate(batch)
-            spec, rows = dense(evaluation.log_densities)
+            spec, rows = dense(self.beta * evaluation.log_densities)
             r = np.zeros(rows.shape)
             loglik = self.latent.posterior(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
@@ -115,6 +117,34 @@ class Model:
         new.__dict__.update(self.__dict__, latent=latent, emission=emission)
         new.__dict__.pop("_kernel", None)
         return new, notes
+
+    def tempered(self, beta: float) -> Model:
+        """All probabilities to the power ``beta``, for an E-step with flatter posteriors; not for scores."""
+        return replace(self, latent=self.latent.tempered(beta), beta=beta)
+
+    def complete(self, batch: Batch, states: Array) -> Statistics:
+        """The emission's statistics of one batch whose rows come from known states (n,), those of all data."""
+        layout, _, of_emission = self._layouts
+        s = Statistics.zeros(layout)
+        r = np.zeros((len(batch.X), self.n_components))
+        weights = 1.0 if batch.row_weights is None else batch.row_weights[batch.own]
+        r[np.arange(batch.own.start, batch.own.stop), states[batch.place]] = weights
+        self.emission.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
+        s["weight"] = batch.weight
+        return s
+
+    def sample_states(self, source: Source, rng: np.random.Generator, execute: Execute | None = None) -> Array:
+        """States (n,) drawn from their posterior given the data; each sequence is held in memory as a whole."""
+        states, u = np.empty(len(source), np.int64), rng.random(len(source))
+        cuts = source.cuts(self.leaf_rows())
+
+        def work(i: int) -> None:
+            batch = source.batch(*cuts[i])
+            spec, rows = self._densities(batch)
+            states[batch.place] = self.latent.draw(spec, rows, batch, u[batch.place])
+
+        (Serial() if execute is None else execute).each(work, len(cuts))
+        return states
 
     def kernel(self, summary: Summary) -> Spec | None:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
@@ -184,7 +214,7 @@ class Model:
         states = np.empty(len(source), np.int64)
         if algorithm == "posterior":
             states[:] = self.predict_proba(source, execute=execute).argmax(axis=1)
-            return states, self._path_log_probability(source, states)
+            return states, self.path_log_probability(source, states)
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
@@ -198,8 +228,8 @@ class Model:
         self.raise_impossible(source, logprob)
         return states, logprob
 
-    def _path_log_probability(self, source: Source, states: Array) -> Array:
-        """log p(rows, states) of each unit."""
+    def path_log_probability(self, source: Source, states: Array) -> Array:
+        """log p(rows, states) of each row or sequence of a prepared source."""
         steps = np.empty(len(source))
         for batch in source.chunks(LEAF_ROWS):
             logb = self.emission.evaluate(batch).log_densities
@@ -257,7 +287,7 @@ class Model:
         spec = self.kernel(batch.summary)
         if spec is not None:
             return spec, batch.X
-        return dense(self.emission.evaluate(batch).log_densities)
+        return dense(self.beta * self.emission.evaluate(batch).log_densities)
 
     def _units(
         self,
@@ -313,7 +343,9 @@ def kept_kernel(holder: Any, summary: Summary) -> Spec | None:
     """The kernel of ``holder.emission``, kept in the holder for the data it was last asked about."""
     kept: tuple[Summary, Spec | None] | None = holder.__dict__.get("_kernel")
     if kept is None or kept[0] is not summary:
-        kept = (summary, holder.emission.kernel(summary))
+        spec = holder.emission.kernel(summary)
+        beta = getattr(holder, "beta", 1.0)
+        kept = (summary, spec if spec is None or beta == 1 else spec.tempered(beta))
         holder.__dict__["_kernel"] = kept
     return kept[1]
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from estep.interface import Algorithm, Step
 from estep.model import Model
-from estep.statistics import Statistics
+from estep.passes import Passes
 
 
 class EM(Algorithm):
     """Batch EM; the log-likelihood never falls."""
 
+    name: ClassVar[str] = "em"
     monotone: ClassVar[bool] = True
     several: ClassVar[bool] = True
 
     def init(self, model: Model) -> None:
         return None
 
-    def step(self, model: Model, expect: Callable[[Model], Statistics], state: Any) -> Step:
-        total = expect(model)
+    def step(self, model: Model, data: Passes, state: Any) -> Step:
+        total = data.expect(model)
         proposal, notes = model.maximize(total)
         return Step(proposal, state, total["loglik"], notes)

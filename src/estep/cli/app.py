@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
 from estep.cli.tables import Table, read_table
@@ -62,6 +63,8 @@ def fit_command(
     n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
+    stop_rule: Annotated[str, typer.Option(help="gain|aitken: --tol is of the last gain, or of all to come.")] = "gain",
+    algorithm: Annotated[str, typer.Option(help="|".join(ALGORITHMS))] = "em",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
@@ -89,7 +92,8 @@ def fit_command(
             criterion=criterion,
             n_init=n_init,
             random_state=seed,
-            stop=Stop(tol, max_iter),
+            algorithm=make_algorithm(algorithm),
+            stop=Stop(tol, max_iter, stop_rule),
             execute=threads(n_threads),
             callbacks=[progress],
         )

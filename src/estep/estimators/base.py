@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from estep.algorithms import ALGORITHMS
+from estep.algorithms import make_algorithm
 from estep.data import Source
 from estep.emissions import FAMILIES
 from estep.execute import Execute, threads
@@ -31,15 +31,6 @@ def make_emission(emission: Emission | str) -> Emission:
     if not isinstance(emission, Emission):
         raise TypeError(f"emission is {emission!r}: give a family's name or an Emission such as Poisson()")
     return emission
-
-
-def make_algorithm(algorithm: Algorithm | str) -> Algorithm:
-    """An algorithm by name or as an object."""
-    if isinstance(algorithm, Algorithm):
-        return algorithm
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"algorithm is {algorithm!r}: it is one of {', '.join(ALGORITHMS)}, or an Algorithm")
-    return ALGORITHMS[algorithm]()
 
 
 def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:

@@ -18,6 +18,8 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
+``draw(spec, start, trans, ends, X, u, path)``
+    fills ``path`` (n,) int32 with states drawn from the posterior of whole sequences, by the uniform numbers ``u``.
 ``survey(X, weight, out)``
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
@@ -54,6 +56,7 @@ class Kernels:
     chain: Callable[..., None]
     viterbi: Callable[..., None]
     survey: Callable[..., tuple[bool, float]]
+    draw: Callable[..., None]
 
 
 def _compiled() -> ModuleType | None:
@@ -81,7 +84,7 @@ def load(level: str) -> Kernels:
         raise ValueError(f"no kernels {level!r}: {known}")
     if level == "reference":
         r = reference
-        return Kernels(level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey)
+        return Kernels(level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey, r.draw)
     core: Any = _compiled()
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,7 +95,7 @@ def load(level: str) -> Kernels:
         return finite, mass
 
     densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
-    return Kernels(level, densities, mixture, chain, bound(core.viterbi), survey)
+    return Kernels(level, densities, mixture, chain, bound(core.viterbi), survey, bound(core.draw))
 
 
 def active() -> Kernels:

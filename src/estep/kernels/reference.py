@@ -315,6 +315,22 @@ def viterbi(
             scores.reshape(2, -1)[:] = ending - np.where(top > -np.inf, top, 0.0)
 
 
+def draw(spec: Spec, start: Array, trans: Array, ends: Array, X: Array, u: Array, path: Array) -> None:
+    """Forward filtering, backward sampling (Fruhwirth-Schnatter 1994)."""
+    with np.errstate(divide="ignore"):
+        log_start, log_trans = np.log(start), np.log(trans)
+    for first, stop in zip([0, *ends[:-1]], ends, strict=True):
+        logb = _log_densities(spec, X[first:stop])
+        alpha = np.empty_like(logb)
+        for t in range(len(logb)):
+            reach = log_start if t == 0 else logsumexp(alpha[t - 1][:, None] + log_trans, axis=0)
+            alpha[t] = reach + logb[t]
+        for t in range(len(logb) - 1, -1, -1):
+            last = t == len(logb) - 1
+            p = np.cumsum(shares(alpha[t] if last else alpha[t] + log_trans[:, path[first + t + 1]]))
+            path[first + t] = min(int(np.searchsorted(p, u[first + t] * p[-1], side="right")), spec.K - 1)
+
+
 def survey(X: Array, weight: Array | None, out: Array) -> tuple[bool, float]:
     """The validating pass; see :mod:`estep.kernels` for the arguments."""
     out[0], out[1] = X.min(axis=0), X.max(axis=0)

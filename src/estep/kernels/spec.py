@@ -75,6 +75,23 @@ class Spec:
             return replace(self, parts=self.parts.linear, shared=None)
         return Spec("linear", self.K, self.D, single=self.single, origin=self.origin, weights=self.weights)
 
+    def tempered(self, beta: float) -> Spec:
+        """The spec of the densities to the power ``beta``; the statistics are the same."""
+
+        def times(values: Array | None) -> Array | None:
+            return None if values is None else values * beta
+
+        factor = None if self.factor is None else self.factor * beta**0.5
+        parts = None if self.parts is None else self.parts.tempered(beta)
+        return replace(
+            self,
+            weights=times(self.weights),
+            shared=times(self.shared),
+            lognorm=times(self.lognorm),
+            factor=factor,
+            parts=parts,
+        )
+
     @cached_property
     def native(self) -> Any:
         """The compiled twin."""

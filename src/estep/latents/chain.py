@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.data import Batch
+from estep.data import Batch, Source
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -111,6 +111,26 @@ class Chain(Latent):
         out = np.zeros(len(ends))
         out[full] = np.add.reduceat(steps, at)
         return out
+
+    def tempered(self, beta: float) -> Self:
+        startprob, transmat = self._given()
+        return self.evolve(startprob=startprob**beta, transmat=transmat**beta)
+
+    def count(self, states: Array, source: Source, s: Statistics) -> None:
+        ends = np.array([len(states)]) if source.ends is None else source.ends
+        weights = np.ones(len(states)) if source.row_weights is None else source.row_weights
+        K, firsts = self.n_components, np.unique(np.concatenate([[0], ends[:-1]]))
+        firsts = firsts[firsts < len(states)]
+        moves = states[:-1] * K + states[1:]
+        within = np.ones(len(moves), bool)
+        within[firsts[1:] - 1] = False
+        s["start"] += np.bincount(states[firsts], weights[firsts], K)
+        s["transitions"] += np.bincount(moves[within], weights[1:][within], K * K).reshape(K, K)
+
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
+        path = np.empty(len(X), np.int32)
+        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path)
+        return path
 
     def maximize(self, s: Statistics) -> Self:
         """Expected frequencies (Rabiner 1989, eq. 40a and 40b); a state that is never left keeps its row."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.data import Batch
+from estep.data import Batch, Source
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -75,6 +75,18 @@ class Independent(Latent):
 
     def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
         return np.asarray(steps + self._log_weights()[states])
+
+    def tempered(self, beta: float) -> Self:
+        return self.evolve(weights=self._weights**beta)
+
+    def count(self, states: Array, source: Source, s: Statistics) -> None:
+        s["counts"] += np.bincount(states, source.weights, self.n_components)
+
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
+        r = np.empty((len(X), self.n_components))
+        kernels.active().mixture(spec, self._log_weights(), X, None, None, None, None, None, r)
+        cumulative = np.cumsum(r, axis=1)
+        return np.asarray((cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64))
 
     def maximize(self, s: Statistics) -> Self:
         """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""

@@ -1,0 +1,29 @@
+"""Hard EM: the E-step puts all weight on the most probable states.
+
+For mixtures that is classification EM (Celeux & Govaert 1992), for chains Viterbi training, or segmental k-means
+(Juang & Rabiner 1990). It climbs the likelihood of data and states together, in few steps, and is biased towards
+components that do not overlap.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from estep.interface import Algorithm, Step
+from estep.model import Model
+from estep.passes import Best, Passes
+
+
+class Hard(Algorithm):
+    """Hard EM; the bound is log p(rows, states) of the most probable states, and never falls."""
+
+    name: ClassVar[str] = "hard"
+    monotone: ClassVar[bool] = True
+
+    def init(self, model: Model) -> None:
+        return None
+
+    def step(self, model: Model, data: Passes, state: Any) -> Step:
+        total = data.expect(model, Best())
+        proposal, notes = model.maximize(total)
+        return Step(proposal, state, total["loglik"], notes)

@@ -1,0 +1,42 @@
+"""Algorithms that begin in their own way and end as EM: what they find is a maximum of the likelihood all the same."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from estep.algorithms.em import EM
+from estep.interface import Algorithm, Notes, Step
+from estep.model import Model
+from estep.passes import Passes
+
+
+class Prelude(Algorithm):
+    """``n_steps`` steps whose bound is not known (nan), then EM until the stop rule ends it."""
+
+    monotone: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def n_steps(self) -> int:
+        """Steps before EM."""
+
+    @abstractmethod
+    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+        """Step ``k`` of the prelude: the next model, what to keep for the next step, and notes."""
+
+    def init(self, model: Model) -> tuple[int, Any]:
+        return 0, None
+
+    def step(self, model: Model, data: Passes, state: Any) -> Step:
+        k, kept = state
+        if k >= self.n_steps:
+            return EM().step(model, data, state)
+        proposal, kept, notes = self.advance(model, data, k, kept)
+        return Step(proposal, (k + 1, kept), float("nan"), notes)
+
+
+def whole(name: str, value: Any, least: int) -> None:
+    """Raises ValueError unless ``value`` is a whole number from ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}: it is a whole number from {least}")

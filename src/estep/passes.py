@@ -1,0 +1,126 @@
+"""What an algorithm may ask of the data: E-steps over all of it, over a block of it, and with other posteriors.
+
+A *rule* says which posterior. None: the exact one. ``Tempered(beta)``: every probability to the power beta, which
+flattens it. ``Best()``: all on the most probable states. ``Sampled(rng)``: all on states drawn from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estep.data import Batch, Source
+from estep.execute import Execute
+from estep.model import Model
+from estep.several import Several
+from estep.statistics import Statistics
+from estep.stretches import Joints
+
+BLOCKS = 64  # at most, as many vectors of statistics may be kept
+SHARES = 16  # blocks of small data
+LEAST = 64  # rows of a block, about
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """All probabilities to the power ``beta``, from 0 (all states alike) to 1 (the posterior itself)."""
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta <= 1:
+            raise ValueError(f"beta is {self.beta!r}: it is above 0, and 1 at most")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The most probable states: each row's own for a mixture, the Viterbi path for a chain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """States drawn from the posterior; a chain's path is drawn as a whole."""
+
+    rng: np.random.Generator
+
+
+Rule = Tempered | Best | Sampled
+
+
+class Passes:
+    """E-steps over one source; ``count`` says how many times the data have been read."""
+
+    def __init__(self, source: Source, leaf_rows: int, n_components: int, execute: Execute) -> None:
+        self.source, self.execute, self.count = source, execute, 0.0
+        self._leaf_rows, self._n_components = leaf_rows, n_components
+        self._leaves = source.leaves(leaf_rows)
+        self._joints = Joints(self._leaves, n_components)
+        self._blocks: list[tuple[list[Batch], Joints, float]] | None = None
+
+    @property
+    def weight(self) -> float:
+        """The weight of all rows."""
+        return self.source.summary.weight
+
+    def expect(self, model: Any, rule: Rule | None = None) -> Statistics:
+        """The statistics of all data under ``model``, a Model or (exact only) several at once.
+
+        ``loglik`` is the log-likelihood; of the states too for ``Best`` and ``Sampled``, of the tempered model for
+        ``Tempered``.
+        """
+        self.count += 1
+        if rule is None or isinstance(model, Several):
+            return model.expect_all(self._leaves, self._joints, self.execute)  # type: ignore[no-any-return]
+        if isinstance(rule, Tempered):
+            joints = Joints(self._leaves, self._n_components)
+            return model.tempered(rule.beta).expect_all(self._leaves, joints, self.execute)  # type: ignore[no-any-return]
+        if isinstance(rule, Best):
+            states = model.decode(self.source, execute=self.execute)[0]
+        else:
+            states = model.sample_states(self.source, rule.rng, self.execute)
+        self.count += 1
+        return self._complete(model, states)
+
+    def _complete(self, model: Model, states: Any) -> Statistics:
+        """The statistics of the data with all states known."""
+        total = self.execute.add_up(lambda i: model.complete(self._leaves[i], states), len(self._leaves))
+        model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
+        loglik = model.path_log_probability(self.source, states)
+        weights = self.source.weights
+        total["loglik"] = loglik.sum() if weights is None else loglik[weights > 0] @ weights[weights > 0]
+        return total
+
+    # Blocks
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of rows, or of whole sequences, that :meth:`expect_block` takes by themselves; alike in size."""
+        return len(self._block_list())
+
+    def block_weight(self, i: int) -> float:
+        """The weight of the rows of a block."""
+        return self._block_list()[i][2]
+
+    def expect_block(self, model: Model, i: int) -> Statistics:
+        """The statistics of block ``i`` alone."""
+        leaves, joints, weight = self._block_list()[i]
+        self.count += weight / self.weight
+        return model.expect_all(leaves, joints, self.execute)
+
+    def _block_list(self) -> list[tuple[list[Batch], Joints, float]]:
+        if self._blocks is None:
+            rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
+            leaves = self.source.leaves(rows)
+            share = -(-len(leaves) // BLOCKS)
+            parts: list[list[Batch]] = []
+            for leaf in leaves:
+                inside = leaf.halo is not None and not leaf.halo.begins
+                if parts and (inside or len(parts[-1]) < share):
+                    parts[-1].append(leaf)
+                else:
+                    parts.append([leaf])
+            blocks = [(part, Joints(part, self._n_components), sum(b.weight for b in part)) for part in parts]
+            self._blocks = [block for block in blocks if block[2] > 0]
+        return self._blocks

@@ -1,0 +1,205 @@
+"""Every algorithm on every kind of model, under the laws of algorithms."""
+
+import numpy as np
+import pytest
+
+import estep
+from estep import Model, Stop, algorithms, datasets
+from estep.algorithms import ALGORITHMS, EM, Annealed, Hard, Incremental, Online, Squarem, Stochastic
+from estep.emissions import Gaussian, Poisson
+from estep.execute import Threads
+from estep.latents import Chain, Independent
+from estep.passes import Best, Passes, Sampled, Tempered
+from models import FAMILIES, draw, make_model
+
+SOME = ["gaussian-full", "gaussian-tied", "poisson", "categorical", "gamma", "rayleigh", "mixture-of-gaussian-diag"]
+latents = pytest.mark.parametrize("latent", ["independent", "chain"])
+algorithm = pytest.mark.parametrize("name", ALGORITHMS)
+
+
+def test_each_has_its_name():
+    assert set(ALGORITHMS) == {"em", "squarem", "incremental", "online", "annealed", "hard", "stochastic"}
+    assert all(ALGORITHMS[name].name == name for name in ALGORITHMS)
+    assert {kind.__name__ for kind in ALGORITHMS.values()} | {"ALGORITHMS", "make_algorithm"} == set(algorithms.__all__)
+
+
+@algorithm
+@latents
+@pytest.mark.parametrize("family", SOME)
+def test_laws(name, latent, family):
+    """The bound belongs to the model, never falls once known, and is the same on any number of threads."""
+    truth = make_model(family, latent, K=2, D=2, seed=1)
+    source = draw(truth, 500)
+    start, stop = make_model(family, latent, K=2, D=2, seed=2), Stop(tol=1e-9, max_iter=400)
+    fit = estep.fit(start, source, ALGORITHMS[name](), stop)
+    bounds = np.array(fit.trace.bounds)
+    known = bounds[np.isfinite(bounds)]
+    assert np.isnan(bounds[: len(bounds) - len(known)]).all()
+    assert (np.diff(known) >= -1e-9 * np.abs(known[1:])).all()
+    assert fit.stop_reason in ("converged", "max_iter") and fit.trace.passes[-1] >= len(bounds)
+    if name == "hard":
+        states, _ = fit.model.decode(source)
+        np.testing.assert_allclose(fit.bound, fit.model.path_log_probability(source, states).sum(), rtol=1e-12)
+    else:
+        np.testing.assert_allclose(fit.bound, fit.model.score(source), rtol=1e-11)
+    threaded = estep.fit(start, source, ALGORITHMS[name](), stop, Threads(3))
+    assert threaded.trace.bounds[-1] == fit.bound and threaded.n_iter == fit.n_iter
+
+
+@pytest.mark.parametrize("kind", [Squarem(), Incremental(), Online(), Annealed(), Stochastic()])
+@latents
+@pytest.mark.parametrize("family", ["gaussian-full", "poisson", "gamma"])
+def test_the_end_of_em_is_their_end(kind, latent, family):
+    """From where EM ended, with data that make the optimum plain."""
+    truth = make_model(family, latent, K=2, D=3, seed=3)
+    source = draw(truth, 1500)
+    end = estep.fit(truth, source, stop=Stop(tol=1e-13, max_iter=5000))
+    again = estep.fit(end.model, source, kind, Stop(tol=1e-13, max_iter=5000))
+    np.testing.assert_allclose(again.bound, end.bound, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [Incremental(), Online(), Annealed(), Stochastic()])
+def test_stopping_inside_a_prelude_still_has_a_bound(kind):
+    model = make_model("gaussian-full", "independent", K=2, D=2)
+    source = draw(model, 200)
+    fit = estep.fit(model, source, kind, Stop(max_iter=1))
+    np.testing.assert_allclose(fit.bound, fit.model.score(source), rtol=1e-12)
+    assert fit.stop_reason == "max_iter" and np.isfinite(fit.bound)
+
+
+COUNTS = [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
+
+
+def hasselblad(kind, tol):
+    """London's daily deaths (Hasselblad 1969): two Poissons that overlap so much that EM crawls."""
+    X = np.repeat(np.arange(10.0), COUNTS)[:, None]
+    start = Model(Independent([0.5, 0.5]), Poisson([[1.0], [3.0]]))
+    return estep.fit(start, X, kind, Stop(tol=tol, max_iter=20000))
+
+
+def test_hasselblads_poissons():
+    slow, fast = hasselblad(EM(), 1e-15), hasselblad(Squarem(), 1e-15)
+    assert slow.trace.passes[-1] > 2000 and fast.trace.passes[-1] < 150
+    for fit in (slow, fast):
+        assert fit.bound == pytest.approx(-1989.945859883, abs=1e-8)
+        np.testing.assert_allclose(fit.model.latent.weights[0], 0.3598854, atol=2e-5)
+        np.testing.assert_allclose(fit.model.emission.rates[:, 0], [1.2560951, 2.6634044], atol=2e-5)
+
+
+def test_squarem_takes_steps_back():
+    """Long steps to a worse model cost E-steps, not likelihood."""
+
+    class Wild(Squarem):
+        def _long(self, model, *statistics):
+            return worse
+
+    worse = Model(Independent([0.9, 0.1]), Poisson([[5.0], [0.1]]))
+    fit = hasselblad(Wild(), 1e-6)
+    assert (np.diff(fit.trace.bounds) > 0).all()
+    assert fit.trace.passes[-1] > 1.2 * len(fit.trace.bounds)
+    np.testing.assert_allclose(fit.bound, hasselblad(EM(), 1e-6).bound, rtol=1e-9)
+
+
+def test_hard_em_of_spheres_is_kmeans():
+    """With equal weights and one small variance the classification likelihood is that of k-means."""
+    from sklearn.cluster import KMeans
+
+    X = datasets.load_faithful().X / [1, 10]
+    start = Model(Independent([0.5, 0.5]), Gaussian("spherical", [[2.0, 5.0], [4.0, 8.0]], [1e-4, 1e-4]))
+    fit = estep.fit(start, X, Hard(), Stop(max_iter=50))
+    means = KMeans(2, init=np.array([[2.0, 5.0], [4.0, 8.0]]), n_init=1).fit(X).cluster_centers_
+    states, _ = fit.model.decode(X)
+    assert np.bincount(states).min() > 50
+    np.testing.assert_allclose(fit.model.emission.means, means, atol=0.1)
+
+
+def passes(model, source):
+    return Passes(model.source(source), model.leaf_rows(), model.n_components, estep.Serial())
+
+
+@latents
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rules(latent, family):
+    """At power 1 a tempered posterior is the posterior; masses add up; drawn states come as often as they should."""
+    model = make_model(family, latent, K=3, D=2, seed=4)
+    source = draw(model, 400)
+    data = passes(model, source)
+    exact, same = data.expect(model), data.expect(model, Tempered(1.0))
+    np.testing.assert_allclose(same.vector, exact.vector, rtol=1e-9, atol=1e-9 * np.abs(exact.vector).max())
+    for rule in (Tempered(0.3), Best(), Sampled(np.random.default_rng(0))):
+        s = data.expect(model, rule)
+        assert np.isfinite(s.vector).all()
+        np.testing.assert_allclose(s["latent"].sum(), 400, rtol=1e-9)
+        np.testing.assert_allclose(s["weight"], 400)
+    n = 300
+    drawn = [model.sample_states(data.source, np.random.default_rng(i)) for i in range(n)]
+    shares = np.stack([(np.array(drawn) == k).mean(axis=0) for k in range(3)], axis=1)
+    r = model.predict_proba(data.source)
+    assert np.abs(shares - r).max() < 5 * np.sqrt(0.25 / n)
+
+
+@latents
+def test_a_flat_posterior_is_near_uniform(latent):
+    model = make_model("gaussian-diag", latent, K=3, D=2)
+    data = passes(model, draw(model, 300))
+    s = data.expect(model, Tempered(1e-9))
+    np.testing.assert_allclose(s["emission"].reshape(3, -1)[:, 0], 100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("level_family", ["gaussian-full", "categorical"])
+def test_drawn_paths_are_the_reference_s(level_family, level):
+    from estep import kernels
+
+    model = make_model(level_family, "chain", K=5, D=3)
+    source = draw(model, 500)
+    spec, u = model.kernel(source.summary), np.random.default_rng(0).random(500)
+    chain = (model.latent.startprob, model.latent.transmat)
+    got, expected = np.empty(500, np.int32), np.empty(500, np.int32)
+    kernels.load(level).draw(spec, *chain, source.ends, source.X, u, got)
+    kernels.load("reference").draw(spec, *chain, source.ends, source.X, u, expected)
+    assert (got == expected).all()
+
+
+def test_blocks_hold_whole_long_sequences():
+    model = make_model("gaussian-diag", "chain", K=2, D=1)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100_000, 1))
+    data = passes(model, (X, np.array([50, 90_000, 9950])))
+    assert data.n_blocks == 3
+    assert [data.block_weight(i) for i in range(3)] == [50, 90_000, 9950]
+    total = sum(data.expect_block(model, i).vector for i in range(3))
+    np.testing.assert_allclose(total, data.expect(model).vector, rtol=1e-9, atol=1e-6)
+    assert data.count == pytest.approx(2)
+    assert (
+        passes(make_model("poisson", "independent", 2, 1), rng.poisson(3.0, (100_000, 1)).astype(float)).n_blocks <= 64
+    )
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: Online(exponent=0.5), "above 0.5"),
+        (lambda: Online(delay=-1), "from 0"),
+        (lambda: Online(epochs=0), "from 1"),
+        (lambda: Annealed(start=0.0), "above 0"),
+        (lambda: Annealed(levels=1.5), "whole number"),
+        (lambda: Stochastic(steps=0), "from 1"),
+        (lambda: Stochastic(seed=-1), "from 0"),
+        (lambda: Incremental(epochs=True), "whole number"),
+        (lambda: Tempered(2.0), "1 at most"),
+        (lambda: estep.GaussianMixture(2, algorithm="squared").fit(np.eye(4)), "squarem"),
+    ],
+)
+def test_bad_options(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@algorithm
+def test_estimators_take_them_by_name(name):
+    X = datasets.load_faithful().X
+    mixture = estep.GaussianMixture(2, algorithm=name, random_state=0, n_init=2).fit(X)
+    assert mixture.score(X) * 272 > -1140
+    hmm = estep.PoissonHMM(2, algorithm=name, random_state=0).fit(datasets.load_earthquakes().X)
+    assert hmm.score(datasets.load_earthquakes().X) > -345
+    assert isinstance(hmm.model_.latent, Chain)
