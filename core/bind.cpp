@@ -53,6 +53,8 @@ int64_t statistics_size(const Spec &s) {
             return s.K * (1 + D) + pairs;
         case Kind::mixed:
             return s.K * s.M + statistics_size(*s.parts);
+        case Kind::student:
+            return 2 * s.K + statistics_size(*s.parts);
     }
     return 0;
 }
@@ -74,7 +76,7 @@ class OwnedSpec {  // a Spec with its arrays
               MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm,
               const OwnedSpec *parts)
         : single(single_) {
-        require(kind >= 0 && kind <= static_cast<int>(Kind::mixed) && K > 0 && D > 0, "kind");
+        require(kind >= 0 && kind <= static_cast<int>(Kind::student) && K > 0 && D > 0, "kind");
         spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
         spec.K = K, spec.D = D, spec.M = M;
         const bool full = spec.kind == Kind::full || spec.kind == Kind::tied, tied = spec.kind == Kind::tied;
@@ -82,6 +84,15 @@ class OwnedSpec {  // a Spec with its arrays
             require(parts && parts->spec.kind != Kind::mixed && parts->spec.K == K * M && parts->spec.D == D, "parts");
             spec.parts = &parts->spec;
             spec.weights = keep(weights_, weights, K * M, "weights");
+            require(spec.weights, "weights");
+            return;
+        }
+        if (spec.kind == Kind::student) {
+            require(parts && parts->spec.K == K && parts->spec.D == D, "parts");
+            const Kind gaussian = parts->spec.kind;
+            require(gaussian >= Kind::diag && gaussian <= Kind::tied, "parts");
+            spec.parts = &parts->spec;
+            spec.weights = keep(weights_, weights, 5 * K, "weights");
             require(spec.weights, "weights");
             return;
         }

@@ -1,6 +1,7 @@
 // The tile that a spec asks for.
 #pragma once
 #include "mixed.hpp"
+#include "student.hpp"
 #include "tables.hpp"
 #include "whitened.hpp"
 
@@ -8,6 +9,7 @@ namespace {
 
 std::unique_ptr<Tile> make_tile(const Spec &s) {
     if (s.kind == Kind::mixed) return std::make_unique<MixedTile>(s, make_tile(*s.parts));
+    if (s.kind == Kind::student) return std::make_unique<StudentTile>(s, make_tile(*s.parts));
     if (s.kind == Kind::dense) return std::make_unique<DenseTile>(s);
     if (s.kind == Kind::table) return std::make_unique<TableTile>(s);
     if (s.whitened) return std::make_unique<WhitenedTile>(s);

@@ -17,6 +17,7 @@ from estep.emissions import (
     MixtureOf,
     Multinomial,
     Poisson,
+    Student,
     VonMises,
 )
 from estep.latents import Chain, Independent
@@ -53,6 +54,10 @@ FAMILIES = {
     "gamma": lambda K, D, rng: Gamma(rng.gamma(2.0, 2.0, (K, D)), rng.gamma(2.0, 1.0, (K, D))),
     "log-normal": lambda K, D, rng: LogNormal(gaussian("full", K, D, rng)),
     "von-mises": lambda K, D, rng: VonMises(rng.uniform(-3, 3, (K, D)), rng.gamma(2.0, 3.0, (K, D))),
+    **{
+        f"student-{kind}": (lambda K, D, rng, kind=kind: Student(gaussian(kind, K, D, rng), rng.uniform(2.0, 9.0, K)))
+        for kind in ("full", "tied", "diag", "spherical")
+    },
     "rayleigh": lambda K, D, rng: Rayleigh(rng.gamma(2.0, 1.0, (K, D))),
 }
 

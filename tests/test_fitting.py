@@ -78,8 +78,8 @@ class Falling(Algorithm):
     def init(self, model):
         return 0
 
-    def step(self, model, expect, state):
-        total = expect(model)
+    def step(self, model, data, state):
+        total = data.expect(model)
         better, _ = model.maximize(total)
         if state == 3:
             better = replace(better, emission=replace(better.emission, means=better.emission.means + 5))

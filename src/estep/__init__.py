@@ -21,16 +21,30 @@ from estep.starts import start_model
 from estep.statistics import Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.estimators import GMMHMM, HMM, CategoricalHMM, GaussianHMM, GaussianMixture, MixtureModel, PoissonHMM
+    from estep.estimators import (
+        GMMHMM,
+        HMM,
+        BernoulliMixture,
+        CategoricalHMM,
+        GaussianHMM,
+        GaussianMixture,
+        MixtureModel,
+        PoissonHMM,
+        StudentMixture,
+    )
 
 __version__ = "0.1.0"
 
-_ESTIMATORS = ("CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel", "PoissonHMM")
+_ESTIMATORS = (
+    "BernoulliMixture", "CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel",
+    "PoissonHMM", "StudentMixture",
+)  # fmt: skip
 
 __all__ = [
     "GMMHMM",
     "HMM",
     "Algorithm",
+    "BernoulliMixture",
     "CategoricalHMM",
     "Emission",
     "Evaluation",
@@ -47,6 +61,7 @@ __all__ = [
     "Source",
     "Statistics",
     "Stop",
+    "StudentMixture",
     "Threads",
     "Trace",
     "algorithms",

@@ -9,17 +9,18 @@ from estep.emissions.log_normal import LogNormal
 from estep.emissions.mixture_of import MixtureOf
 from estep.emissions.multinomial import Multinomial
 from estep.emissions.poisson import Poisson
+from estep.emissions.student import Student
 from estep.emissions.von_mises import VonMises
 
 FAMILIES = {
     family.name: family
     for family in (
-        Gaussian, Categorical, Poisson, Bernoulli, Multinomial, Exponential, Gamma, LogNormal, VonMises,
+        Gaussian, Categorical, Poisson, Bernoulli, Multinomial, Exponential, Gamma, LogNormal, VonMises, Student,
     )
 }  # fmt: skip
 """The built-in families by name: those that need no other."""
 
 __all__ = [
     "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LogNormal", "MixtureOf", "Multinomial",
-    "Poisson", "VonMises",
+    "Poisson", "Student", "VonMises",
 ]  # fmt: skip

@@ -50,7 +50,9 @@ def gamma_shape(s: Array, most: float) -> Array:
     s = np.clip(s, 0.5 / most, 1e300)
     a = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
     for _ in range(12):  # Newton's steps in 1 / a: quadratic from this start, four are usually enough
-        a = 1 / (1 / a + (log_less_digamma(a) - s) / (a**2 * _slope(a)))
+        before, a = a, 1 / (1 / a + (log_less_digamma(a) - s) / (a**2 * _slope(a)))
+        if (np.abs(a - before) <= 1e-14 * a).all():
+            break
     return np.asarray(np.minimum(a, most))
 
 
@@ -75,5 +77,7 @@ def concentration(length: Array) -> Array:
         A = i1e(k) / i0e(k)
         apart = np.where(kappa > 1e4, 1 - 1 / (2 * large) - 1 / (8 * large**2) - 1 / (8 * large**3), A) - R
         slope = np.where(kappa > 1e4, 1 / (2 * large**2) + 1 / (4 * large**3), 1 - A / k - A**2)
-        kappa = np.clip(kappa - apart / slope, 0.5 * kappa, 2 * kappa)
+        before, kappa = kappa, np.clip(kappa - apart / slope, 0.5 * kappa, 2 * kappa)
+        if (np.abs(kappa - before) <= 1e-14 * kappa).all():
+            break
     return np.asarray(np.minimum(kappa, MOST_CONCENTRATED))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from estep.emissions import Gaussian, MixtureOf
+from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
-from estep.estimators.mixture import GaussianMixture, MixtureModel
+from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureModel, StudentMixture
+from estep.interface import Emission
 from estep.latents import Independent
 from estep.model import Model
 
 __all__ = [
-    "GMMHMM", "HMM", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel", "PoissonHMM", "from_model",
+    "GMMHMM", "HMM", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel",
+    "PoissonHMM", "StudentMixture", "from_model",
 ]  # fmt: skip
 
 
@@ -24,15 +26,24 @@ def from_model(model: Model) -> Any:
         if isinstance(inner, Gaussian) and not mixture:
             estimator: Any = GMMHMM(K, emission.n_mix, covariance_type=inner.covariance_type)
         else:
-            estimator = (MixtureModel if mixture else HMM)(MixtureOf(type(inner)(), emission.n_mix), K)
+            estimator = (MixtureModel if mixture else HMM)(_blank(emission), K)
     elif emission.name == "gaussian":
         kind = GaussianMixture if mixture else GaussianHMM
         estimator = kind(K, covariance_type=emission.covariance_type)  # type: ignore[attr-defined]
+    elif mixture and isinstance(emission, Student):
+        estimator = StudentMixture(K, covariance_type=emission.gaussian.covariance_type)
+    elif mixture and isinstance(emission, Bernoulli):
+        estimator = BernoulliMixture(K)
     elif mixture:
-        estimator = MixtureModel(type(emission)(), K)
+        estimator = MixtureModel(_blank(emission), K)
     else:
         by_name: dict[str, type[Any]] = {"categorical": CategoricalHMM, "poisson": PoissonHMM}
         kind_hmm = by_name.get(emission.name)
-        estimator = HMM(type(emission)(), K) if kind_hmm is None else kind_hmm(K)
+        estimator = HMM(_blank(emission), K) if kind_hmm is None else kind_hmm(K)
     estimator._set_model(model)
     return estimator
+
+
+def _blank(emission: Emission) -> Emission:
+    """The family without parameters."""
+    return emission.with_values(**dict.fromkeys(emission.values()))

@@ -10,7 +10,7 @@ from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.data import Source, as_source, frame_columns
-from estep.emissions import Gaussian
+from estep.emissions import Bernoulli, Gaussian, Student
 from estep.estimators.base import ModelEstimator, as_dtype, make_emission
 from estep.estimators.precisions import precision_attributes, to_covariances
 from estep.fitting import Fit
@@ -27,6 +27,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     means_init: Any
     precisions_init: Any
     covariances_init: Any
+    dofs_init: Any
+    probabilities_init: Any
     emission: Emission | str
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -245,3 +247,74 @@ class MixtureModel(Mixture):
 
     def _parts(self) -> tuple[Independent, Emission]:
         return Independent(self.weights_init), make_emission(self.emission)
+
+
+class StudentMixture(Mixture):
+    """A mixture of Student-t distributions: outliers widen tails, not components (Peel & McLachlan 2000).
+
+    The parameters are those of :class:`GaussianMixture`, without starts of covariances or precisions; ``algorithm`` is
+    "squarem", since degrees of freedom move slowly under EM. Fitted:
+    ``weights_`` (K,), ``means_`` (K, D), ``covariances_``, the scale matrices as ``covariance_type`` shapes them, and
+    ``dofs_`` (K,), the degrees of freedom; a component's covariance is its scale times dofs / (dofs - 2).
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-8,
+        reg_covar: float | None = None,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        dofs_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "squarem",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self._keep(locals())
+
+    def _emission(self) -> Emission:
+        return Student(Gaussian(self.covariance_type, self.means_init, None, self.reg_covar), self.dofs_init)
+
+    def _parts(self) -> tuple[Independent, Emission]:
+        return Independent(self.weights_init), self._emission()
+
+
+class BernoulliMixture(Mixture):
+    """A mixture of vectors of zeros and ones, also called latent class analysis (Bishop 2006, section 9.3.3).
+
+    ``probabilities_init`` (K, D) starts the emission; the other parameters are those of :class:`MixtureModel`. Fitted:
+    ``weights_`` (K,), ``probabilities_`` (K, D).
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        probabilities_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self._keep(locals())
+
+    def _emission(self) -> Emission:
+        return Bernoulli(self.probabilities_init)
+
+    def _parts(self) -> tuple[Independent, Emission]:
+        return Independent(self.weights_init), self._emission()

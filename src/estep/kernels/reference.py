@@ -70,8 +70,11 @@ def log_densities(spec: Spec, X: Array, out: Array) -> None:
 def _log_densities(spec: Spec, X: Array) -> Array:
     if spec.kind == "dense":
         return np.asarray(X, dtype=np.float64)
-    if spec.parts is not None:
+    if spec.kind == "mixed":
         return logsumexp(_joint(spec, X), axis=2)
+    if spec.kind == "student":
+        _, height, dofs, power, _ = _student(spec)
+        return np.asarray(height - power * np.log1p(_distances(spec, X) / dofs))
     if spec.kind == "table":
         assert spec.weights is not None
         return np.asarray(spec.weights.T[X[:, 0]])
@@ -92,6 +95,18 @@ def _joint(spec: Spec, X: Array) -> Array:
     """Log-densities of the parts of a mixed spec with their weights, (n, K, M)."""
     assert spec.parts is not None and spec.weights is not None
     return np.asarray(_log_densities(spec.parts, X).reshape(-1, spec.K, spec.M) + spec.weights)
+
+
+def _student(spec: Spec) -> Array:
+    """The five weights, (5, K)."""
+    assert spec.weights is not None
+    return np.asarray(spec.weights.T)
+
+
+def _distances(spec: Spec, X: Array) -> Array:
+    """Squared distances (n, K) to the Gaussian parts of a student spec."""
+    assert spec.parts is not None
+    return np.asarray(np.maximum(2 * (_student(spec)[0] - _log_densities(spec.parts, X)), 0.0))
 
 
 def _whitened(spec: Spec, X: Array) -> Array:
@@ -115,6 +130,11 @@ def statistics(spec: Spec, X: Array, r: Array) -> Array:
 def _statistics(spec: Spec, X: Array, r: Array) -> Array:
     if spec.kind == "dense":
         return np.zeros(0)
+    if spec.kind == "student" and spec.parts is not None:
+        _, _, dofs, _, constant = _student(spec)
+        u = (dofs + spec.D) / (dofs + _distances(spec, X))
+        scale = (r * (np.log(u) - u + constant)).sum(axis=0)
+        return np.concatenate([r.sum(axis=0), scale, _statistics(spec.parts, X, r * u)])
     if spec.parts is not None:
         inner = (r[:, :, None] * shares(_joint(spec, X))).reshape(len(X), -1)
         return np.concatenate([inner.sum(axis=0), _statistics(spec.parts, X, inner)])

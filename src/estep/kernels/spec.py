@@ -10,7 +10,7 @@ import numpy as np
 
 from estep.statistics import Array
 
-KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed")
+KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed", "student")
 NEVER = -1e300
 """Stands for the logarithm of zero in weights, where -inf times a zero would be NaN."""
 
@@ -31,7 +31,13 @@ class Spec:
     tied       ``weights[k] . [1, x] + shared . xx``     (K, 1 + D), then D (D + 1) / 2 of all components
     mixed      log of the sum over m of the exponentials (K, M), then those of ``parts``
                of ``weights[k, m]`` + that of part k M + m
+    student    ``weights[k, 1] - weights[k, 3]           (K,) masses, (K,) sums of
+               log(1 + d / weights[k, 2])``              ``log u - u + weights[k, 4]``, then those of
+                                                         ``parts`` with rows weighted by u
     ========== ========================================= =============================================
+
+    Of a student spec ``parts`` are Gaussians with log-densities ``weights[k, 0] - d / 2``, and u is
+    ``(weights[k, 2] + D) / (weights[k, 2] + d)``.
 
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
     ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
@@ -52,13 +58,13 @@ class Spec:
     means: Array | None = None  # (K, D), about the origin
     factor: Array | None = None  # (K, D) or (K, D, D)
     lognorm: Array | None = None  # (K,)
-    parts: Spec | None = None  # mixed: of the K M parts
+    parts: Spec | None = None  # mixed: of the K M parts; student: of the K Gaussians
 
     @property
     def statistics_size(self) -> int:
         """Length of the statistics vector."""
         if self.parts is not None:
-            return self.K * self.M + self.parts.statistics_size
+            return self.K * (self.M if self.kind == "mixed" else 2) + self.parts.statistics_size
         D, pairs = self.D, self.D * (self.D + 1) // 2
         per = {"dense": 0, "table": self.M, "linear": 1 + D, "diag": 1 + 2 * D, "spherical": 2 + D, "tied": 1 + D}
         return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
@@ -66,7 +72,9 @@ class Spec:
     @property
     def shares(self) -> bool:
         """Whether all components have a term of the log-densities in common, ``shared . xx``."""
-        return self.parts.shares if self.parts is not None else self.kind == "tied" and not self.whitened
+        if self.kind == "mixed" and self.parts is not None:
+            return self.parts.shares
+        return self.kind == "tied" and not self.whitened
 
     @cached_property
     def linear(self) -> Spec:
@@ -81,6 +89,9 @@ class Spec:
         def times(values: Array | None) -> Array | None:
             return None if values is None else values * beta
 
+        if self.kind == "student":
+            assert self.weights is not None
+            return replace(self, weights=self.weights * [1.0, beta, 1.0, beta, 1.0])
         factor = None if self.factor is None else self.factor * beta**0.5
         parts = None if self.parts is None else self.parts.tempered(beta)
         return replace(

@@ -1,0 +1,161 @@
+"""Student-t emissions: Gaussians with heavy tails, so that outliers move no means.
+
+Each row has a hidden scale, a gamma variable around 1, given which it is Gaussian; its expectation u is small far out
+(Peel & McLachlan 2000). Statistics are moments weighted by u, and what the degrees of freedom need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from estep.data import Batch
+from estep.emissions.gaussian import LOG_2PI, Gaussian
+from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions.special import gamma_shape
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+LEAST, MOST, FIRST = 0.05, 1e6, 10.0
+"""Degrees of freedom: the smallest and the largest (a Gaussian), and those of a start."""
+
+
+@dataclass(frozen=True, eq=False)
+class Student(Emission):
+    """``gaussian`` holds the ``means`` (K, D) and ``covariances``, here the scale matrices, of any covariance type.
+
+    ``dofs`` (K,): degrees of freedom. The covariance of a component is its scale matrix times dofs / (dofs - 2).
+    """
+
+    gaussian: Gaussian = field(default_factory=Gaussian)
+    dofs: Array | None = None
+
+    name: ClassVar[str] = "student"
+    parameters: ClassVar[tuple[str, ...]] = ("means", "covariances", "dofs")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.gaussian, Gaussian):
+            raise ValueError(f"gaussian is {self.gaussian!r}: give the family of the scales, such as Gaussian('full')")
+        if self.dofs is None:
+            return
+        dofs = self.freeze("dofs", None)
+        if dofs is None or dofs.ndim != 1:
+            raise ValueError(f"dofs has shape {np.shape(self.dofs)}, expected (K,)")
+        if ((dofs < LEAST) | (dofs > MOST)).any():
+            k = int(np.argmax((dofs < LEAST) | (dofs > MOST)))
+            raise ValueError(f"dofs[{k}] is {dofs[k]}: degrees of freedom are from {LEAST:g} to {MOST:g}")
+
+    def _dofs(self) -> Array:
+        if self.dofs is None:
+            raise missing(self.name, "dofs")
+        return self.dofs
+
+    def values(self) -> dict[str, Array | None]:
+        return {**self.gaussian.values(), "dofs": self.dofs}
+
+    def with_values(self, **values: Any) -> Self:
+        dofs = values.pop("dofs", self.dofs)
+        return type(self)(self.gaussian.with_values(**values), dofs)
+
+    @property
+    def n_components(self) -> int:
+        return len(self._dofs())
+
+    @property
+    def n_columns(self) -> int:
+        return self.gaussian.n_columns
+
+    @property
+    def n_parameters(self) -> int:
+        return self.gaussian.n_parameters + self.n_components
+
+    @property
+    def layout(self) -> Layout:
+        """mass (K,), scale (K,): sums of E log u - u; then the Gaussian's statistics of rows weighted by u."""
+        K, inner = self.n_components, self.gaussian.layout
+        return Layout((("mass", (K,)), ("scale", (K,)), ("gaussian", (inner.size,))), inner.origin)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return self.gaussian.shared
+
+    @property
+    def work(self) -> int:
+        return self.gaussian.layout.size + 20 * self.n_components
+
+    @property
+    def rounding(self) -> float:
+        return self.gaussian.rounding
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        dofs = np.full(n_components, FIRST) if self.dofs is None else self.dofs
+        return type(self)(self.gaussian.start(n_components, summary), dofs)
+
+    def adapt(self, summary: Summary) -> Self:
+        return self.evolve(gaussian=self.gaussian.adapt(summary))
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.kernel(batch.summary), batch)
+
+    def kernel(self, summary: Summary) -> Spec:
+        """log p = height - power log(1 + distance / dofs) (Bishop 2006, eq. 2.162)."""
+        from scipy.special import digamma, gammaln
+
+        parts, dofs = self.gaussian.kernel(summary), self._dofs()
+        K, D = len(dofs), parts.D
+        _, logdet = self._factors
+        power = (dofs + D) / 2
+        height = gammaln(power) - gammaln(dofs / 2) - 0.5 * (D * np.log(dofs * np.pi) + logdet)
+        gaussian = -0.5 * (D * LOG_2PI + logdet)
+        weights = np.stack([gaussian, height, dofs, power, digamma(power) - np.log(power)], axis=1)
+        return Spec("student", K, D, single=parts.single, origin=parts.origin, weights=weights, parts=parts)
+
+    @cached_property
+    def _factors(self) -> tuple[Array, Array]:
+        """As the Gaussian's, with a log-determinant (K,) for each component whatever the covariance type."""
+        inverse, logdet = self.gaussian.factors
+        if self.gaussian.covariance_type == "spherical":
+            logdet = logdet * self.n_columns
+        return inverse, np.broadcast_to(logdet, (self.n_components,))
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """Weighted means and scales, then the degrees of freedom (Peel & McLachlan 2000, eq. 29 to 32).
+
+        All maximise the expected log-likelihood of rows and their hidden scales. The scales are divided by the mass of
+        the rows, not by the sum of u.
+        """
+        mass, scale = s["mass"], s["scale"]
+        inner = Statistics(self.gaussian.layout, s["gaussian"].copy())
+        moments, D = inner["moments"], self.n_columns
+        seen = mass > NOTHING * mass.sum()
+        u = np.where(seen, moments[:, 0], 1.0)
+        centre = moments[:, 1 : 1 + D] / u[:, None]
+        extra = np.where(seen, mass - u, 0.0)  # so that the Gaussian's M-step, which divides by mass, is this one
+        i, j = np.triu_indices(D)
+        products = {"full": centre[:, i] * centre[:, j], "tied": centre[:, i] * centre[:, j], "diag": centre**2}
+        more = products.get(self.gaussian.covariance_type, (centre**2).sum(axis=1, keepdims=True)) * extra[:, None]
+        if self.gaussian.covariance_type == "tied":
+            inner["second"] += more.sum(axis=0)
+        else:
+            moments[:, 1 + D :] += more
+        moments[:, 1 : 1 + D] += centre * extra[:, None]
+        moments[:, 0] = np.where(seen, mass, 0.0)
+        gaussian, notes = self.gaussian.maximize(inner)
+        fresh = 2 * gamma_shape(-1 - scale / np.where(seen, mass, 1.0), MOST / 2)
+        return self.evolve(gaussian=gaussian, dofs=np.where(seen, np.maximum(fresh, LEAST), self._dofs())), notes
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        dofs = self._dofs()[states]
+        means = np.asarray(self.gaussian.means)[states]
+        scale = rng.gamma(dofs / 2, 2 / dofs)[:, None]
+        return np.asarray(means + (self.gaussian.sample(states, rng) - means) / np.sqrt(scale))
+
+    def validate(self, batch: Batch) -> None:
+        self.gaussian.validate(batch)
+        if self.gaussian.means is not None:
+            check_columns(batch, self.n_columns)
