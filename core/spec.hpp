@@ -5,7 +5,7 @@
 namespace estep {
 
 // How a family's densities are computed and how its statistics are laid out.
-//   table               statistics (K, M)             log b = table[x, k]
+//   table               statistics (K, M)             log b = sum over columns of table[x_d, k]
 //   linear              (K, 1 + D)                    features [1, x]
 //   diag                (K, 1 + 2 D)                  features [1, x, x^2]
 //   spherical           (K, 2 + D)                    features [1, x, |x|^2]

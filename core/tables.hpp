@@ -20,9 +20,9 @@ class DenseTile final : public Tile {  // the rows are log-densities
     void finish(double *) override {}
 };
 
-class TableTile final : public Tile {
+class TableTile final : public Tile {  // each of D columns holds a row number of the table
     const int64_t Kp;
-    Array<int32_t> symbols;
+    Array<int32_t> symbols;    // (D, ld)
     Buffer linear, logs, top;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
     Array<double> sums;        // (M, Kp)
 
@@ -30,7 +30,7 @@ class TableTile final : public Tile {
     explicit TableTile(const Spec &s)
         : Tile(s, 384),
           Kp(round_up(s.K, V)),
-          symbols(size + V),
+          symbols(s.D * ld),
           linear(s.M * Kp),
           logs(s.M * Kp),
           top(s.M),
@@ -51,14 +51,20 @@ class TableTile final : public Tile {
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
         const int32_t *from = static_cast<const int32_t *>(rows.data);
-        for (int64_t i = 0; i < n; i++) symbols[i] = from[pick(i)];
-        for (int64_t i = n; i < padded; i++) symbols[i] = symbols[0];
+        for (int64_t d = 0; d < spec.D; d++) {
+            int32_t *to = symbols + d * ld;
+            for (int64_t i = 0; i < n; i++) to[i] = from[pick(i) * spec.D + d];
+            for (int64_t i = n; i < padded; i++) to[i] = to[0];
+        }
     }
     void log_densities(real *out) override {
-        for (int64_t i = 0; i < padded; i += V) look_up(logs.data(), i, out + i, ld);
+        for (int64_t i = 0; i < padded; i += V) look_up(logs.data(), symbols + i, out + i, ld);
+        for (int64_t d = 1; d < spec.D; d++)
+            for (int64_t i = 0; i < padded; i += V) look_up<true>(logs.data(), symbols + d * ld + i, out + i, ld);
     }
-    void densities(real *, Place out, real *scale) override {
-        for (int64_t i = 0; i < padded; i += V) look_up(linear.data(), i, out(i), out.W);
+    void densities(real *L, Place out, real *scale) override {
+        if (spec.D > 1) return Tile::densities(L, out, scale);
+        for (int64_t i = 0; i < padded; i += V) look_up(linear.data(), symbols + i, out(i), out.W);
         for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
     void accumulate(const real *resp, int64_t ldr) override {
@@ -68,11 +74,12 @@ class TableTile final : public Tile {
 #pragma GCC unroll 16
                 for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? ::load(resp + (k0 + k) * ldr + i) : vec{};
                 transpose(r);
+                for (int64_t d = 0; d < spec.D; d++)
 #pragma GCC unroll 16
-                for (int64_t j = 0; j < V; j++) {  // padding has responsibility 0
-                    double *to = sums + symbols[i + j] * Kp + k0;
-                    for (int64_t l = 0; l < V; l++) to[l] += static_cast<double>(r[j][l]);
-                }
+                    for (int64_t j = 0; j < V; j++) {  // padding has responsibility 0
+                        double *to = sums + symbols[d * ld + i + j] * Kp + k0;
+                        for (int64_t l = 0; l < V; l++) to[l] += static_cast<double>(r[j][l]);
+                    }
             }
     }
     void finish(double *stats) override {
@@ -81,13 +88,17 @@ class TableTile final : public Tile {
     }
 
   private:
-    void look_up(const real *table, int64_t i, real *out, int64_t ldo) const {
+    template <bool ADD = false>
+    void look_up(const real *table, const int32_t *rows, real *out, int64_t ldo) const {
         for (int64_t k0 = 0; k0 < K; k0 += V) {
             vec r[V];
 #pragma GCC unroll 16
-            for (int64_t j = 0; j < V; j++) r[j] = ::load(table + symbols[i + j] * Kp + k0);
+            for (int64_t j = 0; j < V; j++) r[j] = ::load(table + rows[j] * Kp + k0);
             transpose(r);
-            for (int64_t k = 0; k < V && k0 + k < K; k++) store(out + (k0 + k) * ldo, r[k]);
+            for (int64_t k = 0; k < V && k0 + k < K; k++) {
+                real *to = out + (k0 + k) * ldo;
+                store(to, ADD ? ::load(to) + r[k] : r[k]);
+            }
         }
     }
 };

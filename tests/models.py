@@ -16,6 +16,7 @@ from estep.emissions import (
     LogNormal,
     MixtureOf,
     Multinomial,
+    NegativeBinomial,
     Poisson,
     Student,
     VonMises,
@@ -51,6 +52,9 @@ FAMILIES = {
     "bernoulli": lambda K, D, rng: Bernoulli(rng.beta(1.0, 1.0, (K, D))),
     "multinomial": lambda K, D, rng: Multinomial(rng.dirichlet(np.ones(D), size=K), trials=7),
     "exponential": lambda K, D, rng: Exponential(rng.gamma(2.0, 1.0, (K, D))),
+    "negative-binomial": lambda K, D, rng: NegativeBinomial(
+        rng.gamma(2.0, 3.0, (K, D)), rng.gamma(2.0, 2.0, (K, D)), 300
+    ),
     "gamma": lambda K, D, rng: Gamma(rng.gamma(2.0, 2.0, (K, D)), rng.gamma(2.0, 1.0, (K, D))),
     "log-normal": lambda K, D, rng: LogNormal(gaussian("full", K, D, rng)),
     "von-mises": lambda K, D, rng: VonMises(rng.uniform(-3, 3, (K, D)), rng.gamma(2.0, 3.0, (K, D))),

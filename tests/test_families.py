@@ -15,6 +15,7 @@ from estep.emissions import (
     Gaussian,
     LogNormal,
     Multinomial,
+    NegativeBinomial,
     Poisson,
     Student,
     VonMises,
@@ -30,6 +31,10 @@ DENSITIES = {
         lambda X: stats.multinomial(9, [0.2, 0.5, 0.3]).logpmf(X),
     ),
     "poisson": (Poisson([[3.0, 40.0]]), lambda X: stats.poisson([3.0, 40.0]).logpmf(X).sum(axis=1)),
+    "negative_binomial": (
+        NegativeBinomial([[3.0, 40.0]], [[0.7, 25.0]]),
+        lambda X: stats.nbinom([0.7, 25.0], [0.7 / 3.7, 25 / 65]).logpmf(X).sum(axis=1),
+    ),
     "exponential": (Exponential([[0.5, 3.0]]), lambda X: stats.expon(scale=[2.0, 1 / 3]).logpdf(X).sum(axis=1)),
     "gamma": (
         Gamma([[0.7, 2000.0]], [[2.0, 10.0]]),
@@ -80,11 +85,19 @@ def test_one_component_is_scipy_s_estimate():
     np.testing.assert_allclose([fit.concentrations_[0, 0], fit.means_[0, 0]], [kappa, loc], rtol=1e-6)
     t = stats.t(df=4.0, loc=1.0, scale=2.0).rvs(2000, random_state=1)
     df, loc, scale = stats.t.fit(t)
-    fit = fitted("student", t[:, None])
-    np.testing.assert_allclose(
-        [fit.dofs_[0], fit.means_[0, 0], fit.covariances_[0, 0, 0] ** 0.5], [df, loc, scale], rtol=1e-3
-    )
-    assert fit.score(t[:, None]) >= stats.t(df, loc, scale).logpdf(t).mean() - 1e-9
+    student = fitted("student", t[:, None])
+    found = [student.dofs_[0], student.means_[0, 0], student.covariances_[0, 0, 0] ** 0.5]
+    np.testing.assert_allclose(found, [df, loc, scale], rtol=1e-3)
+    counts = stats.nbinom(2.5, 0.3).rvs(3000, random_state=1)[:, None].astype(float)
+    fit = fitted("negative_binomial", counts)
+    size, mean = fit.sizes_[0, 0], fit.means_[0, 0]
+
+    def loglik(r):
+        return stats.nbinom(r, r / (r + mean)).logpmf(counts).sum()
+
+    assert mean == pytest.approx(counts.mean()) and size == pytest.approx(2.5, rel=0.15)
+    assert loglik(size) > max(loglik(0.999 * size), loglik(1.001 * size))
+    assert student.score(t[:, None]) >= stats.t(df, loc, scale).logpdf(t).mean() - 1e-9
 
 
 def test_outliers_move_a_gaussian_not_a_student():
@@ -107,7 +120,8 @@ def test_angles_wrap():
 
 
 @pytest.mark.parametrize(
-    "name", ["bernoulli", "multinomial", "exponential", "gamma", "log_normal", "von_mises", "student"]
+    "name",
+    ["bernoulli", "multinomial", "negative_binomial", "exponential", "gamma", "log_normal", "von_mises", "student"],
 )
 def test_a_mixture_and_an_hmm_by_name(name):
     emission, _ = DENSITIES[name]
@@ -130,6 +144,8 @@ def test_a_mixture_and_an_hmm_by_name(name):
         ("bernoulli", 0.5, "0 or 1"),
         ("multinomial", -1.0, "counts"),
         ("multinomial", 0.5, "counts"),
+        ("negative_binomial", -1.0, "counts"),
+        ("negative_binomial", 1e6, "counts 0, 1, 2, ... up to 100000"),
         ("exponential", -1e-9, "times, from 0"),
         ("gamma", 0.0, "above 0"),
         ("log_normal", -1.0, "above 0"),
@@ -157,6 +173,7 @@ def test_cells_they_refuse(name, bad, words):
         (lambda: Student(Gaussian(), [0.0]), r"dofs\[0\] is 0.0"),
         (lambda: Student(Poisson()), "family of the scales"),
         (lambda: LogNormal(Poisson()), "family of the logarithms"),
+        (lambda: NegativeBinomial([[1.0]], [[0.0]]), r"sizes\[0, 0\] is 0.0"),
         (lambda: Poisson([[-1.0]]), r"rates\[0, 0\] is -1.0"),
         (lambda: Bernoulli(np.zeros((1, 1, 1))), "shape"),
     ],

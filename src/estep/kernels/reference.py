@@ -77,7 +77,7 @@ def _log_densities(spec: Spec, X: Array) -> Array:
         return np.asarray(height - power * np.log1p(_distances(spec, X) / dofs))
     if spec.kind == "table":
         assert spec.weights is not None
-        return np.asarray(spec.weights.T[X[:, 0]])
+        return np.asarray(spec.weights.T[X].sum(axis=1))
     if spec.whitened:
         return _whitened(spec, X)
     assert spec.weights is not None
@@ -139,7 +139,8 @@ def _statistics(spec: Spec, X: Array, r: Array) -> Array:
         inner = (r[:, :, None] * shares(_joint(spec, X))).reshape(len(X), -1)
         return np.concatenate([inner.sum(axis=0), _statistics(spec.parts, X, inner)])
     if spec.kind == "table":
-        return np.stack([np.bincount(X[:, 0], r[:, k], spec.M) for k in range(spec.K)]).ravel()
+        weights = np.repeat(r, spec.D, axis=0)
+        return np.stack([np.bincount(X.ravel(), weights[:, k], spec.M) for k in range(spec.K)]).ravel()
     if spec.whitened:
         return _whitened_statistics(spec, X, r)
     first = (r.T @ features(spec, X)).ravel()

@@ -23,7 +23,7 @@ class Spec:
     kind       log-density of component k                statistics
     ========== ========================================= =============================================
     dense      the rows are the log-densities            none
-    table      ``weights[k, x]``                         (K, M)
+    table      sum over columns of ``weights[k, x_d]``   (K, M)
     linear     ``weights[k] . [1, x]``                   (K, 1 + D)
     diag       ``weights[k] . [1, x, x^2]``              (K, 1 + 2 D)
     spherical  ``weights[k] . [1, x, |x|^2]``            (K, 2 + D)

@@ -1,0 +1,164 @@
+"""Negative binomial emissions: counts that vary more than a Poisson's, independent between columns given the state.
+
+The statistics are histograms, which say all there is to know of counts; densities are looked up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep.data import Batch
+from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import NEVER, Spec
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+LARGEST = 100_000
+"""The largest count: tables are as long."""
+LEAST, MOST = 1e-6, 1e8
+"""Sizes: the smallest, and the largest, which is a Poisson."""
+
+
+@dataclass(frozen=True, eq=False)
+class NegativeBinomial(Emission):
+    """Means ``means`` and sizes ``sizes`` (K, D): the variance is mean + mean^2 / size.
+
+    In other words: the failures before the size-th success, of probability size / (size + mean); or a Poisson whose
+    rate is gamma distributed with shape ``sizes``. ``n_counts``: the histograms hold counts below it, set from the
+    data.
+    """
+
+    means: Array | None = None
+    sizes: Array | None = None
+    n_counts: int | None = None
+
+    name: ClassVar[str] = "negative_binomial"
+    parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
+
+    def __post_init__(self) -> None:
+        for name in self.parameters:
+            if getattr(self, name) is not None and np.ndim(getattr(self, name)) == 1:
+                object.__setattr__(self, name, np.reshape(getattr(self, name), (-1, 1)))
+        shape = None if self.means is None else np.shape(self.means)
+        if shape is not None and len(shape) != 2:
+            raise ValueError(f"means has shape {shape}, expected (K, D)")
+        for name, least, most in (("means", 0.0, np.inf), ("sizes", LEAST, MOST)):
+            value = self.freeze(name, shape)
+            if value is not None and ((value < least) | (value > most)).any():
+                where = [int(i) for i in np.argwhere((value < least) | (value > most))[0]]
+                raise ValueError(f"{name}{where} is {value[tuple(where)]}: it is from {least:g} to {most:g}")
+
+    def _values(self) -> tuple[Array, Array]:
+        if self.means is None or self.sizes is None:
+            raise missing(self.name, "means" if self.means is None else "sizes")
+        return self.means, self.sizes
+
+    @property
+    def n_components(self) -> int:
+        return len(self._values()[0])
+
+    @property
+    def n_parameters(self) -> int:
+        return 2 * self._values()[0].size
+
+    @property
+    def layout(self) -> Layout:
+        """counts (K, M, D): how often each count came up."""
+        K, D = self._values()[0].shape
+        return Layout.of(counts=(K, self.n_counts or 1, D))
+
+    @property
+    def work(self) -> int:
+        return 4 * self._values()[0].size
+
+    @property
+    def form(self) -> str:
+        return self.name
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        """Row numbers of one table for all columns: count x of column d is row x D + d."""
+        D = X.shape[1]
+        return (X * D + np.arange(D)).astype(np.int32), None
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        D = len(summary.mean)
+        mean, variance = np.maximum((summary.mean - np.arange(D)) / D, 1e-3), summary.variance / D**2
+        sizes = np.clip(mean**2 / np.maximum(variance - mean, 1e-3 * mean), 1e-3, 1e3)
+        means = np.tile(mean, (n_components, 1)) if self.means is None else self.means
+        given = np.tile(sizes, (n_components, 1)) if self.sizes is None else self.sizes
+        return type(self)(means, given).adapt(summary)
+
+    def adapt(self, summary: Summary) -> Self:
+        return self.evolve(n_counts=int(summary.high.max()) // len(summary.high) + 1)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.kernel(batch.summary), batch)
+
+    def kernel(self, summary: Summary) -> Spec:
+        K, D = self._values()[0].shape
+        M = max(self.n_counts or 1, int(summary.high.max()) // D + 1)
+        return Spec("table", K, D, M=M * D, weights=self._table(M).reshape(K, M * D))
+
+    def _table(self, M: int) -> Array:
+        """log p of the counts 0 .. M - 1, (K, M, D): a running sum of the logs of their ratios."""
+        mean, size = (a[:, None] for a in self._values())
+        x = np.arange(M - 1)[:, None]
+        with np.errstate(divide="ignore"):
+            steps = np.log((size + x) / (size + mean) / (x + 1)) + np.log(mean)
+        first = -size * np.log1p(mean / size)
+        return np.asarray(np.maximum(np.cumsum(np.concatenate([first, steps], axis=1), axis=1), NEVER))
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """The mean is the weighted mean; the size by Newton's method on its logarithm (Anscombe 1950)."""
+        counts = s["counts"]
+        mass = counts.sum(axis=1)
+        seen = mass > NOTHING * mass.sum()
+        safe = np.where(seen, mass, 1.0)
+        x = np.arange(counts.shape[1])
+        mean = np.where(seen, np.tensordot(counts, x, axes=(1, 0)) / safe, 1.0)
+        above = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] - counts)[:, :-1] / safe[:, None]
+        old_means, old_sizes = self._values()
+        size = _size(above, mean, old_sizes)
+        return self.evolve(means=np.where(seen, mean, old_means), sizes=np.where(seen, size, old_sizes)), ()
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        means, sizes = self._values()
+        return rng.poisson(rng.gamma(sizes[states], (means / sizes)[states])).astype(np.float64)
+
+    def validate(self, batch: Batch) -> None:
+        X = batch.X
+        if self.means is not None:
+            check_columns(batch, self.n_columns)
+        bad = (X < 0) | (np.floor(X) != X) | (X > LARGEST)
+        if bad.any():
+            row, d = (int(i) for i in np.argwhere(bad)[0])
+            where = f"row {batch.first_row + row}, column {d} is {X[row, d]}"
+            wants = f"counts 0, 1, 2, ... up to {LARGEST}; for larger ones take gamma or log_normal"
+            raise ValueError(f"{where}; {self.name} emissions want {wants}")
+
+
+def _size(above: Array, mean: Array, start: Array) -> Array:
+    """The size that maximises the likelihood; ``above`` (K, M - 1, D): the share of counts above 0, 1, ...
+
+    The derivative is the sum of above[j] / (size + j) less log(1 + mean / size); it has at most one zero above the
+    method of moments' limits, and none where counts vary no more than a Poisson's.
+    """
+    j = np.arange(above.shape[1])[:, None]
+    low, high = np.full(mean.shape, np.log(LEAST)), np.full(mean.shape, np.log(MOST))
+    log_size = np.clip(np.log(start), low, high)
+    for _ in range(60):
+        size = np.exp(log_size)
+        inverse = 1 / (size[:, None] + j)
+        slope = (above * inverse).sum(axis=1) - np.log1p(mean / size)
+        bend = -(above * inverse**2).sum(axis=1) + mean / (size * (size + mean))
+        low, high = np.where(slope > 0, log_size, low), np.where(slope > 0, high, log_size)
+        newton = log_size - slope / (size * bend + slope)
+        inside = (newton > low) & (newton < high)
+        before, log_size = log_size, np.where(inside, newton, (low + high) / 2)
+        if (np.abs(log_size - before) < 1e-12).all():
+            break
+    return np.asarray(np.clip(np.exp(log_size), LEAST, MOST))
