@@ -17,41 +17,40 @@ from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True)
-class _Cycle:
-    """What a cycle has seen: statistics of its E-steps, and the plain step in case the long one is worse."""
+class _Plain:
+    """Where three EM steps led, in case the long step is worse than the model before the third."""
 
-    seen: tuple[Array, ...] = ()
-    plain: Model | None = None
-    bound: float = -np.inf
+    model: Model
+    bound: float
 
 
 class Squarem(Algorithm):
-    """Two EM steps s1 = G(s0), s2 = G(s1), then s0 - 2 a (s1 - s0) + a^2 (s2 - 2 s1 + s0) with a <= -1.
+    """A step is a cycle: two EM steps s1 = G(s0), s2 = G(s1), then s0 - 2 a (s1 - s0) + a^2 (s2 - 2 s1 + s0), a <= -1.
 
     The long step is halved towards the plain one until its parameters are allowed, and taken back if its bound, known
-    from the next E-step, is lower: the bound never falls.
+    from the next E-step, is lower: the bound never falls. A cycle reads the data three times, or four.
     """
 
     name: ClassVar[str] = "squarem"
     monotone: ClassVar[bool] = True
 
-    def init(self, model: Model) -> _Cycle:
-        return _Cycle()
+    def init(self, model: Model) -> _Plain | None:
+        return None
 
     def step(self, model: Model, data: Passes, state: Any) -> Step:
-        cycle: _Cycle = state
-        total, entered = data.expect(model), None
-        if cycle.plain is not None and not total["loglik"] >= cycle.bound:  # the long step was too long
-            total, entered = data.expect(cycle.plain), cycle.plain
-        seen = (*(cycle.seen if cycle.plain is None else ()), total.vector)
-        plain, notes = (entered or model).maximize(total)
-        bound = float(total["loglik"])
-        if len(seen) < 3:
-            return Step(plain, _Cycle(seen), bound, notes, entered)
-        long = self._long(entered or model, total, *seen)
-        if long is None:
-            return Step(plain, _Cycle(seen[-1:]), bound, notes, entered)
-        return Step(long, _Cycle((), plain, bound), bound, notes, entered)
+        plain: _Plain | None = state
+        s0, entered = data.expect(model), None
+        if plain is not None and not s0["loglik"] >= plain.bound:  # the long step was too long
+            s0, entered = data.expect(plain.model), plain.model
+        first, notes = (entered or model).maximize(s0)
+        s1 = data.expect(first)
+        second, more = first.maximize(s1)
+        s2 = data.expect(second)
+        third, most = second.maximize(s2)
+        long = self._long(second, s2, s0.vector, s1.vector, s2.vector)
+        kept = _Plain(third, float(s2["loglik"]))
+        notes = tuple(dict.fromkeys((*notes, *more, *most)))
+        return Step(third if long is None else long, kept, float(s0["loglik"]), notes, entered)
 
     def _long(self, model: Model, total: Statistics, s0: Array, s1: Array, s2: Array) -> Model | None:
         """The model of the extrapolated statistics; None where none beyond the plain step is allowed."""
@@ -70,16 +69,27 @@ class Squarem(Algorithm):
         return None
 
 
+def _vanished(was: Array | None, now: Array | None) -> bool:
+    return bool(((np.asarray(now) == 0) & (np.asarray(was) != 0)).any())
+
+
 def _allowed(model: Model, s: Statistics) -> Model | None:
-    """The model of these statistics, None where their parameters are not parameters or had to be mended."""
+    """The model of these statistics, None where their parameters are not parameters or had to be mended.
+
+    A probability that would become zero is no parameter either: it would stay zero for ever.
+    """
     notes: Notes
     if not np.isfinite(s.vector).all():
         return None
     with np.errstate(all="ignore"):
         try:
             proposal, notes = model.maximize(s)
-            for part in (proposal.latent, proposal.emission):
+            for old, part in ((model.latent, proposal.latent), (model.emission, proposal.emission)):
                 part.with_values(**part.values())  # checks them
+                if any(
+                    _vanished(was, now) for was, now in zip(old.values().values(), part.values().values(), strict=True)
+                ):
+                    return None
         except (ValueError, np.linalg.LinAlgError):
             return None
     return None if notes else proposal
