@@ -78,6 +78,8 @@ class Model:
         s = Statistics.zeros(layout)
         latent = Statistics(of_latent, s["latent"])
         spec, stats, common = self.kernel(batch.summary), s["emission"], 0.0
+        if spec is not None and spec.statistics_size != stats.size:
+            raise ValueError(f"the data have values that the {self.emission.name} statistics have no room for")
         if spec is not None and spec.shares:
             assert spec.origin is not None and spec.shared is not None
             cross = batch.cross_moments(spec.origin)

@@ -99,10 +99,6 @@ class Passes:
         """Blocks of rows, or of whole sequences, that :meth:`expect_block` takes by themselves; alike in size."""
         return len(self._block_list())
 
-    def block_weight(self, i: int) -> float:
-        """The weight of the rows of a block."""
-        return self._block_list()[i][2]
-
     def expect_block(self, model: Model, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
         leaves, joints, weight = self._block_list()[i]

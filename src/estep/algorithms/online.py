@@ -14,14 +14,21 @@ from estep.passes import Passes
 from estep.statistics import Array, Layout, Statistics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Running:
-    """Mean statistics of a unit of weight after some blocks: all that online EM keeps of the data."""
+    """Mean statistics of a unit of weight after some blocks: all that online EM keeps of the data.
+
+    ``weight``: that of all blocks; the statistics count as many units.
+    """
 
     layout: Layout
     mean: Array
     blocks: int
     weight: float
+
+    def statistics(self, weight: float) -> Statistics:
+        """The statistics of ``weight`` units."""
+        return Statistics(self.layout, self.mean * weight)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Online(Prelude):
 
     One pass to begin with, ``epochs`` passes over the data in blocks of random order, the statistics of the last one
     averaged over its second half with ``average`` (Polyak & Juditsky 1992); then EM. ``exponent``: above 1/2, 1 at
-    most.
+    most. ``partial_fit`` of the estimators takes the same steps, one a call.
     """
 
     exponent: float = 0.7
@@ -53,8 +60,9 @@ class Online(Prelude):
     def n_steps(self) -> int:
         return 1 + self.epochs
 
-    def update(self, running: Running | None, block: Statistics, weight: float) -> Running:
-        """The running statistics after a block of that weight."""
+    def update(self, running: Running | None, block: Statistics) -> Running:
+        """The running statistics after a block."""
+        weight = float(block["weight"])
         mean = block.vector / weight
         if running is None:
             return Running(block.layout, mean, 1, weight)
@@ -65,13 +73,13 @@ class Online(Prelude):
         if k == 0:  # one block may be all alike: the first statistics are those of all
             total = data.expect(model)
             model, notes = model.maximize(total)
-            return model, self.update(None, total, data.weight), notes
-        running, notes = kept, ()
-        means = []
+            return model, self.update(None, total), notes
+        running: Running = kept
+        notes, means = (), []
         for i in np.random.default_rng([self.seed, k]).permutation(data.n_blocks):
-            running = self.update(running, data.expect_block(model, int(i)), data.block_weight(int(i)))
+            running = self.update(running, data.expect_block(model, int(i)))
             means.append(running.mean)
-            model, some = model.maximize(Statistics(running.layout, running.mean * data.weight))
+            model, some = model.maximize(running.statistics(data.weight))
             notes += some
         if self.average and k == self.epochs:
             mean = np.mean(means[len(means) // 2 :], axis=0)

@@ -28,8 +28,8 @@ class NegativeBinomial(Emission):
     """Means ``means`` and sizes ``sizes`` (K, D): the variance is mean + mean^2 / size.
 
     In other words: the failures before the size-th success, of probability size / (size + mean); or a Poisson whose
-    rate is gamma distributed with shape ``sizes``. ``n_counts``: the histograms hold counts below it, set from the
-    data.
+    rate is gamma distributed with shape ``sizes``. ``n_counts``: the histograms hold counts below it; from the data,
+    where these have larger ones.
     """
 
     means: Array | None = None
@@ -90,10 +90,10 @@ class NegativeBinomial(Emission):
         sizes = np.clip(mean**2 / np.maximum(variance - mean, 1e-3 * mean), 1e-3, 1e3)
         means = np.tile(mean, (n_components, 1)) if self.means is None else self.means
         given = np.tile(sizes, (n_components, 1)) if self.sizes is None else self.sizes
-        return type(self)(means, given).adapt(summary)
+        return type(self)(means, given, self.n_counts).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(n_counts=int(summary.high.max()) // len(summary.high) + 1)
+        return self.evolve(n_counts=max(self.n_counts or 1, int(summary.high.max()) // len(summary.high) + 1))
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from estep.algorithms import make_algorithm
+from estep.algorithms import Online, make_algorithm
 from estep.data import Source
 from estep.emissions import FAMILIES
 from estep.execute import Execute, threads
@@ -20,6 +20,7 @@ from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model, prepared
 from estep.starts import start_model
 from estep.statistics import Array
+from estep.stretches import Joints
 
 
 def make_emission(emission: Emission | str) -> Emission:
@@ -94,10 +95,29 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
         self._store(fit, dtype)
+        self.__dict__.pop("running_", None)
         if fit.stop_reason == "interrupted":
             raise KeyboardInterrupt
         self._warn(fit)
         return fit
+
+    def _update(self, source: Source) -> None:
+        """Online EM: one more block of data. The first one is fitted as a whole."""
+        algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
+        execute, running = self._execute(), getattr(self, "running_", None)
+        dtype = np.float32 if source.X.dtype == np.float32 else np.float64
+        if running is None:
+            self._run(source)
+        model = self.model_
+        source = prepared(source, model.emission)
+        leaves = source.leaves(model.leaf_rows())
+        with execute.running():
+            block = model.expect_all(leaves, Joints(leaves, model.n_components), execute)
+        if block["loglik"] == -np.inf:
+            model.raise_impossible(source, model.score_units(source))
+        running = algorithm.update(running, block)
+        self._set_model(model.maximize(running.statistics(running.weight))[0], dtype)
+        self.running_ = running
 
     def _print(self, it: Iteration) -> None:
         """One line every ``verbose_interval`` iterations."""

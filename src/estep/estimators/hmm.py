@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from estep.data import as_source, check_weights
+from estep.data import Source, as_source, check_weights
 from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
 from estep.estimators.base import ModelEstimator, make_emission
 from estep.fitting import Fit
@@ -58,12 +58,27 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = as_source(X, lengths, None, self._emission().rows).chained()
-        if sample_weight is not None:
-            source = replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
+        source = self._source(X, lengths, sample_weight)
         self._run(source)
         self.n_features_in_ = source.X.shape[1]
         return self
+
+    def partial_fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
+        """One step of online EM with more sequences; the first call fits its sequences as ``fit`` does.
+
+        What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
+        :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
+        """
+        source = self._source(X, lengths, sample_weight)
+        self._update(source)
+        self.n_features_in_ = source.X.shape[1]
+        return self
+
+    def _source(self, X: Any, lengths: Any, sample_weight: Any) -> Source:
+        source = as_source(X, lengths, None, self._emission().rows).chained()
+        if sample_weight is None:
+            return source
+        return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0

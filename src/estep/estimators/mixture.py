@@ -51,6 +51,15 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         self._run(self._source(X, reset=True, sample_weight=sample_weight))
         return self
 
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """One step of online EM with more rows; the first call fits its rows as ``fit`` does.
+
+        What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
+        :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
+        """
+        self._update(self._source(X, reset=not hasattr(self, "running_"), sample_weight=sample_weight))
+        return self
+
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
         """Fits, then the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight).predict(X)
