@@ -1,0 +1,23 @@
+"""The Python of README.md and docs/start.md runs as it stands there, block after block."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_python_blocks_run(page, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    names = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+    if page == "README.md":
+        assert names["hmm"].score(names["counts"]) == pytest.approx(-328.5275, abs=1e-4)
+        assert names["best"] == 2
+        assert np.isfinite(names["robust"].dofs_).all()
