@@ -67,7 +67,7 @@ WHOLE = [
     ),
     Whole("whole fit: faithful, 3 full, n_init=10, defaults", faithful, 3, dict(n_init=10), dict(n_init=10), 3),
     Whole(
-        "whole fit: 1M x 8, K=10 overlapping, default start", overlapping, 10,
-        dict(tol=1e-6), dict(tol=1e-6, max_iter=1000, reg_covar=0), 10,
+        "whole fit: 1M x 8, K=10 overlapping, 4 starts (scikit-learn 1)", overlapping, 10,
+        dict(tol=1e-6, n_init=4), dict(tol=1e-6, max_iter=1000, reg_covar=0), 10,
     ),
 ]  # fmt: skip

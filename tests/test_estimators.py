@@ -351,3 +351,13 @@ def test_a_mixture_of_any_family_is_an_emission():
     low, high = sorted(hmm.rates_[..., 0].tolist(), key=max)
     np.testing.assert_allclose(sorted(low), [2, 30], rtol=0.1)
     np.testing.assert_allclose(sorted(high), [102, 130], rtol=0.05)
+
+
+def test_aitkens_rule_by_name():
+    quick, patient = (
+        estep.GaussianMixture(3, covariance_type="tied", random_state=0, stop_rule=rule).fit(FAITHFUL)
+        for rule in ("gain", "aitken")
+    )
+    assert patient.n_iter_ > quick.n_iter_ and patient.score(FAITHFUL) > quick.score(FAITHFUL)
+    with pytest.raises(ValueError, match="'gain' or 'aitken'"):
+        estep.GaussianMixture(2, stop_rule="bic").fit(FAITHFUL)

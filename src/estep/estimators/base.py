@@ -54,6 +54,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     covariance_type: str
     reg_covar: float | None
     tol: float
+    stop_rule: str
     max_iter: int
     n_init: int
     init_params: str
@@ -81,7 +82,11 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
             raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
         latent, emission = self._parts()
-        stop, algorithm, execute = Stop(self.tol, self.max_iter), make_algorithm(self.algorithm), self._execute()
+        stop, algorithm, execute = (
+            Stop(self.tol, self.max_iter, self.stop_rule),
+            make_algorithm(self.algorithm),
+            self._execute(),
+        )
         old = self.model_ if self.warm_start and hasattr(self, "model_") else None
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
         dtype = np.float32 if source.X.dtype == np.float32 else np.float64

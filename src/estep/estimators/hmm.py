@@ -136,6 +136,8 @@ class GaussianHMM(Hidden):
     covariance_type : {"diag", "full", "tied", "spherical"}
     tol : float
         Stops at a gain of the log-likelihood, divided by the number of rows, below this.
+    stop_rule : {"gain", "aitken"}
+        Whether ``tol`` is of the last gain, or of all gains to come as Aitken estimates them.
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
@@ -175,6 +177,7 @@ class GaussianHMM(Hidden):
         *,
         covariance_type: str = "diag",
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
         n_init: int = 1,
@@ -230,6 +233,7 @@ class GMMHMM(Hidden):
         *,
         covariance_type: str = "diag",
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
         n_init: int = 1,
@@ -272,6 +276,7 @@ class CategoricalHMM(Hidden):
         *,
         n_symbols: int | None = None,
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         max_iter: int = 1000,
         n_init: int = 1,
         init_params: str = "random",
@@ -303,6 +308,7 @@ class PoissonHMM(Hidden):
         n_components: int = 1,
         *,
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         max_iter: int = 1000,
         n_init: int = 1,
         init_params: str = "kmeans",
@@ -335,6 +341,7 @@ class HMM(Hidden):
         n_components: int = 1,
         *,
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         max_iter: int = 1000,
         n_init: int = 1,
         init_params: str = "kmeans",

@@ -144,6 +144,8 @@ class GaussianMixture(Mixture):
     covariance_type : {"full", "tied", "diag", "spherical"}
     tol : float
         Stops at a gain of the mean log-likelihood below this.
+    stop_rule : {"gain", "aitken"}
+        Whether ``tol`` is of the last gain, or of all gains to come as Aitken estimates them.
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
@@ -186,6 +188,7 @@ class GaussianMixture(Mixture):
         *,
         covariance_type: str = "full",
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
         n_init: int = 1,
@@ -238,6 +241,7 @@ class MixtureModel(Mixture):
         n_components: int = 1,
         *,
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         max_iter: int = 1000,
         n_init: int = 1,
         init_params: str = "kmeans",
@@ -273,6 +277,7 @@ class StudentMixture(Mixture):
         *,
         covariance_type: str = "full",
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
         n_init: int = 1,
@@ -308,6 +313,7 @@ class BernoulliMixture(Mixture):
         n_components: int = 1,
         *,
         tol: float = 1e-8,
+        stop_rule: str = "gain",
         max_iter: int = 1000,
         n_init: int = 1,
         init_params: str = "kmeans",
