@@ -8,7 +8,7 @@ import pytest
 import estep
 from estep import Model, Stop, algorithms, datasets
 from estep.algorithms import ALGORITHMS, EM, Annealed, Hard, Incremental, Online, Squarem, Stochastic
-from estep.emissions import Gaussian, Poisson
+from estep.emissions import Bernoulli, Gaussian, Poisson
 from estep.execute import Threads
 from estep.latents import Chain, Independent
 from estep.passes import Best, Passes, Sampled, Tempered
@@ -266,3 +266,27 @@ def test_partial_fit_refuses_what_has_no_room():
     assert roomy.partial_fit(counts + 100).means_[0, 0] > 10
     with pytest.raises(ValueError, match="features"):
         estep.GaussianMixture(1).partial_fit(np.eye(4)).partial_fit(np.eye(5))
+
+
+@algorithm
+def test_impossible_data_are_named_before_anything_is_estimated(name):
+    X = np.array([[0.0], [0.0], [1.0], [1.0], [0.0]])
+    chain = Model(Chain([1.0, 0.0], [[0.5, 0.5], [0.0, 1.0]]), Bernoulli([[1.0], [0.5]]))
+    with pytest.raises(ValueError, match="sequence 0 is impossible under the model from step 0"):
+        estep.fit(chain, X, ALGORITHMS[name]())
+    with pytest.raises(ValueError, match="row 2 is impossible"):
+        estep.fit(Model(Independent([0.5, 0.5]), Poisson([[0.0], [0.0]])), X, ALGORITHMS[name]())
+
+
+@algorithm
+@pytest.mark.parametrize("family", ["bernoulli", "poisson", "gamma", "student"])
+def test_zeros_stay_zero(name, family):
+    """Left to right: under every algorithm, from a default start."""
+    X = np.random.default_rng(0).gamma(2.0, 3.0, (200, 2))
+    X = {"bernoulli": (X > 5) * 1.0, "poisson": np.round(X)}.get(family, X)
+    start, transmat = [1.0, 0.0, 0.0], [[0.8, 0.2, 0.0], [0.0, 0.8, 0.2], [0.0, 0.0, 1.0]]
+    hmm = estep.HMM(
+        family, 3, algorithm=name, random_state=1, startprob_init=start, transmat_init=transmat, max_iter=60
+    ).fit(X, [50, 150])
+    assert hmm.startprob_.tolist() == start
+    assert (hmm.transmat_[np.array(transmat) == 0] == 0).all()

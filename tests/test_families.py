@@ -22,6 +22,7 @@ from estep.emissions import (
 )
 from estep.latents import Chain, Independent
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*did not converge")
 RNG = np.random.default_rng(0)
 SIGMA = np.array([[2.0, 0.5], [0.5, 1.0]])
 DENSITIES = {
@@ -217,3 +218,50 @@ def test_prepared_data_are_for_one_family():
     assert np.isfinite(fit.bound)
     with pytest.raises(ValueError, match="prepared for gamma; the emission is bernoulli"):
         Model(Independent([1.0]), Bernoulli([[0.5]])).score(source)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "multinomial", "poisson", "negative_binomial", "categorical"])
+def test_what_is_rare_is_possible_from_the_start(name):
+    """Seeding reads 100 000 rows at most, and misses these."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((150_000, 3))
+    X[:, 0] = rng.random(len(X)) < 0.5
+    X[[7, 11], [1, 2]] = 1
+    if name == "categorical":
+        X = (X @ [1, 2, 3])[:, None].astype(int)
+    for seed in range(3):
+        fit = estep.MixtureModel(name, 2, random_state=seed, max_iter=2).fit(X)
+        assert np.isfinite(fit.lower_bound_)
+
+
+@pytest.mark.parametrize("low, high", [(1e-3, 1e3), (1e-4, 1e8), (1e-9, 1e9)])
+def test_gamma_over_many_decades(low, high):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.gamma(2, low, 500), rng.gamma(2, high, 500)])[:, None]
+    fit = estep.MixtureModel("gamma", 2, random_state=0).fit(X)
+    logpdf = stats.gamma.logpdf(X, fit.shapes_[:, 0], scale=1 / fit.rates_[:, 0])
+    expected = np.logaddexp.reduce(np.log(fit.weights_) + logpdf, axis=1).sum()
+    np.testing.assert_allclose([fit.fit_.bound, fit.stop_reason_ == "converged"], [expected, 1], rtol=1e-11)
+    np.testing.assert_allclose(fit.shapes_, 2, rtol=0.15)
+
+
+def test_a_wide_student_with_few_rows_does_not_fall():
+    for n, D, K in ((20, 60, 1), (40, 30, 2), (12, 10, 2)):
+        X = np.random.default_rng(0).standard_t(3, (n, D))
+        with pytest.warns(Warning):
+            fit = estep.StudentMixture(K, random_state=0, max_iter=50).fit(X).fit_
+        assert fit.stop_reason != "bound fell"
+        assert np.diff(fit.trace.bounds).min() > -0.05
+
+
+def test_tiny_rates_keep_their_digits():
+    model = Model(Independent([1.0]), Poisson([[1e-17]]))
+    np.testing.assert_allclose(
+        model.score_units([[1.0], [0.0], [2000.0]]), stats.poisson(1e-17).logpmf([1, 0, 2000]), atol=1e-15
+    )
+
+
+def test_parameters_that_float32_cannot_hold():
+    X = (1e-39 * np.random.default_rng(0).gamma(2, 1, (50, 1))).astype(np.float32)
+    fit = estep.MixtureModel("gamma", 1).fit(X)
+    assert fit.shapes_.dtype == np.float32 and np.isfinite(fit.rates_).all()

@@ -293,10 +293,6 @@ class _Loop:
     def _enter(
         self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float, passes: float
     ) -> None:
-        for i, bound in enumerate(bounds):
-            if bound == -np.inf:
-                model = _pick(current, i)
-                model.raise_impossible(self.source, model.score_units(self.source))
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds, passes)
             race = self.races[run.number]

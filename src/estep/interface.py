@@ -183,6 +183,9 @@ class Emission(Values, ABC):
         """The parameters that all components have in common."""
         return ()
 
+    blended: ClassVar[tuple[str, ...]] = ()
+    """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""
+
     @property
     def rounding(self) -> float:
         """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""

@@ -68,8 +68,11 @@ class Passes:
         """The statistics of all data under ``model``, a Model or (exact only) several at once.
 
         ``loglik`` is the log-likelihood; of the states too for ``Best`` and ``Sampled``, of the tempered model for
-        ``Tempered``.
+        ``Tempered``. Raises ValueError where data are impossible under the model, naming the place.
         """
+        return self._possible(model, self._expect(model, rule))
+
+    def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1
         if rule is None or isinstance(model, Several):
             return model.expect_all(self._leaves, self._joints, self.execute)  # type: ignore[no-any-return]
@@ -103,7 +106,14 @@ class Passes:
         """The statistics of block ``i`` alone."""
         leaves, joints, weight = self._block_list()[i]
         self.count += weight / self.weight
-        return model.expect_all(leaves, joints, self.execute)
+        return self._possible(model, model.expect_all(leaves, joints, self.execute))
+
+    def _possible(self, model: Any, total: Statistics) -> Statistics:
+        impossible = np.flatnonzero(np.atleast_1d(total["loglik"]) == -np.inf)
+        if impossible.size:
+            one: Model = model.model(int(impossible[0])) if isinstance(model, Several) else model
+            one.raise_impossible(self.source, one.score_units(self.source))
+        return total
 
     def _block_list(self) -> list[tuple[list[Batch], Joints, float]]:
         if self._blocks is None:

@@ -21,6 +21,7 @@ METHODS = ("kmeans", "k-means++", "random_from_data", "random")
 SAMPLE = 100_000
 SWEEPS = 20  # of k-means, at most
 CHUNK = 8192
+BLEND = 0.01  # of the parameters of the whole data in a start, where these keep what is rare possible
 
 
 def start_model(
@@ -136,6 +137,9 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)
+    whole, rough = blank.values(), started.values()
+    blended = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.blended}
+    started = started.with_values(**blended) if blended else started
     kept = {name: value for name, value in given.values().items() if value is not None}
     return started.with_values(**kept) if kept else started
 

@@ -55,11 +55,11 @@ class Squarem(Algorithm):
     def _long(self, model: Model, total: Statistics, s0: Array, s1: Array, s2: Array) -> Model | None:
         """The model of the extrapolated statistics; None where none beyond the plain step is allowed."""
         r, v = s1 - s0, (s2 - s1) - (s1 - s0)
-        scale = np.maximum(np.abs(s2), 1e-300)  # so that no block of the statistics outweighs the others
+        scale = np.maximum(np.abs(s2), 1e-6 * float(total["weight"]))  # none outweighs the others, nor one that dies
         length = float(np.linalg.norm(v / scale))
-        if not length > 0:
+        a = -float(np.linalg.norm(r / scale)) / length if length > 0 else -np.inf
+        if not np.isfinite(a):
             return None
-        a = -float(np.linalg.norm(r / scale)) / length
         while a < -1.01:
             s = s0 - 2 * a * r + a * a * v
             model_of_s = _allowed(model, Statistics(total.layout, s))

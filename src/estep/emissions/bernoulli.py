@@ -20,6 +20,7 @@ class Bernoulli(Cells):
 
     name: ClassVar[str] = "bernoulli"
     parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
+    blended: ClassVar[tuple[str, ...]] = ("probabilities",)
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "0 or 1 in each cell"
 

@@ -27,6 +27,7 @@ class Categorical(Emission):
 
     name: ClassVar[str] = "categorical"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
 
     def __post_init__(self) -> None:
         if self.n_symbols is not None and (not isinstance(self.n_symbols, int) or self.n_symbols < 1):

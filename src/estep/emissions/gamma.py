@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.emissions.cells import ABOVE_0, Cells
-from estep.emissions.special import gamma_shape, log1p_less, stirling
+from estep.emissions.special import gamma_shape, stirling
 from estep.statistics import Array
 from estep.summary import Summary
 
@@ -20,7 +20,7 @@ MOST = 1e10
 class Gamma(Cells):
     """Shapes ``shapes`` and rates ``rates`` (K, D): the mean is shape / rate, the variance shape / rate^2.
 
-    ``origin`` (2 D,): the point that the statistics x and log x are taken about, set from the data.
+    ``origin`` (2 D,): the point that the statistics x and log x are taken about, zero and the data's mean of log x.
     """
 
     shapes: Array | None = None
@@ -35,44 +35,47 @@ class Gamma(Cells):
     def __post_init__(self) -> None:
         self.check(shapes=(ABOVE_0, np.inf), rates=(ABOVE_0, np.inf))
         if self.origin is None and self.shapes is not None:
-            object.__setattr__(self, "origin", np.repeat([1.0, 0.0], self.shapes.shape[1]))
+            object.__setattr__(self, "origin", np.zeros(2 * self.shapes.shape[1]))
         self.freeze("origin", None)
 
     def _means(self) -> Array:
         assert self.rates is not None
         return self.first() / self.rates
 
-    def _origins(self) -> tuple[Array, Array]:
+    def _middle(self) -> Array:
+        """The origin of log x, (D,)."""
         assert self.origin is not None
-        x, log_x = self.origin.reshape(2, -1)
-        return x, log_x
+        return np.asarray(self.origin.reshape(2, -1)[1])
 
     def centre(self) -> Array | None:
         return self.origin
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
-        """shape log(rate) + (shape - 1) log x - rate x - log Gamma(shape), about the origin, where terms are small."""
+        """shape log(rate) + (shape - 1) log x - rate x - log Gamma(shape), with log x about the origin."""
         assert self.rates is not None
-        shapes, means, (x0, log_x0) = self.first(), self._means(), self._origins()
-        apart = log1p_less(x0 / means - 1) + (log_x0 - np.log(x0))
-        constants = shapes * apart + 0.5 * np.log(shapes) - stirling(shapes) - log_x0
+        shapes, middle = self.first(), self._middle()
+        constants = shapes * (middle - np.log(self._means()) + 1) + 0.5 * np.log(shapes) - stirling(shapes) - middle
         return constants, np.stack([-self.rates, shapes - 1], axis=1)
+
+    @property
+    def rounding(self) -> float:
+        """Of terms as large as the largest shape."""
+        return 4 * float(np.finfo(float).eps * self.first().max())
 
     def statistics(self, X: Array) -> list[Array]:
         return [X, np.log(X)]
 
     def estimate(self, means: Array) -> dict[str, Array]:
         """The mean is the mean, and log(shape) - digamma(shape) is log(mean) less the mean logarithm (Minka 2002)."""
-        x0, log_x0 = self._origins()
-        ratio = np.maximum(means[:, 0] / x0, -1 + 1e-15)
-        shapes = gamma_shape(np.log1p(ratio) + (np.log(x0) - log_x0) - means[:, 1], MOST)
-        return {"shapes": shapes, "rates": shapes / (x0 * (1 + ratio))}
+        shapes = gamma_shape(np.log(means[:, 0]) - self._middle() - means[:, 1], MOST)
+        return {"shapes": shapes, "rates": shapes / means[:, 0]}
 
     def at_limit(self) -> Array:
         return np.asarray((self.first() >= MOST).any(axis=1))
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(origin=summary.mean)
+        half = len(summary.mean) // 2
+        return self.evolve(origin=np.concatenate([np.zeros(half), summary.mean[half:]]))
 
     def possible(self, X: Array) -> Array:
         return np.asarray(X > 0)

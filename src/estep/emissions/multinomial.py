@@ -25,6 +25,7 @@ class Multinomial(Cells):
 
     name: ClassVar[str] = "multinomial"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ..."
     constraints: ClassVar[int] = 1

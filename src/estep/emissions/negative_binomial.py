@@ -38,6 +38,7 @@ class NegativeBinomial(Emission):
 
     name: ClassVar[str] = "negative_binomial"
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
+    blended: ClassVar[tuple[str, ...]] = ("means",)
 
     def __post_init__(self) -> None:
         for name in self.parameters:
@@ -107,7 +108,7 @@ class NegativeBinomial(Emission):
         """log p of the counts 0 .. M - 1, (K, M, D): a running sum of the logs of their ratios."""
         mean, size = (a[:, None] for a in self._values())
         x = np.arange(M - 1)[:, None]
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             steps = np.log((size + x) / (size + mean) / (x + 1)) + np.log(mean)
         first = -size * np.log1p(mean / size)
         return np.asarray(np.maximum(np.cumsum(np.concatenate([first, steps], axis=1), axis=1), NEVER))
@@ -150,6 +151,12 @@ def _size(above: Array, mean: Array, start: Array) -> Array:
     j = np.arange(above.shape[1])[:, None]
     low, high = np.full(mean.shape, np.log(LEAST)), np.full(mean.shape, np.log(MOST))
     log_size = np.clip(np.log(start), low, high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _newton(above, mean, log_size, low, high, j)
+
+
+def _newton(above: Array, mean: Array, log_size: Array, low: Array, high: Array, j: Array) -> Array:
+    """Newton's steps between two bounds, halving where a step leaves them."""
     for _ in range(60):
         size = np.exp(log_size)
         inverse = 1 / (size[:, None] + j)

@@ -24,6 +24,7 @@ class Poisson(Cells):
 
     name: ClassVar[str] = "poisson"
     parameters: ClassVar[tuple[str, ...]] = ("rates",)
+    blended: ClassVar[tuple[str, ...]] = ("rates",)
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
 
@@ -40,7 +41,8 @@ class Poisson(Cells):
         rates, middle = self.first(), _middle(summary)
         excess = rates - middle
         with np.errstate(divide="ignore"):
-            return -excess, np.log1p(excess / middle)[:, None]
+            slopes = np.where(rates < middle / 2, np.log(rates) - np.log(middle), np.log1p(excess / middle))
+        return -excess, slopes[:, None]
 
     def statistics(self, X: Array) -> list[Array]:
         return [X]

@@ -38,13 +38,6 @@ def _slope(a: Array) -> Array:
     return np.where(a > LARGE, series, 1 / small - polygamma(1, small))
 
 
-def log1p_less(u: Array) -> Array:
-    """log(1 + u) - u, which is near -u^2 / 2 for small u."""
-    near = np.clip(u, -0.01, 0.01)
-    series = -(near**2) * (1 / 2 - near * (1 / 3 - near * (1 / 4 - near * (1 / 5 - near * (1 / 6 - near / 7)))))
-    return np.where(np.abs(u) < 0.01, series, np.log1p(u) - u)
-
-
 def gamma_shape(s: Array, most: float) -> Array:
     """The a, at most ``most``, for which log a - digamma(a) = s (Minka 2002, "Estimating a Gamma distribution")."""
     s = np.clip(s, 0.5 / most, 1e300)

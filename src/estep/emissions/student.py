@@ -21,7 +21,7 @@ from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
-LEAST, MOST, FIRST = 0.05, 1e6, 10.0
+LEAST, MOST, FIRST = 0.1, 1e6, 10.0
 """Degrees of freedom: the smallest and the largest (a Gaussian), and those of a start."""
 
 
@@ -90,14 +90,17 @@ class Student(Emission):
 
     @property
     def rounding(self) -> float:
-        return self.gaussian.rounding
+        return self.gaussian.rounding * float(((self._dofs() + self.n_columns) / self._dofs()).max())
 
     def start(self, n_components: int, summary: Summary) -> Self:
         dofs = np.full(n_components, FIRST) if self.dofs is None else self.dofs
-        return type(self)(self.gaussian.start(n_components, summary), dofs)
+        return type(self)(self.gaussian.start(n_components, summary), dofs).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(gaussian=self.gaussian.adapt(summary))
+        """A floor that stays above what rounding needs beside the largest scale there may be: u may be that large."""
+        gaussian, D = self.gaussian.adapt(summary), len(summary.mean)
+        larger = max(1.0, (LEAST + D) / LEAST * D / max(64, 2 * D))
+        return self.evolve(gaussian=gaussian.evolve(floor=summary.floor * larger))
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)

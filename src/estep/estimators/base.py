@@ -148,7 +148,9 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """Sets the attributes, float32 for float32 data."""
         for part in (model.latent, model.emission):
             for name, value in part.values().items():
-                setattr(self, self._attribute(name), np.array(value, dtype=dtype))
+                with np.errstate(over="ignore"):
+                    rounded = np.array(value, dtype=dtype)
+                setattr(self, self._attribute(name), rounded if np.isfinite(rounded).all() else np.array(value))
         self.model_ = model
 
     def to_model(self) -> Model:

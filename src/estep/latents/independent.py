@@ -86,7 +86,8 @@ class Independent(Latent):
         r = np.empty((len(X), self.n_components))
         kernels.active().mixture(spec, self._log_weights(), X, None, None, None, None, None, r)
         cumulative = np.cumsum(r, axis=1)
-        return np.asarray((cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64))
+        states = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
+        return np.asarray(np.minimum(states, self.n_components - 1))
 
     def maximize(self, s: Statistics) -> Self:
         """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""
