@@ -60,6 +60,16 @@ def test_fit_a_range_of_components(tmp_path):
     assert "lowest aic" in table and "-391.919" in table and "<" in table
 
 
+def test_other_families():
+    out = ok("fit", "mixture", "faithful", "--emission", "student", "-k", 2, "--covariance", "diag")
+    assert "dof" in out and "dof of" not in out and "converged" in out
+    assert "shape of" in ok("fit", "hmm", "faithful", "--emission", "gamma", "-k", 2)
+    done = run("fit", "mixture", "faithful", "--emission", "bernoulli", "-k", 2)
+    assert done.returncode == 2 and "row 0, column 0 is 3.6; bernoulli emissions want 0 or 1" in done.stderr
+    done = run("fit", "mixture", "faithful", "--emission", "gamma", "-k", 2, "--covariance", "full")
+    assert done.returncode == 2 and "gaussian, student, log_normal" in done.stderr
+
+
 def test_fit_by_another_algorithm():
     command = ("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--json")
     em, fast = (json.loads(ok(*command, *more)) for more in ((), ("--algorithm", "squarem", "--stop-rule", "aitken")))

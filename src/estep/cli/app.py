@@ -18,7 +18,7 @@ from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
 from estep.cli.tables import Table, read_table
-from estep.emissions import FAMILIES, Gaussian, MixtureOf
+from estep.emissions import FAMILIES, Gaussian, LogNormal, MixtureOf, Student
 from estep.execute import threads
 from estep.fitting import Fit, Stop
 from estep.interface import Emission
@@ -64,7 +64,9 @@ def fit_command(
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
     stop_rule: Annotated[str, typer.Option(help="gain|aitken: --tol is of the last gain, or of all to come.")] = "gain",
-    algorithm: Annotated[str, typer.Option(help="|".join(ALGORITHMS))] = "em",
+    algorithm: Annotated[
+        str | None, typer.Option(help=f"{'|'.join(ALGORITHMS)} (default em; student: squarem)")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
@@ -92,7 +94,7 @@ def fit_command(
             criterion=criterion,
             n_init=n_init,
             random_state=seed,
-            algorithm=make_algorithm(algorithm),
+            algorithm=make_algorithm(algorithm or ("squarem" if emission == "student" else "em")),
             stop=Stop(tol, max_iter, stop_rule),
             execute=threads(n_threads),
             callbacks=[progress],
@@ -127,10 +129,16 @@ def _family(kind: str, emission: str, covariance: str | None) -> Emission:
         raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}")
     if kind == "gmm" and emission != "gaussian":
         raise ValueError(f"gmm is a Gaussian mixture: write mixture --emission {emission}")
-    if emission == "gaussian":
-        return Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
+    gaussian = Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
+    around: dict[str, Emission] = {
+        "gaussian": gaussian,
+        "student": Student(gaussian),
+        "log_normal": LogNormal(gaussian),
+    }
+    if emission in around:
+        return around[emission]
     if covariance is not None:
-        raise ValueError(f"--covariance is for gaussian emissions, not {emission}")
+        raise ValueError(f"--covariance is for {', '.join(around)} emissions, not {emission}")
     return FAMILIES[emission]()
 
 

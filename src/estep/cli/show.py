@@ -67,7 +67,7 @@ def parameter_table(model: Model) -> RichTable:
         if name in model.emission.shared:
             shared.append((name, value))
         else:
-            values.append((_heading(model, name), value))
+            values.append((_heading(model, name, value), value))
     for name, _ in values:
         table.add_column(name, justify="right")
     for k in range(model.n_components):
@@ -87,11 +87,16 @@ def _title(model: Model) -> str:
     return f"{model.emission.name} {kind}, {model.n_components} components"
 
 
-def _heading(model: Model, name: str) -> str:
-    names = model.symbols if name == "emissionprob" else model.columns
-    singular = {"means": "mean", "covariances": "covariance", "rates": "rate", "emissionprob": "probability"}
-    heading = singular.get(name, name)
-    return f"{heading} of {', '.join(names)}" if names and name != "covariances" and len(names) <= 8 else heading
+SINGULAR = {
+    "means": "mean", "covariances": "covariance", "rates": "rate", "emissionprob": "probability", "shapes": "shape",
+    "probabilities": "probability", "concentrations": "concentration", "sizes": "size", "dofs": "dof",
+}  # fmt: skip
+
+
+def _heading(model: Model, name: str, value: Array) -> str:
+    names = model.symbols or model.columns
+    heading = SINGULAR.get(name, name)
+    return f"{heading} of {', '.join(names)}" if value.ndim == 2 and value.shape[1] == len(names) <= 8 else heading
 
 
 def summary_table(result: dict[str, Any]) -> RichTable:
