@@ -18,9 +18,9 @@ from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model, prepared
+from estep.passes import Passes
 from estep.starts import start_model
 from estep.statistics import Array
-from estep.stretches import Joints
 
 
 def make_emission(emission: Emission | str) -> Emission:
@@ -115,11 +115,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             self._run(source)
         model = self.model_
         source = prepared(source, model.emission)
-        leaves = source.leaves(model.leaf_rows())
         with execute.running():
-            block = model.expect_all(leaves, Joints(leaves, model.n_components), execute)
-        if block["loglik"] == -np.inf:
-            model.raise_impossible(source, model.score_units(source))
+            block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
         running = algorithm.update(running, block)
         self._set_model(model.maximize(running.statistics(running.weight))[0], dtype)
         self.running_ = running
