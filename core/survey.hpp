@@ -6,7 +6,7 @@
 
 namespace {
 
-constexpr int64_t SURVEYED = 256;  // rows at a time: they stay in L1, where they are read twice
+constexpr int64_t SURVEYED = 256;  // rows at a time: they stay in L1, where they are read three times
 
 // Sums over rows. Several rows at a time (`wide` of them) are one long row, so that few columns fill registers too.
 template <class T>

@@ -81,7 +81,7 @@ def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
 def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
     """As :func:`load`, with the provenance."""
     try:
-        known = {**FAMILIES, MixtureOf.name: MixtureOf, **{f.name: f for f in families}}
+        known: dict[str, type[Emission]] = {**FAMILIES, MixtureOf.name: MixtureOf, **{f.name: f for f in families}}
         return _parse(Path(path).read_bytes(), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -14,7 +14,7 @@ import numpy as np
 
 from estep.algorithms import EM
 from estep.data import as_source
-from estep.emissions import FAMILIES
+from estep.emissions import make_emission
 from estep.execute import Execute, Serial
 from estep.fitting import Callback, Fit, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
@@ -79,9 +79,7 @@ def select(
     """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion is {criterion!r}: it is one of {', '.join(CRITERIA)}")
-    if isinstance(emission, str) and emission not in FAMILIES:
-        raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")
-    family = FAMILIES[emission]() if isinstance(emission, str) else emission
+    family = make_emission(emission)
     hidden = Independent() if latent is None else latent
     numbers = list(dict.fromkeys(n_components))
     if not numbers:

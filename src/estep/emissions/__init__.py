@@ -12,8 +12,9 @@ from estep.emissions.negative_binomial import NegativeBinomial
 from estep.emissions.poisson import Poisson
 from estep.emissions.student import Student
 from estep.emissions.von_mises import VonMises
+from estep.interface import Emission
 
-FAMILIES = {
+FAMILIES: dict[str, type[Emission]] = {
     family.name: family
     for family in (
         Gaussian, Categorical, Poisson, Bernoulli, Multinomial, NegativeBinomial, Exponential, Gamma, LogNormal,
@@ -22,7 +23,19 @@ FAMILIES = {
 }  # fmt: skip
 """The built-in families by name: those that need no other."""
 
+
+def make_emission(emission: Emission | str) -> Emission:
+    """A family by name or as an (unfitted) value."""
+    if isinstance(emission, str):
+        if emission not in FAMILIES:
+            raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")
+        return FAMILIES[emission]()
+    if not isinstance(emission, Emission):
+        raise TypeError(f"emission is {emission!r}: give a family's name or an Emission such as Poisson()")
+    return emission
+
+
 __all__ = [
     "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LogNormal", "MixtureOf", "Multinomial",
-    "NegativeBinomial", "Poisson", "Student", "VonMises",
+    "NegativeBinomial", "Poisson", "Student", "VonMises", "make_emission",
 ]  # fmt: skip

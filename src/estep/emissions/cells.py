@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.statistics import Array, Layout, Statistics
@@ -159,9 +159,4 @@ class Cells(Emission):
     def validate(self, batch: Batch) -> None:
         if self.values()[self.parameters[0]] is not None:
             check_columns(batch, self.n_columns)
-        possible = self.possible(batch.X)
-        if not possible.all():
-            row, d = (int(i) for i in np.argwhere(~possible)[0])
-            raise ValueError(
-                f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}; {self.name} emissions want {self.wants}"
-            )
+        check_cells(batch, self.possible(batch.X), self.name, self.wants)

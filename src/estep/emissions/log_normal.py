@@ -9,7 +9,7 @@ import numpy as np
 
 from estep.data import Batch
 from estep.emissions.gaussian import Gaussian
-from estep.emissions.rows import check_columns
+from estep.emissions.rows import check_cells, check_columns
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -97,8 +97,4 @@ class LogNormal(Emission):
     def validate(self, batch: Batch) -> None:
         if self.logs.means is not None:
             check_columns(batch, self.n_columns)
-        bad = batch.X <= 0
-        if bad.any():
-            row, d = (int(i) for i in np.argwhere(bad)[0])
-            where = f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}"
-            raise ValueError(f"{where}; {self.name} emissions want numbers above 0")
+        check_cells(batch, batch.X > 0, self.name, "numbers above 0")

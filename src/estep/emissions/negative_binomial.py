@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.statistics import Array, Layout, Statistics
@@ -134,29 +134,21 @@ class NegativeBinomial(Emission):
         X = batch.X
         if self.means is not None:
             check_columns(batch, self.n_columns)
-        bad = (X < 0) | (np.floor(X) != X) | (X > LARGEST)
-        if bad.any():
-            row, d = (int(i) for i in np.argwhere(bad)[0])
-            where = f"row {batch.first_row + row}, column {d} is {X[row, d]}"
-            wants = f"counts 0, 1, 2, ... up to {LARGEST}; for larger ones take gamma or log_normal"
-            raise ValueError(f"{where}; {self.name} emissions want {wants}")
+        wants = f"counts 0, 1, 2, ... up to {LARGEST}; for larger ones take gamma or log_normal"
+        check_cells(batch, (X >= 0) & (np.floor(X) == X) & (X <= LARGEST), self.name, wants)
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _size(above: Array, mean: Array, start: Array) -> Array:
     """The size that maximises the likelihood; ``above`` (K, M - 1, D): the share of counts above 0, 1, ...
 
     The derivative is the sum of above[j] / (size + j) less log(1 + mean / size); it has at most one zero above the
-    method of moments' limits, and none where counts vary no more than a Poisson's.
+    method of moments' limits, and none where counts vary no more than a Poisson's. Newton's steps, halved where they
+    leave the bounds.
     """
     j = np.arange(above.shape[1])[:, None]
     low, high = np.full(mean.shape, np.log(LEAST)), np.full(mean.shape, np.log(MOST))
     log_size = np.clip(np.log(start), low, high)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _newton(above, mean, log_size, low, high, j)
-
-
-def _newton(above: Array, mean: Array, log_size: Array, low: Array, high: Array, j: Array) -> Array:
-    """Newton's steps between two bounds, halving where a step leaves them."""
     for _ in range(60):
         size = np.exp(log_size)
         inverse = 1 / (size[:, None] + j)

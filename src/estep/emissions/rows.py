@@ -37,6 +37,14 @@ def check_columns(batch: Batch, D: int) -> None:
         raise ValueError(f"the data have {batch.X.shape[1]} columns; the model has {D}")
 
 
+def check_cells(batch: Batch, possible: Array, family: str, wants: str) -> None:
+    """Raises ValueError naming the first cell that is not ``possible`` (n, D), and what the family wants."""
+    if not possible.all():
+        row, d = (int(i) for i in np.argwhere(~possible)[0])
+        where = f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}"
+        raise ValueError(f"{where}; {family} emissions want {wants}")
+
+
 def missing(family: str, parameter: str) -> ValueError:
     """The error for a family whose parameters are asked for before they are known."""
     return ValueError(f"the {parameter} of the {family} emission are not known yet: fit, or give {parameter}")

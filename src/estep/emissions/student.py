@@ -7,7 +7,6 @@ Each row has a hidden scale, a gamma variable around 1, given which it is Gaussi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -111,20 +110,19 @@ class Student(Emission):
 
         parts, dofs = self.gaussian.kernel(summary), self._dofs()
         K, D = len(dofs), parts.D
-        _, logdet = self._factors
+        logdet = self._logdet
         power = (dofs + D) / 2
         height = gammaln(power) - gammaln(dofs / 2) - 0.5 * (D * np.log(dofs * np.pi) + logdet)
         gaussian = -0.5 * (D * LOG_2PI + logdet)
         weights = np.stack([gaussian, height, dofs, power, digamma(power) - np.log(power)], axis=1)
         return Spec("student", K, D, single=parts.single, origin=parts.origin, weights=weights, parts=parts)
 
-    @cached_property
-    def _factors(self) -> tuple[Array, Array]:
-        """As the Gaussian's, with a log-determinant (K,) for each component whatever the covariance type."""
-        inverse, logdet = self.gaussian.factors
-        if self.gaussian.covariance_type == "spherical":
-            logdet = logdet * self.n_columns
-        return inverse, np.broadcast_to(logdet, (self.n_components,))
+    @property
+    def _logdet(self) -> Array:
+        """Log-determinants (K,) of the scale matrices, whatever the covariance type."""
+        _, logdet = self.gaussian.factors
+        columns = self.n_columns if self.gaussian.covariance_type == "spherical" else 1
+        return np.broadcast_to(logdet * columns, (self.n_components,))
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted means and scales, then the degrees of freedom (Peel & McLachlan 2000, eq. 29 to 32).

@@ -13,7 +13,6 @@ from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
 from estep.data import Source
-from estep.emissions import FAMILIES
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
@@ -21,17 +20,6 @@ from estep.model import Model, prepared
 from estep.passes import Passes
 from estep.starts import start_model
 from estep.statistics import Array
-
-
-def make_emission(emission: Emission | str) -> Emission:
-    """A family by name or as an (unfitted) value."""
-    if isinstance(emission, str):
-        if emission not in FAMILIES:
-            raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")
-        return FAMILIES[emission]()
-    if not isinstance(emission, Emission):
-        raise TypeError(f"emission is {emission!r}: give a family's name or an Emission such as Poisson()")
-    return emission
 
 
 def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
@@ -82,11 +70,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
             raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
         latent, emission = self._parts()
-        stop, algorithm, execute = (
-            Stop(self.tol, self.max_iter, self.stop_rule),
-            make_algorithm(self.algorithm),
-            self._execute(),
-        )
+        stop = Stop(self.tol, self.max_iter, self.stop_rule)
+        algorithm, execute = make_algorithm(self.algorithm), self._execute()
         old = self.model_ if self.warm_start and hasattr(self, "model_") else None
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
         dtype = np.float32 if source.X.dtype == np.float32 else np.float64

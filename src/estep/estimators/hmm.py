@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from estep.data import Source, as_source, check_weights
-from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
-from estep.estimators.base import ModelEstimator, make_emission
+from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson, make_emission
+from estep.estimators.base import ModelEstimator
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
 from estep.latents import Chain

@@ -10,8 +10,8 @@ from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.data import Source, as_source, frame_columns
-from estep.emissions import Bernoulli, Gaussian, Student
-from estep.estimators.base import ModelEstimator, as_dtype, make_emission
+from estep.emissions import Bernoulli, Gaussian, Student, make_emission
+from estep.estimators.base import ModelEstimator, as_dtype
 from estep.estimators.precisions import precision_attributes, to_covariances
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
