@@ -7,6 +7,7 @@ flattens it. ``Best()``: all on the most probable states. ``Sampled(rng)``: all 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,6 @@ class Passes:
         self._leaf_rows, self._n_components = leaf_rows, n_components
         self._leaves = source.leaves(leaf_rows)
         self._joints = Joints(self._leaves, n_components)
-        self._blocks: list[tuple[list[Batch], Joints, float]] | None = None
 
     @property
     def weight(self) -> float:
@@ -74,7 +74,7 @@ class Passes:
 
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1
-        if rule is None or isinstance(model, Several):
+        if rule is None:
             return model.expect_all(self._leaves, self._joints, self.execute)  # type: ignore[no-any-return]
         if isinstance(rule, Tempered):
             joints = Joints(self._leaves, self._n_components)
@@ -100,11 +100,11 @@ class Passes:
     @property
     def n_blocks(self) -> int:
         """Blocks of rows, or of whole sequences, that :meth:`expect_block` takes by themselves; alike in size."""
-        return len(self._block_list())
+        return len(self._blocks)
 
     def expect_block(self, model: Model, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
-        leaves, joints, weight = self._block_list()[i]
+        leaves, joints, weight = self._blocks[i]
         self.count += weight / self.weight
         return self._possible(model, model.expect_all(leaves, joints, self.execute))
 
@@ -115,18 +115,18 @@ class Passes:
             one.raise_impossible(self.source, one.score_units(self.source))
         return total
 
-    def _block_list(self) -> list[tuple[list[Batch], Joints, float]]:
-        if self._blocks is None:
-            rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
-            leaves = self.source.leaves(rows)
-            share = -(-len(leaves) // BLOCKS)
-            parts: list[list[Batch]] = []
-            for leaf in leaves:
-                inside = leaf.halo is not None and not leaf.halo.begins
-                if parts and (inside or len(parts[-1]) < share):
-                    parts[-1].append(leaf)
-                else:
-                    parts.append([leaf])
-            blocks = [(part, Joints(part, self._n_components), sum(b.weight for b in part)) for part in parts]
-            self._blocks = [block for block in blocks if block[2] > 0]
-        return self._blocks
+    @cached_property
+    def _blocks(self) -> list[tuple[list[Batch], Joints, float]]:
+        """Leaves, the joints between them and their weight, for each block that has any."""
+        rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
+        leaves = self.source.leaves(rows)
+        share = -(-len(leaves) // BLOCKS)
+        parts: list[list[Batch]] = []
+        for leaf in leaves:
+            inside = leaf.halo is not None and not leaf.halo.begins
+            if parts and (inside or len(parts[-1]) < share):
+                parts[-1].append(leaf)
+            else:
+                parts.append([leaf])
+        blocks = [(part, Joints(part, self._n_components), sum(b.weight for b in part)) for part in parts]
+        return [block for block in blocks if block[2] > 0]
