@@ -35,6 +35,18 @@ def table(tmp_path):
     return write
 
 
+@pytest.mark.parametrize("estimate", ["map", "vb"])
+def test_fit_with_priors(estimate, tmp_path):
+    out = tmp_path / "model.json"
+    done = run("fit", "gmm", "faithful", "-k", 2, "--estimate", estimate, "-o", out, "--json")
+    result = json.loads(done.stdout)
+    assert result["bound"] < result["log_likelihood"] < -1130.26  # that of maximum likelihood
+    assert estep.load(out).estimate == estimate
+    assert "bound, with priors" in run("fit", "gmm", "faithful", "-k", 2, "--estimate", estimate).stdout
+    refused = run("fit", "hmm", "earthquakes", "--emission", "gamma", "-k", 2, "--estimate", estimate)
+    assert refused.returncode == 2 and "the gamma emission has no conjugate prior" in refused.stderr
+
+
 def test_fit_earthquakes():
     done = run("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", 3, "--n-init", 20, "--json")
     result = json.loads(done.stdout)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from estep import algorithms, datasets, emissions, latents
+from estep import algorithms, datasets, emissions, latents, priors
+from estep.bayes import with_prior
 from estep.data import Source, as_source
 from estep.execute import Serial, Threads, threads
 from estep.fitting import Fit, Stop, Trace, fit
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from estep.estimators import (
         GMMHMM,
         HMM,
+        BayesianGaussianMixture,
         BernoulliMixture,
         CategoricalHMM,
         GaussianHMM,
@@ -36,14 +38,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ESTIMATORS = (
-    "BernoulliMixture", "CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture", "HMM", "MixtureModel",
-    "PoissonHMM", "StudentMixture",
+    "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture",
+    "HMM", "MixtureModel", "PoissonHMM", "StudentMixture",
 )  # fmt: skip
 
 __all__ = [
     "GMMHMM",
     "HMM",
     "Algorithm",
+    "BayesianGaussianMixture",
     "BernoulliMixture",
     "CategoricalHMM",
     "Emission",
@@ -72,10 +75,12 @@ __all__ = [
     "fit",
     "latents",
     "load",
+    "priors",
     "save",
     "select",
     "start_model",
     "threads",
+    "with_prior",
 ]  # fmt: skip
 
 

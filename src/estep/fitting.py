@@ -116,7 +116,8 @@ class Restart:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model with how it came about. ``bound`` is the total log-likelihood of ``model``.
+    """A fitted model with how it came about. ``bound`` is the total log-likelihood of ``model``; with priors, the
+    log-likelihood and the log-prior, or the evidence lower bound.
 
     ``stop_reason``: "converged", "max_iter", "bound fell" or "interrupted".
     """
@@ -133,6 +134,11 @@ class Fit:
     def converged(self) -> bool:
         """Whether the gain fell below the tolerance."""
         return self.stop_reason == "converged"
+
+    @property
+    def log_likelihood(self) -> float:
+        """The bound without the model's penalty: the log-likelihood, or that of expected densities."""
+        return self.bound - self.model.penalty
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -269,6 +269,14 @@ class Latent(Values, ABC):
         """The M-step. What no row visits keeps its probabilities."""
 
     @abstractmethod
+    def expected(self, q: Mapping[str, Any]) -> Self:
+        """What a variational E-step reads: exponentials of the expected log-probabilities under ``q``."""
+
+    @abstractmethod
+    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+        """About the statistics of rows of that weight in so many units, and how the rows share out, (K,)."""
+
+    @abstractmethod
     def tempered(self, beta: float) -> Self:
         """All probabilities to the power ``beta``; they need not add up to 1."""
 

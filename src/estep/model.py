@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from estep.data import Batch, Source, as_source
+from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.rows import kernel_evaluation
 from estep.execute import Execute, Serial
-from estep.interface import Emission, Latent, Notes
+from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
+from estep.priors import Conjugate, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 from estep.summary import Summary
@@ -29,7 +32,9 @@ class Model:
     """A latent part and an emission, both with their parameters; immutable.
 
     ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission; both may be empty.
-    ``beta``: the power of all densities in the E-step, see :meth:`tempered`.
+    ``beta``: the power of all densities in the E-step, see :meth:`tempered`. ``prior``: the priors of blocks of
+    parameters by name, None for maximum likelihood; ``posterior``: what they have become, for variational Bayes, whose
+    latent part and emission hold expected parameters (see :func:`estep.with_prior`).
     """
 
     latent: Latent
@@ -37,6 +42,8 @@ class Model:
     columns: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     beta: float = 1.0
+    prior: Mapping[str, Prior] | None = None
+    posterior: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.latent.n_components != self.emission.n_components:
@@ -70,6 +77,42 @@ class Model:
         blocks = (("loglik", ()), ("weight", ()), ("latent", (latent.size,)), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), latent, emission
 
+    @property
+    def estimate(self) -> str:
+        """How the parameters are estimated: "ml", "map" or "vb"."""
+        return "ml" if self.prior is None else "map" if self.posterior is None else "vb"
+
+    @cached_property
+    def penalty(self) -> float:
+        """What the bound has beside the log-likelihood: the log-prior, or minus the divergence of the posterior."""
+        if self.prior is None:
+            return 0.0
+        if self.posterior is None:
+            return sum(part.log_prior(self.prior) for part in self._conjugates)
+        return -float(sum(q.divergence(self.prior[name]) for name, q in self.posterior.items()))
+
+    @property
+    def _conjugates(self) -> tuple[Conjugate, Conjugate]:
+        assert isinstance(self.latent, Conjugate) and isinstance(self.emission, ConjugateEmission)
+        return self.latent, self.emission
+
+    @cached_property
+    def moving(self) -> Latent:
+        """The latent part as the E-step reads it."""
+        return self.latent if self.posterior is None else self.latent.expected(self.posterior)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """Log-densities of the rows as the E-step reads them, and how to accumulate their statistics."""
+        if self.posterior is None:
+            return self.emission.evaluate(batch)
+        return kernel_evaluation(self._spec(batch.summary), batch)
+
+    def _spec(self, summary: Summary) -> Any:
+        if self.posterior is None:
+            return self.emission.kernel(summary)
+        assert isinstance(self.emission, ConjugateEmission)
+        return self.emission.expected(self.posterior, summary)
+
     # The E-step and the M-step
 
     def expect(self, batch: Batch, joint: Joint | None = None) -> Statistics:
@@ -86,12 +129,12 @@ class Model:
             stats[-len(cross) :] = cross
             spec, stats, common = spec.linear, stats[: -len(cross)], float(spec.shared @ cross)
         if spec is not None:
-            loglik = self.latent.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
+            loglik = self.moving.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
         else:
-            evaluation = self.emission.evaluate(batch)
+            evaluation = self.evaluate(batch)
             spec, rows = dense(self.beta * evaluation.log_densities)
             r = np.zeros(rows.shape)
-            loglik = self.latent.posterior(spec, rows, batch, latent, None, r, joint)
+            loglik = self.moving.posterior(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] = _weighted(loglik + batch.base_of_units, batch.weights) + common
         s["weight"] = batch.weight
@@ -108,21 +151,41 @@ class Model:
     def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
         """Fills the messages of a stretch; ``backward``: those to the left too."""
         unused = Statistics.zeros(self.latent.layout) if backward else None
-        self.latent.posterior(*self._densities(batch), batch, unused, joint=joint)
+        self.moving.posterior(*self._densities(batch), batch, unused, joint=joint)
 
     def maximize(self, s: Statistics) -> tuple[Model, Notes]:
-        """The M-step: the model that maximises the expected log-likelihood."""
+        """The M-step: the model that maximises the bound, given the statistics."""
         _, of_latent, of_emission = self._layouts
-        emission, notes = self.emission.maximize(Statistics(of_emission, s["emission"]))
-        latent = self.latent.maximize(Statistics(of_latent, s["latent"]))
-        new = object.__new__(Model)  # of the same shapes: nothing to check, and the layouts are the same
-        new.__dict__.update(self.__dict__, latent=latent, emission=emission)
-        new.__dict__.pop("_kernel", None)
-        return new, notes
+        hidden, seen = Statistics(of_latent, s["latent"]), Statistics(of_emission, s["emission"])
+        if self.prior is not None:
+            return self._learn(hidden, seen)
+        emission, notes = self.emission.maximize(seen)
+        return self._evolve(latent=self.latent.maximize(hidden), emission=emission), notes
+
+    def _learn(self, hidden: Statistics, seen: Statistics) -> tuple[Model, Notes]:
+        """Prior and statistics are a posterior: its mode, or all of it."""
+        assert self.prior is not None
+        of_latent, of_emission = self._conjugates
+        q = {**of_latent.absorb(self.prior, hidden), **of_emission.absorb(self.prior, seen)}
+        if self.posterior is None:
+            (latent, _), (emission, notes) = of_latent.mode(q), of_emission.mode(q)
+            return self._evolve(latent=latent, emission=emission), notes
+        (latent, _), (emission, notes) = of_latent.mean(q), of_emission.mean(q)
+        return self._evolve(latent=latent, emission=emission, posterior=q), notes
+
+    def _evolve(self, **values: Any) -> Model:
+        """The same with other parameters of the same shapes: nothing to check, and the layouts are the same."""
+        new = object.__new__(Model)
+        new.__dict__.update(self.__dict__, **values)
+        for kept in ("_kernel", "penalty", "moving"):
+            new.__dict__.pop(kept, None)
+        return new
 
     def tempered(self, beta: float) -> Model:
         """All probabilities to the power ``beta``, for an E-step with flatter posteriors; not for scores."""
-        return replace(self, latent=self.latent.tempered(beta), beta=beta)
+        new = replace(self, beta=beta)
+        new.__dict__["moving"] = self.moving.tempered(beta)
+        return new
 
     def complete(self, batch: Batch, states: Array) -> Statistics:
         """The emission's statistics of one batch whose rows come from known states (n,), those of all data."""
@@ -131,7 +194,7 @@ class Model:
         r = np.zeros((len(batch.X), self.n_components))
         weights = 1.0 if batch.row_weights is None else batch.row_weights[batch.own]
         r[np.arange(batch.own.start, batch.own.stop), states[batch.place]] = weights
-        self.emission.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
+        self.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
         s["weight"] = batch.weight
         return s
 
@@ -143,14 +206,14 @@ class Model:
         def work(i: int) -> None:
             batch = source.batch(*cuts[i])
             spec, rows = self._densities(batch)
-            states[batch.place] = self.latent.draw(spec, rows, batch, u[batch.place])
+            states[batch.place] = self.moving.draw(spec, rows, batch, u[batch.place])
 
         (Serial() if execute is None else execute).each(work, len(cuts))
         return states
 
     def kernel(self, summary: Summary) -> Spec | None:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
-        return kept_kernel(self, summary)
+        return kept_kernel(self, summary, self._spec)
 
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
@@ -176,7 +239,7 @@ class Model:
         source = self.source(data, lengths)
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
-            return self.latent.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
+            return self.moving.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
 
         return self._units(source, leaf, execute, same_filter, backward=False)
 
@@ -195,7 +258,7 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
             r = np.empty((len(batch.X), self.n_components))
-            loglik = self.latent.posterior(spec, rows, batch, responsibilities=r, joint=joint)
+            loglik = self.moving.posterior(spec, rows, batch, responsibilities=r, joint=joint)
             np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
             return loglik
 
@@ -220,11 +283,11 @@ class Model:
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
-            states[batch.place], logprob = self.latent.decode(spec, rows, batch, joint)
+            states[batch.place], logprob = self.moving.decode(spec, rows, batch, joint)
             return logprob + batch.base_of_units
 
         def sweep(batch: Batch, joint: Joint | None, backward: bool) -> None:
-            self.latent.decode(*self._densities(batch), batch, joint)
+            self.moving.decode(*self._densities(batch), batch, joint)
 
         logprob = self._units(source, leaf, execute, same_path, sweep=sweep)
         self.raise_impossible(source, logprob)
@@ -234,10 +297,10 @@ class Model:
         """log p(rows, states) of each row or sequence of a prepared source."""
         steps = np.empty(len(source))
         for batch in source.chunks(LEAF_ROWS):
-            logb = self.emission.evaluate(batch).log_densities
+            logb = self.evaluate(batch).log_densities
             chosen = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
             steps[batch.place] = chosen if batch.base is None else chosen + batch.base
-        return self.latent.path_log_probability(steps, states, source.ends)
+        return self.moving.path_log_probability(steps, states, source.ends)
 
     def sample(self, n: int, random_state: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,))."""
@@ -277,7 +340,7 @@ class Model:
         assert self.latent.startprob is not None and self.latent.transmat is not None
         reached = self.latent.startprob > 0
         for batch in sequence.chunks(LEAF_ROWS):
-            possible = self.emission.evaluate(batch).log_densities > -np.inf
+            possible = self.evaluate(batch).log_densities > -np.inf
             for t, row in enumerate(possible, start=batch.first_row):
                 reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
                 if not reached.any():
@@ -289,7 +352,7 @@ class Model:
         spec = self.kernel(batch.summary)
         if spec is not None:
             return spec, batch.X
-        return dense(self.beta * self.emission.evaluate(batch).log_densities)
+        return dense(self.beta * self.evaluate(batch).log_densities)
 
     def _units(
         self,
@@ -341,11 +404,11 @@ def prepared(source: Source, emission: Emission) -> Source:
     return replace(source, X=X, base=base, form=emission.form)
 
 
-def kept_kernel(holder: Any, summary: Summary) -> Spec | None:
-    """The kernel of ``holder.emission``, kept in the holder for the data it was last asked about."""
+def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:
+    """The kernel that ``make`` gives, kept in the holder for the data it was last asked about."""
     kept: tuple[Summary, Spec | None] | None = holder.__dict__.get("_kernel")
     if kept is None or kept[0] is not summary:
-        spec = holder.emission.kernel(summary)
+        spec = make(summary)
         beta = getattr(holder, "beta", 1.0)
         kept = (summary, spec if spec is None or beta == 1 else spec.tempered(beta))
         holder.__dict__["_kernel"] = kept

@@ -11,14 +11,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from estep.emissions import FAMILIES, MixtureOf
+from estep.emissions.conjugate import ConjugateEmission
 from estep.interface import Emission, Values
 from estep.latents import Chain, Independent
 from estep.model import Model
+from estep.priors import PRIORS, Conjugate
 
 FORMAT = "estep-model"
 VERSION = 1
@@ -63,11 +67,50 @@ def to_document(model: Model, provenance: Mapping[str, Any] | None = None) -> di
         "version": VERSION,
         "latent": model.latent.to_dict(),
         "emission": model.emission.to_dict(),
-        "prior": None,
+        "prior": None if model.prior is None else _priors(model),
         "columns": list(model.columns),
         "symbols": list(model.symbols),
         "provenance": dict(provenance or {}),
     }
+
+
+def _priors(model: Model) -> dict[str, Any]:
+    assert model.prior is not None
+    posterior = None if model.posterior is None else {name: q.to_dict() for name, q in model.posterior.items()}
+    return {"of": {name: one.to_dict() for name, one in model.prior.items()}, "posterior": posterior}
+
+
+def _with_priors(model: Model, entry: Any) -> Model:
+    """``model`` with the priors, and the posteriors if there are any, of a file."""
+    if not isinstance(entry, dict) or set(entry) != {"of", "posterior"} or not isinstance(entry["of"], dict):
+        raise ValueError('prior is not an object with "of" and "posterior"')
+    latent, emission = model.latent, model.emission
+    if not (isinstance(latent, Conjugate) and isinstance(emission, ConjugateEmission)):
+        raise ValueError(f"the {emission.name} emission has no conjugate prior")
+    blocks = {*latent.blocks, *emission.blocks}
+    prior: dict[str, Any] = {name: _value(entry["of"], name, PRIORS) for name in entry["of"]}
+    if set(prior) != blocks:
+        raise ValueError(f"it has priors of {', '.join(sorted(prior))}, expected {', '.join(sorted(blocks))}")
+    checked = {n: one for part in (latent, emission) for n, one in part.check_prior(_of(prior, part)).items()}
+    if entry["posterior"] is None:
+        return replace(model, prior=checked)
+    if not isinstance(entry["posterior"], dict) or set(entry["posterior"]) != blocks:
+        raise ValueError(f"it has posteriors of other blocks than {', '.join(sorted(blocks))}")
+    posterior = {name: _value(entry["posterior"], name, PRIORS) for name in prior}
+    new = replace(model, prior=checked, posterior=posterior)
+    try:
+        if np.isfinite(new.penalty):
+            return new
+    except (TypeError, AttributeError, IndexError):
+        pass
+    raise ValueError("its posteriors do not go with its priors")
+
+
+def _of(prior: Mapping[str, Any], part: Conjugate) -> dict[str, Any]:
+    for name, kinds in part.blocks.items():
+        if not isinstance(prior[name], kinds):
+            raise ValueError(f"the prior of {name} is a {prior[name].name}")
+    return {name: prior[name] for name in part.blocks}
 
 
 def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Model:
@@ -103,8 +146,6 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     keys = {"format", "version", "latent", "emission", "prior", "columns", "symbols", "provenance"}
     if unknown := sorted(set(document) - keys):
         raise ValueError(f"it has an unknown entry {unknown[0]!r}")
-    if document.get("prior") is not None:
-        raise ValueError("it has a prior, which this estep does not read")
     provenance = document.get("provenance", {})
     if not isinstance(provenance, dict):
         raise ValueError("provenance is not an object")
@@ -116,6 +157,8 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     columns, symbols = _texts(document, "columns"), _texts(document, "symbols")
     model = Model(latent, emission, columns, symbols)
     _check_names(model)
+    if document.get("prior") is not None:
+        model = _with_priors(model, document["prior"])
     return Document(model, provenance)
 
 

@@ -67,10 +67,13 @@ class Passes:
     def expect(self, model: Any, rule: Rule | None = None) -> Statistics:
         """The statistics of all data under ``model``, a Model or (exact only) several at once.
 
-        ``loglik`` is the log-likelihood; of the states too for ``Best`` and ``Sampled``, of the tempered model for
-        ``Tempered``. Raises ValueError where data are impossible under the model, naming the place.
+        ``loglik`` is the bound: the log-likelihood (of the states too for ``Best`` and ``Sampled``, of the tempered
+        model for ``Tempered``) and the model's ``penalty``. Raises ValueError where data are impossible under the
+        model, naming the place.
         """
-        return self._possible(model, self._expect(model, rule))
+        total = self._possible(model, self._expect(model, rule))
+        total["loglik"] += model.penalty
+        return total
 
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import EM
+from estep.bayes import with_prior
 from estep.data import as_source
 from estep.emissions import make_emission
 from estep.execute import Execute, Serial
@@ -61,6 +62,8 @@ def select(
     init_params: str = "kmeans",
     random_state: int = 0,
     algorithm: Algorithm | None = None,
+    estimate: str = "ml",
+    prior: Any = None,
     stop: Stop | None = None,
     execute: Execute | None = None,
     callbacks: Sequence[Callback] = (),
@@ -69,6 +72,7 @@ def select(
 
     ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood) or "aic" (Akaike 1974: 2 parameters - 2
     log-likelihood). Each number has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
+    ``estimate`` and ``prior`` are those of :func:`estep.with_prior`; criteria are of the log-likelihood alone.
     An interrupt returns the candidates that have a fit.
 
     Raises
@@ -93,7 +97,8 @@ def select(
     def start(i: int) -> Model:
         which, again = divmod(i, n_init)
         rng = np.random.default_rng(streams[which][again])
-        return start_model(hidden, family, source, numbers[which], init_params, rng)
+        begun = start_model(hidden, family, source, numbers[which], init_params, rng)
+        return with_prior(begun, source, estimate, prior)
 
     races = np.repeat(np.arange(len(numbers)), n_init).tolist()
     fits = fit_races(start, races, source, algorithm or EM(), stop or Stop(), execute or Serial(), callbacks)
@@ -101,4 +106,6 @@ def select(
 
 
 def _candidate(n_components: int, fit: Fit) -> Candidate:
-    return Candidate(n_components, fit, fit.model.aic(fit.bound), fit.model.bic(fit.bound, fit.weight))
+    return Candidate(
+        n_components, fit, fit.model.aic(fit.log_likelihood), fit.model.bic(fit.log_likelihood, fit.weight)
+    )

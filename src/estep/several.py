@@ -29,12 +29,17 @@ COLUMNS = 128  # components at once, at most: their densities of a tile stay in 
 def crews(start: Callable[[int], Model], n: int, together: bool) -> Iterator[list[Model]]:
     """Models ``start(0)`` to ``start(n - 1)``, those in one list that fit at once.
 
-    Chains, and components that share parameters, go alone; all do unless ``together``.
+    Chains, models with a prior, and components that share parameters go alone; all do unless ``together``.
     """
     crew: list[Model] = []
     for i in range(n):
         model = start(i)
-        alone = not together or not isinstance(model.latent, Independent) or bool(model.emission.shared)
+        alone = (
+            not together
+            or not isinstance(model.latent, Independent)
+            or bool(model.emission.shared)
+            or model.prior is not None
+        )
         if crew and (alone or sum(m.n_components for m in crew) + model.n_components > COLUMNS):
             yield crew
             crew = []
@@ -67,6 +72,9 @@ class Several:
         weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
         ends = np.cumsum([m.n_components for m in models])
         return cls(weights, ends, models[0].emission.with_values(**values), models[0].columns, models[0].symbols)
+
+    penalty = 0.0
+    """What the bound has beside the log-likelihood."""
 
     @cached_property
     def _firsts(self) -> Array:
@@ -108,7 +116,7 @@ class Several:
         s = Statistics.zeros(layout)
         with np.errstate(divide="ignore"):
             logweights = np.log(self.weights)
-        run, spec = kernels.active().mixture, kept_kernel(self, batch.summary)
+        run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
         if spec is not None:
             outputs = (s["latent"], s["emission"], s["loglik"], None, None)
             run(spec, logweights, batch.X, batch.weights, *outputs, self.ends)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,6 +68,9 @@ def fit_command(
     algorithm: Annotated[
         str | None, typer.Option(help=f"{'|'.join(ALGORITHMS)} (default em; student: squarem)")
     ] = None,
+    estimate: Annotated[
+        str, typer.Option(help="ml|map|vb: maximum likelihood, or with weak priors the mode or all of the posterior.")
+    ] = "ml",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
@@ -95,13 +99,14 @@ def fit_command(
             n_init=n_init,
             random_state=seed,
             algorithm=make_algorithm(algorithm or ("squarem" if emission == "student" else "em")),
+            estimate=estimate,
             stop=Stop(tol, max_iter, stop_rule),
             execute=threads(n_threads),
             callbacks=[progress],
         )
     seconds = time.perf_counter() - begun
     best = selection.best.fit
-    model = Model(best.model.latent, best.model.emission, source.columns, table.symbols)
+    model = replace(best.model, columns=source.columns, symbols=table.symbols)
     provenance = _provenance(data, len(source), best)
     result = result_dict(best, len(source), seconds, to_document(model, provenance))
     if len(selection.candidates) > 1:
@@ -162,7 +167,7 @@ def _provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
         "estep": __version__,
         "data": data,
         "rows": n_rows,
-        "log_likelihood": fit.bound,
+        "log_likelihood": fit.log_likelihood,
         "n_iter": fit.n_iter,
         "stop_reason": fit.stop_reason,
     }

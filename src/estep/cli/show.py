@@ -104,6 +104,8 @@ def summary_table(result: dict[str, Any]) -> RichTable:
     table = RichTable(show_header=False, box=None)
     for label, key in (("log-likelihood", "log_likelihood"), ("AIC", "aic"), ("BIC", "bic")):
         table.add_row(label, f"{result[key]:.6f}")
+    if "bound" in result:
+        table.add_row("bound, with priors", f"{result['bound']:.6f}")
     table.add_row("iterations", str(result["n_iter"]))
     table.add_row("stopped", _reason(result["stop_reason"]))
     table.add_row("seconds", f"{result['seconds']:.3g}")
@@ -115,7 +117,7 @@ def selection_dict(selection: Selection) -> dict[str, Any]:
     candidates = [
         {
             "n_components": c.n_components,
-            "log_likelihood": c.fit.bound,
+            "log_likelihood": c.fit.log_likelihood,
             "n_iter": c.fit.n_iter,
             "stop_reason": c.fit.stop_reason,
             "aic": c.aic,
@@ -154,14 +156,15 @@ def result_dict(fit: Fit, n_rows: int, seconds: float, document: dict[str, Any])
     parameters: dict[str, Any] = {}
     for part in (model.latent, model.emission):
         parameters |= {name: np.asarray(value).tolist() for name, value in part.values().items()}
-    return {
-        "log_likelihood": fit.bound,
+    result = {
+        "log_likelihood": fit.log_likelihood,
         "n_iter": fit.n_iter,
         "converged": fit.converged,
         "stop_reason": fit.stop_reason,
-        "aic": model.aic(fit.bound),
-        "bic": model.bic(fit.bound, n_rows),
+        "aic": model.aic(fit.log_likelihood),
+        "bic": model.bic(fit.log_likelihood, n_rows),
         "parameters": parameters,
         "model": document,
         "seconds": seconds,
     }
+    return result if model.prior is None else result | {"bound": fit.bound}

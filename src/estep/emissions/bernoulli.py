@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import Cells
+from estep.emissions.cells import ConjugateCells
+from estep.priors import Beta, Prior
 from estep.statistics import Array
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class Bernoulli(Cells):
+class Bernoulli(ConjugateCells):
     """The probabilities of a one, ``probabilities`` (K, D) (Bishop 2006, section 9.3.3)."""
 
     probabilities: Array | None = None
@@ -21,6 +23,7 @@ class Bernoulli(Cells):
     name: ClassVar[str] = "bernoulli"
     parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
     blended: ClassVar[tuple[str, ...]] = ("probabilities",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"probabilities": (Beta,)}
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "0 or 1 in each cell"
 
@@ -43,6 +46,22 @@ class Bernoulli(Cells):
 
     def possible(self, X: Array) -> Array:
         return np.asarray((X == 0) | (X == 1))
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """Half a one and half a zero."""
+        half = 0.5 if variational else 1.5
+        return {"probabilities": Beta(half, half)}
+
+    def learn(self, prior: Beta, mass: Array, sums: Array) -> Beta:
+        return Beta(prior.a + sums[:, 0], prior.b + sums[:, 1])
+
+    def expected_natural(self, q: Beta, summary: Summary) -> tuple[Array, Array]:
+        one, zero = q.expected_logs()
+        return np.zeros(one.shape), np.stack([one, zero], axis=1)
+
+    def mean_statistics(self) -> Array:
+        p = self.first()
+        return np.stack([p, 1 - p], axis=1)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         p = self.first()[states]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from estep.data import Batch
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import draw, kernel_evaluation, missing
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class Categorical(Emission):
+class Categorical(ConjugateEmission):
     """Symbol probabilities ``emissionprob`` (K, M), rows adding up to 1; zeros stay zero.
 
     ``n_symbols``: M, where it is more than the largest symbol seen plus one.
@@ -28,6 +31,7 @@ class Categorical(Emission):
     name: ClassVar[str] = "categorical"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
     blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
 
     def __post_init__(self) -> None:
         if self.n_symbols is not None and (not isinstance(self.n_symbols, int) or self.n_symbols < 1):
@@ -84,6 +88,21 @@ class Categorical(Emission):
         p = self._probabilities()
         with np.errstate(divide="ignore"):
             return Spec("table", len(p), 1, M=p.shape[1], weights=np.log(p))
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """One symbol, shared out."""
+        M = self._probabilities().shape[1]
+        return {"emissionprob": Dirichlet(1 / M + (0 if variational else 1))}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return {"emissionprob": prior["emissionprob"].absorb(s["counts"], self._probabilities() > 0)}
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+        logs = q["emissionprob"].expected_log()
+        return Spec("table", len(logs), 1, M=logs.shape[1], weights=logs)
+
+    def typical(self, mass: Array) -> Statistics:
+        return Statistics(self.layout, (mass[:, None] * self._probabilities()).ravel())
 
     def validate(self, batch: Batch) -> None:
         M = self.n_symbols

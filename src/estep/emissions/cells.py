@@ -8,14 +8,17 @@ weights, and which parameters have given mean statistics.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from estep.data import Batch
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
+from estep.priors import Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -134,7 +137,10 @@ class Cells(Emission):
         return kernel_evaluation(self.kernel(batch.summary), batch)
 
     def kernel(self, summary: Summary) -> Spec:
-        constants, weights = self.natural(summary)
+        return self.linear(*self.natural(summary))
+
+    def linear(self, constants: Array, weights: Array) -> Spec:
+        """The spec of constants (K, D) and weights (K, F, D)."""
         K = len(constants)
         flat = np.hstack([constants.sum(axis=1, keepdims=True), np.maximum(weights.reshape(K, -1), NEVER)])
         return Spec("linear", K, flat.shape[1] - 1, weights=flat, origin=self.centre())
@@ -160,3 +166,31 @@ class Cells(Emission):
         if self.values()[self.parameters[0]] is not None:
             check_columns(batch, self.n_columns)
         check_cells(batch, self.possible(batch.X), self.name, self.wants)
+
+
+class ConjugateCells(Cells, ConjugateEmission):
+    """Families of cells with one parameter that has a conjugate prior."""
+
+    @abstractmethod
+    def learn(self, prior: Any, mass: Array, sums: Array) -> Prior:
+        """The posterior given the masses (K, 1) and the sums of the statistics (K, F, D)."""
+
+    @abstractmethod
+    def expected_natural(self, q: Any, summary: Summary) -> tuple[Array, Array]:
+        """What :meth:`natural` gives, in expectation under ``q``."""
+
+    @abstractmethod
+    def mean_statistics(self) -> Array:
+        """The expected statistics of a row, (K, F, D)."""
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        moments, block = s["moments"], self.parameters[0]
+        sums = moments[:, 1:].reshape(len(moments), self.per_cell, -1)
+        return {block: self.learn(prior[block], moments[:, :1], sums)}
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+        return self.linear(*self.expected_natural(q[self.parameters[0]], summary))
+
+    def typical(self, mass: Array) -> Statistics:
+        rows = np.hstack([np.ones((len(mass), 1)), self.mean_statistics().reshape(len(mass), -1)])
+        return Statistics(self.layout, (rows * mass[:, None]).ravel())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.cells import ABOVE_0, Cells
+from estep.emissions.cells import ABOVE_0, ConjugateCells
+from estep.priors import Gamma, Prior
 from estep.statistics import Array
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class Exponential(Cells):
+class Exponential(ConjugateCells):
     """Rates ``rates`` (K, D), one over the mean: log p = log(rate) - rate x.
 
     ``least`` (D,): the smallest mean a component may have, 1e-12 of the data's, since rows of zeros alone would make
@@ -25,6 +27,7 @@ class Exponential(Cells):
 
     name: ClassVar[str] = "exponential"
     parameters: ClassVar[tuple[str, ...]] = ("rates",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"rates": (Gamma,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "times, from 0"
 
@@ -55,6 +58,19 @@ class Exponential(Cells):
 
     def possible(self, X: Array) -> Array:
         return np.asarray(X >= 0)
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """One row at the data's mean."""
+        return {"rates": Gamma(1 if variational else 2, np.where(summary.mean > 0, summary.mean, 1.0))}
+
+    def learn(self, prior: Gamma, mass: Array, sums: Array) -> Gamma:
+        return Gamma(prior.shape + mass, prior.rate + sums[:, 0])
+
+    def expected_natural(self, q: Gamma, summary: Summary) -> tuple[Array, Array]:
+        return q.expected_log(), -q.mean()[:, None]
+
+    def mean_statistics(self) -> Array:
+        return 1 / self.first()[:, None]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.exponential(1 / self.first()[states])

@@ -7,17 +7,20 @@ and far apart, they are computed from differences (see ``Gaussian.kernel``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from estep.data import Batch
-from estep.emissions.covariance import TYPES, check, clamp, factorise, full, halved, n_free, regularise, unpack
+from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.covariance import TYPES, check, clamp, factorise, full, halved, n_free, regularise, unpack, upper
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.priors import NormalInverseWishart, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -36,7 +39,7 @@ WIDE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian(Emission):
+class Gaussian(ConjugateEmission):
     """Means ``means`` (K, D) and ``covariances``, shaped by ``covariance_type``.
 
     full (K, D, D), tied (D, D), diag (K, D), spherical (K,), as in scikit-learn. ``reg_covar``: None clamps the
@@ -53,6 +56,7 @@ class Gaussian(Emission):
 
     name: ClassVar[str] = "gaussian"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"means": (NormalInverseWishart,)}
 
     def __post_init__(self) -> None:
         if self.covariance_type not in TYPES:
@@ -236,6 +240,57 @@ class Gaussian(Emission):
         else:
             weights[:, 1 + D :] = -0.5 * P[:, : weights.shape[1] - 1 - D]
         return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """Fraley & Raftery 2007, "Bayesian regularization for normal mixture estimation": a hundredth of a row at the
+        data's mean, and the least rows for a covariance, of which each component has its share of the volume."""
+        K, D = self._means().shape
+        variance = np.maximum(summary.variance, summary.floor) / K ** (2 / D)
+        scale = variance.mean() if self.covariance_type == "spherical" else variance
+        return {"means": NormalInverseWishart(summary.mean, 0.01, D + 2, scale)}
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        return {"means": prior["means"].shaped(self.covariance_type, *self._means().shape)}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        moments, D, origin = s["moments"], self._means().shape[1], self.origin
+        assert origin is not None
+        second = s["second"] if self.covariance_type == "tied" else moments[:, 1 + D :]
+        return {"means": prior["means"].absorb(moments[:, 0], moments[:, 1 : 1 + D], second, origin)}
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        return self._at(q["means"], q["means"].mode_dofs)
+
+    def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        """Expected means, and covariances that are the inverse of the expected precisions."""
+        return self._at(q["means"], q["means"].dofs)
+
+    def _at(self, q: NormalInverseWishart, dofs: Array) -> tuple[Self, Notes]:
+        covariances, factors, notes = q.covariances(dofs, self.floor)
+        new = self.evolve(means=q.mean, covariances=covariances)
+        new.__dict__["factors"] = factors
+        return new, notes
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        return float(prior["means"].log_density(self._means(), self._covariances()))
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+        return self.kernel(summary).shifted(q["means"].offset())
+
+    def typical(self, mass: Array) -> Statistics:
+        s, means, C, kind = Statistics.zeros(self.layout), self._means(), self._covariances(), self.covariance_type
+        K, D = means.shape
+        mu = means - np.asarray(self.origin)
+        square = mu[:, :, None] * mu[:, None, :] + full(C, kind, K, D)
+        i, j = upper(D)
+        packed = {"full": square[:, i, j], "tied": square[:, i, j], "diag": square.diagonal(axis1=1, axis2=2)}
+        second = packed.get(kind, np.trace(square, axis1=1, axis2=2)[:, None])
+        first = np.hstack([np.ones((K, 1)), mu])
+        if kind == "tied":
+            s["moments"], s["second"] = first * mass[:, None], mass @ second
+        else:
+            s["moments"] = np.hstack([first, second]) * mass[:, None]
+        return s
 
     def validate(self, batch: Batch) -> None:
         if self.means is not None:

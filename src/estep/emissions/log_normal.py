@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from estep.data import Batch
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.gaussian import Gaussian
 from estep.emissions.rows import check_cells, check_columns
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.priors import Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class LogNormal(Emission):
+class LogNormal(ConjugateEmission):
     """``logs``, a :class:`Gaussian` of any covariance type, is the family of the logarithms; its parameters are shown.
 
     ``means`` (K, D) and ``covariances`` are therefore those of log x.
@@ -27,6 +30,7 @@ class LogNormal(Emission):
 
     name: ClassVar[str] = "log_normal"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = Gaussian.takes
 
     def __post_init__(self) -> None:
         if not isinstance(self.logs, Gaussian):
@@ -90,6 +94,32 @@ class LogNormal(Emission):
         """That of the logarithms."""
         logs, notes = self.logs.maximize(s)
         return type(self)(logs), notes
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        return self.logs.weak(summary, variational)
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        return self.logs.check_prior(prior)
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return self.logs.absorb(prior, s)
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        logs, notes = self.logs.mode(q)
+        return type(self)(logs), notes
+
+    def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        logs, notes = self.logs.mean(q)
+        return type(self)(logs), notes
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        return self.logs.log_prior(prior)
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+        return self.logs.expected(q, summary)
+
+    def typical(self, mass: Array) -> Statistics:
+        return self.logs.typical(mass)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return np.exp(self.logs.sample(states, rng))

@@ -6,22 +6,25 @@ of all states, state by state: part m of state k is its component k M + m.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from estep.data import Batch
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import NOTHING, draw, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels import reference
 from estep.kernels.spec import Spec, mixed
+from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureOf(Emission):
+class MixtureOf(ConjugateEmission):
     """Weights ``mix_weights`` (K, M), rows adding up to 1, over parts of the family ``inner``.
 
     ``n_mix`` is M, ``inner`` the family without parameters or with those of all K M parts. Its parameters are shown
@@ -153,8 +156,52 @@ class MixtureOf(Emission):
         seen = mass > NOTHING * mass.sum()
         weights = np.where(seen, s["parts"] / np.where(seen, mass, 1.0), self._weights())
         inner, notes = self.inner.maximize(Statistics(self.inner.layout, s["inner"]))
-        by_state = tuple((k // self.n_mix, f"part {k % self.n_mix}: {text}") for k, text in notes)
-        return self.evolve(inner=inner, mix_weights=weights), by_state
+        return self.evolve(inner=inner, mix_weights=weights), self._by_state(notes)
+
+    def _by_state(self, notes: Notes) -> Notes:
+        return tuple((k // self.n_mix, f"part {k % self.n_mix}: {text}") for k, text in notes)
+
+    @property
+    def blocks(self) -> Mapping[str, tuple[type[Prior], ...]]:
+        inner = self.inner.blocks if isinstance(self.inner, ConjugateEmission) else {}
+        return {"mix_weights": (Dirichlet,), **inner} if inner else {}
+
+    @property
+    def _conjugate(self) -> ConjugateEmission:
+        assert isinstance(self.inner, ConjugateEmission)
+        return self.inner
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        weights = Dirichlet(1 / self.n_mix + (0 if variational else 1))
+        return {"mix_weights": weights, **self._conjugate.weak(summary, variational)}
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        prior["mix_weights"].check_shape("mix_weights", self._weights().shape)
+        inner = {name: one for name, one in prior.items() if name != "mix_weights"}
+        return {"mix_weights": prior["mix_weights"], **self._conjugate.check_prior(inner)}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        weights = prior["mix_weights"].absorb(s["parts"], self._weights() > 0)
+        inner = Statistics(self.inner.layout, s["inner"])
+        return {"mix_weights": weights, **self._conjugate.absorb(prior, inner)}
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        inner, notes = self._conjugate.mode(q)
+        return self.evolve(inner=inner, mix_weights=q["mix_weights"].mode(self._weights())), self._by_state(notes)
+
+    def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        inner, notes = self._conjugate.mean(q)
+        return self.evolve(inner=inner, mix_weights=q["mix_weights"].mean()), self._by_state(notes)
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        return float(prior["mix_weights"].log_density(self._weights()) + self._conjugate.log_prior(prior))
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+        return mixed(self._conjugate.expected(q, summary), q["mix_weights"].expected_log())
+
+    def typical(self, mass: Array) -> Statistics:
+        parts = mass[:, None] * self._weights()
+        return Statistics(self.layout, np.concatenate([parts.ravel(), self._conjugate.typical(parts.ravel()).vector]))
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)

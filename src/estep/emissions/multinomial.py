@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import Cells
+from estep.emissions.cells import ConjugateCells
+from estep.priors import Dirichlet, Prior
 from estep.statistics import Array
 from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class Multinomial(Cells):
+class Multinomial(ConjugateCells):
     """Probabilities ``emissionprob`` (K, D) of the outcomes, rows adding up to 1; zeros stay zero.
 
     Rows may have different numbers of trials, which are taken as given.
@@ -26,6 +28,7 @@ class Multinomial(Cells):
     name: ClassVar[str] = "multinomial"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
     blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ..."
     constraints: ClassVar[int] = 1
@@ -59,6 +62,20 @@ class Multinomial(Cells):
 
     def possible(self, X: Array) -> Array:
         return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= 2.0**53))
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """One trial, shared out."""
+        return {"emissionprob": Dirichlet(1 / self.n_columns + (0 if variational else 1))}
+
+    def learn(self, prior: Dirichlet, mass: Array, sums: Array) -> Dirichlet:
+        return prior.absorb(sums[:, 0], self.first() > 0)
+
+    def expected_natural(self, q: Dirichlet, summary: Summary) -> tuple[Array, Array]:
+        logs = q.expected_log()
+        return np.zeros(logs.shape), logs[:, None]
+
+    def mean_statistics(self) -> Array:
+        return self.trials * self.first()[:, None]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.multinomial(self.trials, self.first()[states]).astype(np.float64)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from estep import kernels
-from estep.emissions.cells import Cells
+from estep.emissions.cells import ConjugateCells
 from estep.kernels.spec import Spec
+from estep.priors import Gamma, Prior
 from estep.statistics import Array
 from estep.summary import Summary
 
@@ -17,7 +19,7 @@ LARGEST = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
-class Poisson(Cells):
+class Poisson(ConjugateCells):
     """Rates ``rates`` (K, D), in counts a row; a rate of zero makes only zeros."""
 
     rates: Array | None = None
@@ -25,6 +27,7 @@ class Poisson(Cells):
     name: ClassVar[str] = "poisson"
     parameters: ClassVar[tuple[str, ...]] = ("rates",)
     blended: ClassVar[tuple[str, ...]] = ("rates",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"rates": (Gamma,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
 
@@ -53,6 +56,21 @@ class Poisson(Cells):
 
     def possible(self, X: Array) -> Array:
         return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= LARGEST))
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """The data's mean, worth a row at most, and a count at most."""
+        shape = np.minimum(_middle(summary), 1.0)
+        return {"rates": Gamma(shape + (0 if variational else 1), shape / _middle(summary))}
+
+    def learn(self, prior: Gamma, mass: Array, sums: Array) -> Gamma:
+        return Gamma(prior.shape + sums[:, 0], prior.rate + mass)
+
+    def expected_natural(self, q: Gamma, summary: Summary) -> tuple[Array, Array]:
+        middle = _middle(summary)
+        return middle - q.mean(), (q.expected_log() - np.log(middle))[:, None]
+
+    def mean_statistics(self) -> Array:
+        return self.first()[:, None]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.poisson(self.first()[states]).astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
+from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
 from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureModel, StudentMixture
 from estep.interface import Emission
@@ -12,8 +13,8 @@ from estep.latents import Independent
 from estep.model import Model
 
 __all__ = [
-    "GMMHMM", "HMM", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture", "MixtureModel",
-    "PoissonHMM", "StudentMixture", "from_model",
+    "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture",
+    "MixtureModel", "PoissonHMM", "StudentMixture", "from_model",
 ]  # fmt: skip
 
 
@@ -40,6 +41,7 @@ def from_model(model: Model) -> Any:
         by_name: dict[str, type[Any]] = {"categorical": CategoricalHMM, "poisson": PoissonHMM}
         kind_hmm = by_name.get(emission.name)
         estimator = HMM(_blank(emission), K) if kind_hmm is None else kind_hmm(K)
+    estimator.set_params(estimate=model.estimate, prior=model.prior)
     estimator._set_model(model)
     return estimator
 

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
+from estep.bayes import with_prior
 from estep.data import Source
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
@@ -49,6 +50,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     random_state: Any
     n_threads: int | None
     algorithm: Algorithm | str
+    estimate: str
+    prior: Any
     warm_start: bool
     verbose: int
     verbose_interval: int = 10
@@ -61,6 +64,10 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def _parts(self) -> tuple[Latent, Emission]:
         """Latent and emission with the given starts, without other parameters."""
         raise NotImplementedError
+
+    def _prior(self, source: Source) -> Any:
+        """The priors that are given."""
+        return self.prior
 
     def _execute(self) -> Execute:
         return threads(self.n_threads)
@@ -80,7 +87,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         def start(i: int) -> Model:
             if old is not None:
                 return old
-            return start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
+            begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
+            return with_prior(begun, source, self.estimate, self._prior(source))
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]

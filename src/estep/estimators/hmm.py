@@ -145,6 +145,11 @@ class GaussianHMM(Hidden):
     startprob_init, transmat_init, means_init, covariances_init : arrays, optional
         Starts (K,), (K, K), (K, D) ..., any subset. Zeros in startprob_init and transmat_init stay zero.
     random_state : int, Generator, RandomState or None
+    estimate : {"ml", "map", "vb"}
+        Maximum likelihood, the mode of the posterior, or the posterior itself by variational Bayes.
+    prior : Prior or mapping, optional
+        For "map" and "vb": ``{"transmat": Dirichlet(2.0), "means": NormalInverseWishart(...)}``, any subset; blocks
+        left out have weak priors (see :mod:`estep.priors`).
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
 
@@ -162,7 +167,7 @@ class GaussianHMM(Hidden):
     stop_reason_ : str
         "converged", "max_iter", "bound fell" or "interrupted".
     lower_bound_ : float
-        Total log-likelihood, of the model returned.
+        Total log-likelihood, of the model returned; with a prior the bound.
     lower_bounds_ : list of float
         The same after each E-step.
     model_ : Model
@@ -191,6 +196,8 @@ class GaussianHMM(Hidden):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -248,6 +255,8 @@ class GMMHMM(Hidden):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -288,6 +297,8 @@ class CategoricalHMM(Hidden):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -320,6 +331,8 @@ class PoissonHMM(Hidden):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -352,6 +365,8 @@ class HMM(Hidden):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

@@ -157,6 +157,11 @@ class GaussianMixture(Mixture):
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
     algorithm : str or Algorithm
+    estimate : {"ml", "map", "vb"}
+        Maximum likelihood, the mode of the posterior, or the posterior itself by variational Bayes.
+    prior : Prior or mapping, optional
+        For "map" and "vb": ``{"weights": Dirichlet(2.0), "means": NormalInverseWishart(...)}``, any subset; blocks left
+        out have weak priors (see :mod:`estep.priors`).
     callbacks : sequence of callables
         Called with a :class:`estep.fitting.Iteration` after each E-step.
 
@@ -173,11 +178,11 @@ class GaussianMixture(Mixture):
     stop_reason_ : str
         "converged", "max_iter", "bound fell" or "interrupted".
     lower_bound_ : float
-        Mean log-likelihood of a row, of the model returned.
+        Mean log-likelihood of a row, of the model returned; with a prior the bound, divided by the number of rows.
     lower_bounds_ : list of float
         The same after each E-step.
     model_ : Model
-        The functional model.
+        The functional model; with ``estimate="vb"``, ``model_.posterior`` has the posteriors by block.
     fit_ : Fit
         Trace and restarts.
     """
@@ -203,6 +208,8 @@ class GaussianMixture(Mixture):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -251,6 +258,8 @@ class MixtureModel(Mixture):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -290,6 +299,8 @@ class StudentMixture(Mixture):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "squarem",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -324,6 +335,8 @@ class BernoulliMixture(Mixture):
         verbose: int = 0,
         n_threads: int | None = None,
         algorithm: Algorithm | str = "em",
+        estimate: str = "ml",
+        prior: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

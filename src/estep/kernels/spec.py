@@ -103,6 +103,13 @@ class Spec:
             parts=parts,
         )
 
+    def shifted(self, offset: Array) -> Spec:
+        """The spec of the log-densities with ``offset`` (K,) added."""
+        if self.lognorm is not None:
+            return replace(self, lognorm=self.lognorm + offset)
+        assert self.weights is not None
+        return replace(self, weights=self.weights + offset[:, None] * (np.arange(self.weights.shape[1]) == 0))
+
     @cached_property
     def native(self) -> Any:
         """The compiled twin."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -11,15 +12,17 @@ from estep import kernels
 from estep.data import Batch, Source
 from estep.interface import Latent
 from estep.kernels.spec import Spec
+from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint
+from estep.summary import Summary
 
 SMALLEST = 1e-100
 """Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chain(Latent):
+class Chain(Latent, Conjugate):
     """Start probabilities ``startprob`` (K,) and transition matrix ``transmat`` (K, K), rows adding up to 1.
 
     Zeros in either stay zero in every estimate.
@@ -30,6 +33,7 @@ class Chain(Latent):
 
     name: ClassVar[str] = "chain"
     parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"startprob": (Dirichlet,), "transmat": (Dirichlet,)}
 
     def __post_init__(self) -> None:
         K = None
@@ -141,6 +145,28 @@ class Chain(Latent):
             startprob = _normalise(start)
         kept = np.where(left > SMALLEST * left.sum(), rows, transmat)
         return self.evolve(startprob=startprob, transmat=_normalise(kept))
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        prior = Dirichlet(1 / self.n_components + (0 if variational else 1))
+        return {"startprob": prior, "transmat": prior}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        """Counts of starts and of moves (MacKay 1997, "Ensemble learning for hidden Markov models")."""
+        startprob, transmat = self._given()
+        return {
+            "startprob": prior["startprob"].absorb(s["start"], startprob > 0),
+            "transmat": prior["transmat"].absorb(s["transitions"], transmat > 0),
+        }
+
+    def expected(self, q: Mapping[str, Any]) -> Self:
+        return self.evolve(**{name: expected_probabilities(q[name]) for name in self.parameters})
+
+    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+        startprob, transmat = self._given()
+        s, mass = Statistics.zeros(self.layout), np.full(len(startprob), weight / len(startprob))
+        s["start"] = n_units * startprob
+        s["transitions"] = mass[:, None] * transmat
+        return s, mass
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         startprob, transmat = self._given()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -11,18 +12,21 @@ from estep import kernels
 from estep.data import Batch, Source
 from estep.interface import Latent
 from estep.kernels.spec import Spec
+from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint
+from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class Independent(Latent):
+class Independent(Latent, Conjugate):
     """Mixing weights ``weights`` (K,), adding up to 1."""
 
     weights: Array | None = None
 
     name: ClassVar[str] = "independent"
     parameters: ClassVar[tuple[str, ...]] = ("weights",)
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"weights": (Dirichlet, DirichletProcess)}
 
     def __post_init__(self) -> None:
         if self.weights is not None:
@@ -94,6 +98,19 @@ class Independent(Latent):
         counts = s["counts"]
         total = counts.sum()
         return self.evolve(weights=counts / total) if total > 0 else self
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        return {"weights": Dirichlet(1 / self.n_components + (0 if variational else 1))}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return {"weights": prior["weights"].absorb(s["counts"], self._weights > 0)}
+
+    def expected(self, q: Mapping[str, Any]) -> Self:
+        return self.evolve(weights=expected_probabilities(q["weights"]))
+
+    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+        mass = weight * self._weights
+        return Statistics(self.layout, mass), mass
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())

@@ -1,0 +1,130 @@
+"""BayesianGaussianMixture: variational Gaussian mixtures with scikit-learn's arguments and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from estep.data import Source
+from estep.estimators.mixture import GaussianMixture
+from estep.interface import Algorithm
+from estep.model import Model
+from estep.priors import Dirichlet, DirichletProcess, NormalInverseWishart, Prior, Sticks
+from estep.statistics import Array
+
+WEIGHTS: dict[str, type[Prior]] = {"dirichlet_process": DirichletProcess, "dirichlet_distribution": Dirichlet}
+
+
+class BayesianGaussianMixture(GaussianMixture):
+    """Gaussian mixture by variational Bayes (Bishop 2006, section 10.2): components not needed lose their weight.
+
+    ``lower_bound_`` is the complete evidence lower bound, divided by the number of rows. Variances of diagonal and
+    spherical covariances have gamma priors, tied components share one Wishart: exact conjugate updates, where
+    scikit-learn takes a Wishart's expectations for all types. Densities and responsibilities are the variational ones,
+    as scikit-learn's are.
+
+    Parameters
+    ----------
+    n_components : int
+        K at most.
+    weight_concentration_prior_type : {"dirichlet_process", "dirichlet_distribution"}
+    weight_concentration_prior : float, optional
+        1 / K.
+    mean_precision_prior : float, optional
+        1.
+    mean_prior : array (D,), optional
+        The mean of the data.
+    degrees_of_freedom_prior : float, optional
+        D.
+    covariance_prior : float or array, optional
+        (D, D) for full and tied, (D,) for diag, a number for spherical: the covariance of the data.
+    covariance_type, tol, max_iter, n_init, init_params, means_init ... :
+        As those of :class:`GaussianMixture`.
+
+    Attributes
+    ----------
+    weights_, means_, covariances_, precisions_, precisions_cholesky_ : arrays
+        Expected weights, means and precisions; covariances are the inverses of these.
+    weight_concentration_ : array (K,), or two of them for a Dirichlet process
+    mean_precision_ : array (K,)
+    degrees_of_freedom_ : array (K,); tied: a number
+    weight_concentration_prior_, mean_precision_prior_, mean_prior_, degrees_of_freedom_prior_, covariance_prior_ :
+        The priors, those left out too.
+    lower_bound_, lower_bounds_, converged_, n_iter_, stop_reason_, model_, fit_ :
+        As those of :class:`GaussianMixture`.
+    """
+
+    estimate = "vb"
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 1,
+        covariance_type: str = "full",
+        tol: float = 1e-8,
+        stop_rule: str = "gain",
+        reg_covar: float | None = None,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weight_concentration_prior_type: str = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: Any = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: Any = None,
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        covariances_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        algorithm: Algorithm | str = "em",
+        callbacks: Sequence[Any] = (),
+    ) -> None:
+        self._keep(locals())
+
+    def _prior(self, source: Source) -> Mapping[str, Prior]:
+        kind, D = self.weight_concentration_prior_type, source.X.shape[1]
+        if kind not in WEIGHTS:
+            raise ValueError(f"weight_concentration_prior_type is {kind!r}: it is one of {', '.join(WEIGHTS)}")
+        concentration = self.weight_concentration_prior
+        weights = WEIGHTS[kind](1 / self.n_components if concentration is None else concentration)  # type: ignore[call-arg]
+        covariance = self.covariance_prior
+        gaussian = NormalInverseWishart(
+            source.summary.mean if self.mean_prior is None else self.mean_prior,
+            1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
+            D if self.degrees_of_freedom_prior is None else self.degrees_of_freedom_prior,
+            _spread(source, self.covariance_type) if covariance is None else covariance,
+        )
+        return {"weights": weights, "means": gaussian}
+
+    def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
+        super()._set_model(model, dtype)
+        if model.posterior is None or model.prior is None:
+            return
+        weights, gaussian = model.posterior["weights"], model.posterior["means"]
+        self.weight_concentration_ = (weights.a, weights.b) if isinstance(weights, Sticks) else weights.concentration
+        self.mean_precision_, self.degrees_of_freedom_ = gaussian.mean_precision, gaussian.dofs
+        before: Any = model.prior["weights"]
+        self.weight_concentration_prior_ = float(before.concentration)
+        before = model.prior["means"]
+        first: Any = 0 if self.covariance_type != "tied" else ()
+        self.mean_prior_, self.covariance_prior_ = before.mean[0], before.scale[first]
+        self.mean_precision_prior_, self.degrees_of_freedom_prior_ = before.mean_precision[0], before.dofs[first]
+
+
+def _spread(source: Source, covariance_type: str) -> Array:
+    """The covariance of the data, in the shape of a component's; above the floor."""
+    X, summary = source.X.astype(np.float64, copy=False) - source.summary.mean, source.summary
+    weights = np.ones(len(X)) if source.weights is None else source.weights
+    rows = max(weights.sum() - 1, 1.0)
+    if covariance_type in ("full", "tied"):
+        return np.asarray((X * weights[:, None]).T @ X / rows + np.diag(summary.floor))
+    variance = np.maximum(weights @ X**2 / rows, summary.floor)
+    return variance if covariance_type == "diag" else np.asarray(variance.mean())
