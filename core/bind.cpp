@@ -278,6 +278,45 @@ std::tuple<bool, double> survey(const std::string &level, const Data &x, const M
     return {finite, mass};
 }
 
+using Bytes = nb::ndarray<const uint8_t, nb::c_contig, nb::device::cpu>;
+
+Gaps make_gaps(const Doubles &x, const Integers &starts, const Bytes &seen, const Doubles &means,
+               const Doubles &precisions) {
+    require(x.ndim() == 2 && means.ndim() == 2 && starts.size() > 0, "X");
+    Gaps g;
+    g.X = x.data(), g.starts = starts.data(), g.seen = seen.data();
+    g.means = means.data(), g.precisions = precisions.data();
+    g.R = static_cast<int64_t>(starts.size()) - 1, g.D = static_cast<int64_t>(x.shape(1));
+    g.K = static_cast<int64_t>(means.shape(0));
+    require(static_cast<int64_t>(means.shape(1)) == g.D && g.D > 0 && g.K > 0, "means");
+    require(static_cast<int64_t>(precisions.size()) == g.K * g.D * g.D, "precisions");
+    require(static_cast<int64_t>(seen.size()) == g.R * g.D, "seen");
+    require(g.starts[0] == 0 && g.starts[g.R] == static_cast<int64_t>(x.shape(0)), "starts");
+    for (int64_t r = 0; r < g.R; r++) require(g.starts[r] <= g.starts[r + 1], "starts");
+    return g;
+}
+
+void gap_distances(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
+                   const Doubles &means, const Doubles &precisions, const Out &dist, const Out &logdet) {
+    const Gaps g = make_gaps(x, starts, seen, means, precisions);
+    require(static_cast<int64_t>(dist.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "dist");
+    require(static_cast<int64_t>(logdet.size()) == g.R * g.K, "logdet");
+    nb::gil_scoped_release release;
+    kernels(level).gap_distances(g, dist.data(), logdet.data());
+}
+
+void gap_moments(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
+                 const Doubles &means, const Doubles &precisions, const Doubles &weight, const Doubles &times,
+                 const Out &mass, const Out &first, const Out &second) {
+    const Gaps g = make_gaps(x, starts, seen, means, precisions);
+    require(static_cast<int64_t>(weight.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "weight");
+    require(static_cast<int64_t>(times.size()) == g.R * g.K, "times");
+    require(static_cast<int64_t>(mass.size()) == g.K && static_cast<int64_t>(first.size()) == g.K * g.D, "moments");
+    require(static_cast<int64_t>(second.size()) == g.K * g.D * g.D, "second");
+    nb::gil_scoped_release release;
+    kernels(level).gap_moments(g, weight.data(), times.data(), mass.data(), first.data(), second.data());
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -302,6 +341,8 @@ NB_MODULE(_core, m) {
     m.def("draw", &draw, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("u"), nb::arg("path"));
     m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
+    m.def("gap_distances", &gap_distances);
+    m.def("gap_moments", &gap_moments);
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
           nb::arg("next") = -1, nb::arg("scores") = nb::none());

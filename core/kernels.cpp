@@ -1,6 +1,7 @@
 // Compiled for each instruction set in double and in single precision, with ESTEP_TABLE naming the one symbol it shows.
 #include "chain_draw.hpp"
 #include "chain_run.hpp"
+#include "gaps.hpp"
 #include "mixture.hpp"
 #include "survey.hpp"
 #include "viterbi.hpp"
@@ -16,6 +17,6 @@
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
     static constexpr estep::Kernels table{
-        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey, draw};
+        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey, draw, gap_distances, gap_moments};
     return &table;
 }

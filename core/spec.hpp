@@ -73,6 +73,16 @@ struct ChainOut {           // any pointer but loglik and failed may be null
     bool *failed;           // (S,) single precision: sequences to be done in double; nothing was added for them
 };
 
+// Rows (n, D) in R runs, each lacking the columns d where `seen` (R, D) is 0; run r ends before row starts[r + 1].
+struct Gaps {
+    const double *X;
+    const int64_t *starts;
+    const uint8_t *seen;
+    const double *means;       // (K, D)
+    const double *precisions;  // (K, D, D)
+    int64_t R, K, D;
+};
+
 struct Kernels {
     const char *level;
     int lanes;
@@ -86,6 +96,9 @@ struct Kernels {
     // weight alone, then mean and weighted squared deviations of these.
     bool (*survey)(const Rows &, double *mass, double *out);
     void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path);  // u (n,) uniform
+    void (*gap_distances)(const Gaps &, double *dist, double *logdet);
+    void (*gap_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
+                        double *second);
 };
 
 [[noreturn]] void out_of_memory();

@@ -31,7 +31,7 @@ def units(source, which):
     ends = np.arange(1, len(source) + 1) if source.ends is None else source.ends
     cuts = np.concatenate([[0], ends])
     rows = np.concatenate([np.arange(cuts[i], cuts[i + 1]) for i in which])
-    chosen = source.some(rows)
+    chosen = source.some(rows, source.weights[rows] if source.ends is None and source.weights is not None else None)
     return chosen if source.ends is None else replace(chosen, ends=np.cumsum(np.diff(cuts)[which]))
 
 

@@ -35,6 +35,15 @@ def table(tmp_path):
     return write
 
 
+def test_fit_with_empty_cells(table, tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.6f},{'' if i % 5 == 0 else format(y, '.6f')}" for i, (x, y) in enumerate(rng.normal(size=(60, 2)))]
+    data, out = table("a,b\n" + "\n".join(lines) + "\n"), tmp_path / "model.json"
+    ok("fit", "gmm", data, "-k", 1, "-o", out)
+    states = ok("decode", out, data).splitlines()
+    assert len(states) == 61 and len(ok("score", out, data).splitlines()) > 0
+
+
 @pytest.mark.parametrize("estimate", ["map", "vb"])
 def test_fit_with_priors(estimate, tmp_path):
     out = tmp_path / "model.json"
@@ -180,8 +189,8 @@ BAD_DATA = [
     ("a,b\n1,2\n3\n", FIT, "row 1 has 1 fields, the header 2"),
     ("1,2\n3,4\n", FIT, "first line must name the columns"),
     ("a,b\n1,x\n2,y\n", FIT, "column 'b' of .* is text"),
-    ("a,b\n1,\n2,3\n", FIT, r"row 0, column 1 \(b\) is NaN"),
-    ("a\nnan\n1\n", FIT, r"row 0, column 0 \(a\) is NaN"),
+    ("a,b\n1,inf\n2,3\n", FIT, r"row 0, column 1 \(b\) is inf"),
+    ("a,b\nnan,1\n,2\n", FIT, r"column 0 \(a\) has no values"),
     ("a\ninf\n1\n", FIT, r"row 0, column 0 \(a\) is inf"),
     ("a\n1\n", FIT, "2 components want at least as many rows"),
     ("a\n-1\n2\n", ("fit", "hmm", "--emission", "poisson"), "-1.0; poisson emissions want counts"),

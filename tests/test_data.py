@@ -35,8 +35,9 @@ def test_frames(make):
     assert (source.X == X).all()
     with pytest.raises(ValueError, match="column 'b' is not numeric"):
         as_source(make({"a": [1.0, 2.0], "b": ["x", "y"]}))
-    with pytest.raises(ValueError, match=r"row 1, column 1 \(b\) is NaN"):
-        as_source(make({"a": [1.0, 2.0], "b": [1.0, float("nan")]}))
+    with pytest.raises(ValueError, match=r"row 1, column 1 \(b\) is inf"):
+        as_source(make({"a": [1.0, 2.0], "b": [1.0, float("inf")]}))
+    assert as_source(make({"a": [1.0, 2.0], "b": [1.0, float("nan")]})).summary.missing
 
 
 def test_contiguous_rows_are_not_copied():

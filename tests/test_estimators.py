@@ -278,10 +278,9 @@ def test_bad_parameters(options, message):
 
 def test_bad_data():
     X = FAITHFUL.copy()
-    X[3, 1] = np.nan
-    with pytest.raises(ValueError, match=r"row 3, column 1 is NaN"):
-        estep.GaussianMixture(2).fit(X)
     X[3, 1] = np.inf
+    with pytest.raises(ValueError, match=r"row 3, column 1 is inf"):
+        estep.GaussianMixture(2).fit(X)
     with pytest.raises(ValueError, match=r"row 3, column 1 is inf"):
         estep.GaussianHMM(2).fit(X)
     with pytest.raises(ValueError, match=r"row 2, column 0 is -1.0; poisson emissions want counts"):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from estep import algorithms, datasets, emissions, latents, priors
 from estep.bayes import with_prior
-from estep.data import Source, as_source
+from estep.data import as_source
 from estep.execute import Serial, Threads, threads
 from estep.fitting import Fit, Stop, Trace, fit
 from estep.interface import Algorithm, Emission, Evaluation, Latent
 from estep.model import Model
 from estep.modelfile import load, save
 from estep.selection import Selection, select
+from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Layout, Statistics
 

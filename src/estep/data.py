@@ -1,232 +1,19 @@
-"""Data as the E-step reads it: rows cut into leaves, with one validating pass that finds mean, spread and range.
+"""Data of every form as rows: arrays, sequences, data frames; what is wrong with them is named.
 
 ``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``
-or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong.
+or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong. NaN
+is a missing cell.
 """
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
+from estep.source import Source
 from estep.statistics import Array
-from estep.summary import Summary, summarize
-
-LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
-EVEN = 64  # leaves, up to which there is a power of two of them
-LARGE = 32768  # rows of a leaf where there are many
-HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
-
-
-class Halo(NamedTuple):
-    """A stretch of a long sequence: rows before and after it that only warm up, and whether it holds its ends."""
-
-    head: int
-    tail: int
-    begins: bool
-    closes: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Consecutive rows of a source: what one call of ``Model.expect`` reads."""
-
-    X: Array  # (n, D)
-    weights: Array | None  # (n,); chains: (S,), one a sequence
-    ends: Array | None  # (S,) int64, the first row after each sequence; None: rows are independent
-    first_row: int
-    first_sequence: int
-    summary: Summary
-    halo: Halo | None = None  # for a stretch of one long sequence
-    base: Array | None = None  # (n,), what all components have in common in a row's log-density
-
-    @cached_property
-    def base_of_units(self) -> Array | float:
-        """The base measure of each row or sequence, of the rows that count; 0 where there is none."""
-        if self.base is None or self.ends is None:
-            return 0.0 if self.base is None else self.base
-        cuts = np.array([self.own.start, *self.ends[:-1], self.own.stop])
-        sums = np.concatenate([[0.0], np.cumsum(self.base)])
-        return np.asarray(sums[cuts[1:]] - sums[cuts[:-1]])
-
-    @property
-    def row_weights(self) -> Array | None:
-        """The weight of each row (n,), None where all are 1."""
-        return row_weights(self.weights, self.ends)
-
-    @property
-    def own(self) -> slice:
-        """The rows of ``X`` that count: all but a halo's."""
-        return slice(0, len(self.X)) if self.halo is None else slice(self.halo.head, len(self.X) - self.halo.tail)
-
-    @property
-    def place(self) -> slice:
-        """Where the rows that count are in the source."""
-        return slice(self.first_row, self.first_row + self.own.stop - self.own.start)
-
-    def cross_moments(self, origin: Array) -> Array:
-        """The weighted sum of x_i x_j (i <= j) over the rows about ``origin``, (D (D + 1) / 2,); kept."""
-        kept: tuple[Array, Array] | None = self.__dict__.get("_cross_moments")
-        if kept is None or not np.array_equal(kept[0], origin):
-            total = np.zeros((len(origin), len(origin)))
-            weights = self.row_weights
-            for i in range(self.own.start, self.own.stop, 4096):
-                some = slice(i, min(i + 4096, self.own.stop))
-                x = self.X[some].astype(np.float64) - origin
-                total += (x if weights is None else x * weights[some, None]).T @ x
-            kept = origin, total[np.triu_indices(len(origin))]
-            self.__dict__["_cross_moments"] = kept
-        return kept[1]
-
-    @property
-    def weight(self) -> float:
-        """The weight of the rows that count."""
-        if self.weights is None:
-            return float(self.own.stop - self.own.start)
-        if self.halo is not None:
-            return float(self.weights[0].item() * (self.own.stop - self.own.start))
-        weights = self.row_weights
-        assert weights is not None
-        return float(weights.sum().item())
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Rows in memory, with weights and the ends of the sequences. Made by :func:`as_source`."""
-
-    X: Array
-    ends: Array | None = None
-    weights: Array | None = None
-    columns: tuple[str, ...] = ()
-    base: Array | None = None  # see Batch
-    form: str = ""  # what a family made of the rows, see Emission.prepare
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @property
-    def n_sequences(self) -> int:
-        """Sequences, or rows where these are independent."""
-        return len(self.X) if self.ends is None else len(self.ends)
-
-    @cached_property
-    def summary(self) -> Summary:
-        """Mean, variance and range of each column, from one validating pass."""
-        return summarize(self.X, self.row_weights, self.columns)
-
-    def batch(self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0) -> Batch:
-        """Rows ``first`` to ``stop``, which hold the sequences named."""
-        ends, weights = self.ends, self.weights
-        if ends is not None:
-            ends = ends[first_sequence:stop_sequence] - first
-            weights = None if weights is None else weights[first_sequence:stop_sequence]
-        elif weights is not None:
-            weights = weights[first:stop]
-        return Batch(
-            self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, self._base(first, stop)
-        )
-
-    def whole(self) -> Batch:
-        """All rows as one batch."""
-        return self.batch(0, len(self), 0, self.n_sequences)
-
-    def chunks(self, rows: int) -> Iterator[Batch]:
-        """All rows, as independent ones, ``rows`` at a time."""
-        weights = self.row_weights
-        for i in range(0, len(self), rows):
-            w = None if weights is None else weights[i : i + rows]
-            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, self._base(i, i + rows))
-
-    def leaves(self, rows: int) -> list[Batch]:
-        """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
-
-        They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there
-        are more they may be larger, so that there is little to do between them.
-        """
-        n = len(self)
-        count = -(-n // rows)
-        if count > EVEN:
-            count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
-        count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count
-        if self.ends is None:
-            return [self.batch(a, b) for a, b in pairwise([n * i // count for i in range(count + 1)])]
-        share, leaves, first, first_sequence = -(-n // count), [], 0, 0
-        cut = [*np.flatnonzero(np.diff(self.ends, prepend=0) >= 2 * rows).tolist(), len(self.ends)]
-        while first_sequence < len(self.ends):
-            end = int(self.ends[first_sequence])
-            if end - first >= 2 * rows:
-                leaves += self._stretches(first, end, first_sequence, (end - first) // rows)
-                first, first_sequence = end, first_sequence + 1
-                continue
-            stop = int(np.searchsorted(self.ends, first + share)) + 1
-            if stop - first_sequence > LANES // 2:
-                full = min(stop + (first_sequence - stop) % LANES, len(self.ends))
-                stop = full if self.ends[full - 1] - first <= 2 * share + rows else stop
-            stop = min(stop, cut[bisect(cut, first_sequence)])
-            leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
-            first, first_sequence = int(self.ends[stop - 1]), stop
-        return leaves
-
-    def cuts(self, rows: int) -> list[tuple[int, int, int, int]]:
-        """Whole sequences with about that many rows, or that many rows: what :meth:`batch` takes."""
-        n = len(self)
-        if self.ends is None:
-            return [(i, min(i + rows, n), 0, 0) for i in range(0, n, rows)]
-        cuts, first, sequence = [], 0, 0
-        while sequence < len(self.ends):
-            stop = min(int(np.searchsorted(self.ends, first + rows)) + 1, len(self.ends))
-            cuts.append((first, int(self.ends[stop - 1]), sequence, stop))
-            first, sequence = int(self.ends[stop - 1]), stop
-        return cuts
-
-    def _stretches(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
-        """``n`` stretches of one sequence, about as long."""
-        weights = None if self.weights is None else self.weights[sequence : sequence + 1]
-        stretches = []
-        cuts = [first + (stop - first) * i // n for i in range(n + 1)]
-        for a, b in pairwise(cuts):
-            low, high = max(first, a - HALO), min(stop, b + HALO)
-            ends = np.array([high - low], dtype=np.int64)
-            halo = Halo(a - low, high - b, a == first, b == stop)
-            base = self._base(low, high)
-            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, base))
-        return stretches
-
-    def _base(self, first: int, stop: int) -> Array | None:
-        return None if self.base is None else self.base[first:stop]
-
-    def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
-        """Some of the rows, as independent ones with these weights."""
-        base = None if self.base is None else self.base[rows]
-        return replace(self, X=self.X[rows], ends=None, weights=weights, base=base)
-
-    def chained(self) -> Source:
-        """As sequences: rows without ends are one. Raises ValueError where such rows have weights of their own."""
-        if self.ends is not None:
-            return self
-        if self.weights is not None:
-            raise ValueError("a chain's weights are one a sequence: give lengths too")
-        return replace(self, ends=np.array([len(self)], dtype=np.int64))
-
-    def independent(self) -> Source:
-        """As rows without sequences."""
-        return self if self.ends is None else replace(self, ends=None, weights=self.row_weights)
-
-    @property
-    def row_weights(self) -> Array | None:
-        """The weight of each row (n,), None where all are 1."""
-        return row_weights(self.weights, self.ends)
-
-
-def row_weights(weights: Array | None, ends: Array | None) -> Array | None:
-    """Weights of rows from weights of rows or sequences."""
-    return weights if weights is None or ends is None else np.repeat(weights, np.diff(ends, prepend=0))
 
 
 def as_source(
@@ -245,7 +32,7 @@ def as_source(
     if isinstance(data, Source):
         if lengths is not None or weights is not None:
             raise ValueError("a Source has its lengths and weights already")
-        if data.form:
+        if data.form or (rows == "symbols" and data.X.dtype == np.int32):
             return data
         source = Source(_as_rows(data.X, rows, data.columns), data.ends, data.weights, data.columns)
         return source if source.X is not data.X else data
@@ -343,14 +130,13 @@ def _as_rows(data: Any, rows: str, columns: tuple[str, ...]) -> Array:
 def _as_symbols(X: Array) -> Array:
     if X.shape[1] != 1:
         raise ValueError(f"symbols come in one column; the data have {X.shape[1]}")
-    if X.dtype == np.int32:
-        return np.ascontiguousarray(X)
-    bad = ~np.isfinite(X) | (np.floor(X) != X) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
-    bad |= (X < 0) | (X >= 2**31 - 1)
+    missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
+    bad = np.floor(X) != X if X.dtype.kind == "f" else np.zeros(X.shape, bool)
+    bad = (bad | (X < 0) | (X >= 2**31 - 1)) & ~missing
     if bad.any():
         row = int(np.argmax(bad[:, 0]))
         raise ValueError(f"row {row} is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
-    return np.ascontiguousarray(X, dtype=np.int32)
+    return np.ascontiguousarray(np.where(missing, -1, X) if missing.any() else X, dtype=np.int32)
 
 
 def _check_lengths(lengths: Any, n: int) -> Array:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import EM
-from estep.data import Source
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
-from estep.model import Model, prepared
+from estep.model import Model, prepared_to_fit
 from estep.passes import Passes
 from estep.several import Several, crews
+from estep.source import Source
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size or to one a row, is rounding."""
@@ -269,7 +269,7 @@ class _Loop:
 
     def run(self, models: Sequence[Model], first: int) -> list[Fit]:
         """Fits the models, the starts from number ``first`` on, together."""
-        self.source = prepared(self.source, models[0].emission)
+        self.source = prepared_to_fit(self.source, models[0].emission)
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
         data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
         runs = [_Run(first + i) for i in range(len(models))]

@@ -17,10 +17,10 @@ import numpy as np
 from estep.statistics import Array, Layout, Statistics
 
 if TYPE_CHECKING:
-    from estep.data import Batch, Source
     from estep.kernels.spec import Spec
     from estep.model import Model
     from estep.passes import Passes
+    from estep.source import Batch, Source
     from estep.stretches import Joint
     from estep.summary import Summary
 
@@ -106,6 +106,8 @@ class Values:
         """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
         out: dict[str, Any] = {"name": self.name}
         for f in fields(self):  # type: ignore[arg-type]
+            if f.metadata.get("transient"):
+                continue
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray):
                 value = value.tolist()
@@ -115,7 +117,7 @@ class Values:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The reverse of :meth:`to_dict`. Raises ValueError for unknown fields and wrong shapes or values."""
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        known = {f.name for f in fields(cls) if not f.metadata.get("transient")}  # type: ignore[arg-type]
         given = {k: v for k, v in values.items() if k != "name"}
         if unknown := sorted(set(given) - known):
             raise ValueError(f"{cls.name} has no field {unknown[0]!r}; it has {sorted(known)}")
@@ -183,6 +185,9 @@ class Emission(Values, ABC):
         """The parameters that all components have in common."""
         return ()
 
+    takes_gaps: ClassVar[bool] = False
+    """Whether cells may be missing: NaN, or a symbol below 0."""
+
     blended: ClassVar[tuple[str, ...]] = ()
     """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""
 
@@ -211,6 +216,10 @@ class Emission(Values, ABC):
         The base measure (n,) is what all components have in common in a row's log-density; None: nothing.
         """
         return X, None
+
+    def points(self, X: Array, summary: Summary) -> Array:
+        """Prepared rows as k-means sees them: cells that are missing are the column's mean."""
+        return np.where(np.isnan(X), summary.mean, X) if summary.missing else X
 
     def kernel(self, summary: Summary) -> Spec | None:
         """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from estep.data import Batch, Source, as_source
+from estep.data import as_source
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.rows import kernel_evaluation
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
+from estep.patterns import absent
 from estep.priors import Conjugate, Prior
+from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 from estep.summary import Summary
@@ -105,7 +106,8 @@ class Model:
         """Log-densities of the rows as the E-step reads them, and how to accumulate their statistics."""
         if self.posterior is None:
             return self.emission.evaluate(batch)
-        return kernel_evaluation(self._spec(batch.summary), batch)
+        assert isinstance(self.emission, ConjugateEmission)
+        return self.emission.evaluate_expected(self.posterior, batch)
 
     def _spec(self, summary: Summary) -> Any:
         if self.posterior is None:
@@ -241,7 +243,7 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             return self.moving.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
 
-        return self._units(source, leaf, execute, same_filter, backward=False)
+        return _as_came(data, source, self._units(source, leaf, execute, same_filter, backward=False))
 
     def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
         """Total log-likelihood; -inf where the data are impossible under the model."""
@@ -263,7 +265,7 @@ class Model:
             return loglik
 
         self.raise_impossible(source, self._units(source, leaf, execute, same_posterior))
-        return out
+        return _as_came(data, source, out)
 
     def decode(
         self, data: Any, lengths: Any = None, algorithm: str = "viterbi", execute: Execute | None = None
@@ -279,7 +281,8 @@ class Model:
         states = np.empty(len(source), np.int64)
         if algorithm == "posterior":
             states[:] = self.predict_proba(source, execute=execute).argmax(axis=1)
-            return states, self.path_log_probability(source, states)
+            logprob = self.path_log_probability(source, states)
+            return _as_came(data, source, states), _as_came(data, source, logprob)
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             spec, rows = self._densities(batch)
@@ -291,7 +294,7 @@ class Model:
 
         logprob = self._units(source, leaf, execute, same_path, sweep=sweep)
         self.raise_impossible(source, logprob)
-        return states, logprob
+        return _as_came(data, source, states), _as_came(data, source, logprob)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
@@ -327,7 +330,7 @@ class Model:
             return
         unit = int(np.argmax(impossible))
         if source.ends is None:
-            raise ValueError(f"row {unit} is impossible under the model: every component gives it 0")
+            raise ValueError(f"row {source.place(unit)} is impossible under the model: every component gives it 0")
         first = int(source.ends[unit - 1]) if unit else 0
         step = self._impossible_step(source.some(slice(first, source.ends[unit])))
         raise ValueError(
@@ -387,6 +390,19 @@ class Model:
         return out
 
 
+def _as_came(data: Any, source: Source, values: Array) -> Array:
+    """Values of the rows of ``source`` in the order of ``data``, from which it was made."""
+    sorted_before = isinstance(data, Source) and data.order is source.order
+    return values if sorted_before else source.unsorted(values)
+
+
+def prepared_to_fit(source: Source, emission: Emission) -> Source:
+    """As :func:`prepared`; raises ValueError naming a column without any value too."""
+    if not source.form:
+        source.summary.require_values()
+    return prepared(source, emission)
+
+
 def prepared(source: Source, emission: Emission) -> Source:
     """``source`` validated and as ``emission`` reads it; as it is where that was done before.
 
@@ -396,12 +412,21 @@ def prepared(source: Source, emission: Emission) -> Source:
         if source.form != emission.form:
             raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
         return source
+    if source.order is not None:
+        return source
+    missing = source.summary.missing
+    if missing and not emission.takes_gaps:
+        row = int(np.argmax(absent(source.X).any(axis=1)))
+        column = int(np.argmax(absent(source.X[row])))
+        raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
     for batch in source.chunks(LEAF_ROWS):
         emission.validate(batch)
+    if missing and source.ends is None:
+        source = source.by_pattern()
     if not emission.form:
         return source
     X, base = emission.prepare(source.X, source.summary)
-    return replace(source, X=X, base=base, form=emission.form)
+    return replace(source, X=X, base=base, form=emission.form, missing=missing)
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:

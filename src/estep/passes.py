@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from estep.data import Batch, Source
 from estep.execute import Execute
 from estep.model import Model
 from estep.several import Several
+from estep.source import Batch, Source
 from estep.statistics import Statistics
 from estep.stretches import Joints
 

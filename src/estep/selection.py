@@ -20,7 +20,7 @@ from estep.execute import Execute, Serial
 from estep.fitting import Callback, Fit, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
-from estep.model import Model, prepared
+from estep.model import Model, prepared_to_fit
 from estep.starts import start_model
 
 CRITERIA = ("bic", "aic")
@@ -91,7 +91,7 @@ def select(
     if n_init < 1:
         raise ValueError(f"n_init is {n_init!r}: it is a whole number from 1")
     source = as_source(data, lengths, weights, family.rows)
-    source = prepared(source.independent() if isinstance(hidden, Independent) else source.chained(), family)
+    source = prepared_to_fit(source.independent() if isinstance(hidden, Independent) else source.chained(), family)
     streams = [np.random.SeedSequence(random_state).spawn(n_init) for _ in numbers]
 
     def start(i: int) -> Model:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from estep import kernels
-from estep.data import Batch
 from estep.execute import Execute
 from estep.interface import Emission, Notes
 from estep.kernels.spec import dense
 from estep.latents import Independent
 from estep.model import Model, kept_kernel
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joints
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from estep.data import Source
 from estep.emissions import MixtureOf
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
-from estep.model import Model, prepared
+from estep.model import Model, prepared_to_fit
+from estep.source import Source
 from estep.statistics import Array, Statistics
 
 METHODS = ("kmeans", "k-means++", "random_from_data", "random")
@@ -48,7 +48,7 @@ def start_model(
         raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
     for part in (latent, emission):
         _check_given(part, n_components)
-    source = prepared(source, emission)
+    source = prepared_to_fit(source, emission)
     rng = np.random.default_rng() if rng is None else rng
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
@@ -165,12 +165,14 @@ def _one_hot(labels: Array, K: int) -> Array:
 def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:
     """Labels (n,) of the nearest centre, columns in units of their deviation."""
     summary = sample.summary
-    scale = np.sqrt(np.maximum(summary.variance, summary.floor))
+    rows = emission.points(sample.X, summary)
+    columns = slice(0, rows.shape[1])  # the others say what is missing
+    mean, scale = summary.mean[columns], np.sqrt(np.maximum(summary.variance, summary.floor))[columns]
 
     def units(rows: Array) -> Array:
-        return np.asarray((rows - summary.mean) / scale)
+        return np.asarray((rows - mean) / scale)
 
-    X = units(sample.X)
+    X = units(rows)
     weights = sample.weights
     means = emission.values().get("means")
     if means is not None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from estep.data import Batch
+from estep.source import Batch
 from estep.statistics import Array
 
 T = TypeVar("T")

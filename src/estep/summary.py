@@ -1,4 +1,7 @@
-"""The validating pass over the data: mean, variance and range of each column, or an error that names the place."""
+"""The validating pass over the data: mean, variance and range of each column, or an error that names the place.
+
+NaN is a missing cell.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class Summary:
     constant: Array  # whether all rows of positive weight have one value
     columns: tuple[str, ...]
     single: bool = False  # whether the data are in single precision
+    missing: bool = False  # whether cells are missing; all else is of those that are there
 
     @property
     def floor(self) -> Array:
@@ -38,15 +42,22 @@ class Summary:
         squared = np.where(self.mean == 0, 1.0, value**2)
         return np.asarray(1e-12 * np.where(self.constant, squared, self.variance))
 
+    def require_values(self) -> None:
+        """Raises ValueError naming a column without any value: nothing can be estimated from it."""
+        if not (self.low <= self.high).all():
+            d = int(np.argmin(self.low <= self.high))
+            name = f" ({self.columns[d]})" if self.columns else ""
+            raise ValueError(f"column {d}{name} has no values: leave it out")
+
     def radius(self, origin: Array) -> Array:
         """The largest distance from ``origin`` in each column, (D,)."""
         return np.asarray(np.maximum(np.abs(self.low - origin), np.abs(self.high - origin)))
 
 
-def summarize(X: Array, weights: Array | None, columns: tuple[str, ...]) -> Summary:
-    """The validating pass over rows ``X`` (n, D) with their weights (n,).
+def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing: bool = False) -> Summary:
+    """The validating pass over rows ``X`` (n, D) with their weights (n,); ``missing``: whether cells are, known before.
 
-    Raises ValueError naming the first NaN, infinity or value out of range.
+    Raises ValueError naming the first infinity or value out of range.
     """
     D = X.shape[1]
 
@@ -57,26 +68,56 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...]) -> Summ
     with np.errstate(over="ignore", invalid="ignore"):
         finite, mass = kernels.active().survey(X, weights, found)
     if not finite:
-        _raise_not_finite(X, name)
+        mass = _survey_gaps(X, weights, found, name)
     low, high, used_low, used_high, mean, second = found
     if (high / 2 - low / 2 > LARGEST / 2).any():
         d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
         raise ValueError(f"{name(d)} spans more than {LARGEST:g}: rescale it")
-    if mass == 0:
+    missing = missing or not finite or (X.dtype == np.int32 and bool((found[0] < 0).any()))
+    if mass == 0 and not missing:
         raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")
     constant = used_low == used_high
-    small = ~constant & (used_high - used_low < 1 / LARGEST)
+    small = (used_low < used_high) & (used_high - used_low < 1 / LARGEST)
     if small.any():
         raise ValueError(f"{name(int(np.argmax(small)))} spans less than {1 / LARGEST:g}: rescale it")
     mean = np.where(constant, used_low, mean)
-    return Summary(len(X), mass, mean, second / mass, low, high, constant, columns, X.dtype == np.float32)
+    return Summary(
+        len(X), mass, mean, second / max(mass, 1e-300), low, high, constant, columns, X.dtype == np.float32, missing
+    )
 
 
-def _raise_not_finite(X: Array, column: Callable[[int], str]) -> None:
-    row = next(i for i in range(0, len(X), _CHUNK) if not np.isfinite(X[i : i + _CHUNK]).all())
-    row += int(np.argmin(np.isfinite(X[row : row + _CHUNK]).all(axis=1)))
-    d = int(np.argmin(np.isfinite(X[row])))
-    value = X[row, d]
-    what = "NaN" if np.isnan(value) else "inf"
-    way_out = "drop or fill the row: missing values are not read yet" if what == "NaN" else "drop or correct the row"
-    raise ValueError(f"row {row}, {column(d)} is {what}: {way_out}")
+def _survey_gaps(X: Array, weights: Array | None, found: Array, name: Callable[[int], str]) -> float:
+    """What the survey finds (``second`` for the weight of all rows), of the cells that are there; rows without any
+    do not count. The weight."""
+    D = X.shape[1]
+    infinite = next((i for i in range(0, len(X), _CHUNK) if np.isinf(X[i : i + _CHUNK]).any()), None)
+    if infinite is not None:
+        row = infinite + int(np.argmax(np.isinf(X[infinite : infinite + _CHUNK]).any(axis=1)))
+        raise ValueError(f"row {row}, {name(int(np.argmax(np.isinf(X[row]))))} is inf: drop or correct the row")
+    w = np.ones(len(X)) if weights is None else weights
+    low, high, used_low, used_high, mean, second = found
+    low[:], high[:], used_low[:], used_high[:] = np.inf, -np.inf, np.inf, -np.inf
+    total, sums, squares, of_rows = np.zeros(D), np.zeros(D), np.zeros(D), 0.0
+    for i in range(0, len(X), _CHUNK):
+        x, mass = X[i : i + _CHUNK].astype(np.float64), w[i : i + _CHUNK, None]
+        there = ~np.isnan(x)
+        np.fmin(low, np.fmin.reduce(x, axis=0), out=low)
+        np.fmax(high, np.fmax.reduce(x, axis=0), out=high)
+        used = x[mass[:, 0] > 0]
+        if len(used):
+            np.fmin(used_low, np.fmin.reduce(used, axis=0), out=used_low)
+            np.fmax(used_high, np.fmax.reduce(used, axis=0), out=used_high)
+        total += (there * mass).sum(axis=0)
+        of_rows += float(mass[there.any(axis=1)].sum())
+    some, safe = total > 0, np.where(total > 0, total, 1.0)
+    with np.errstate(invalid="ignore"):
+        middle = np.where(some, used_low / 2 + used_high / 2, 0.0)
+    for i in range(0, len(X), _CHUNK):
+        x, mass = X[i : i + _CHUNK].astype(np.float64) - middle, w[i : i + _CHUNK, None]
+        sums += np.nansum(x * mass, axis=0)
+    mean[:] = middle + sums / safe
+    for i in range(0, len(X), _CHUNK):
+        x, mass = X[i : i + _CHUNK].astype(np.float64) - mean, w[i : i + _CHUNK, None]
+        squares += np.nansum(x * x * mass, axis=0)
+    second[:] = squares / safe * of_rows
+    return of_rows

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from estep.cli.show import parameter_table
-from estep.data import Source, as_source
+from estep.data import as_source
 from estep.datasets import load_earthquakes, load_faithful
 from estep.emissions import Gaussian, Poisson
 from estep.execute import threads
@@ -18,6 +18,7 @@ from estep.model import Model
 from estep.modelfile import save
 from estep.plots import plot_mixture, plot_states, require_matplotlib
 from estep.selection import select
+from estep.source import Source
 
 
 def run(folder: Path, console: Console) -> None:

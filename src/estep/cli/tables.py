@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from estep.data import Source, as_source
+from estep.data import as_source
 from estep.datasets import NAMES
+from estep.source import Source
 from estep.statistics import Array
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import draw, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import Dirichlet, Prior
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -28,7 +28,11 @@ class Categorical(ConjugateEmission):
     emissionprob: Array | None = None
     n_symbols: int | None = None
 
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+    """The statistics have room for rows without a symbol, which come as symbol M."""
+
     name: ClassVar[str] = "categorical"
+    takes_gaps: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
     blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
@@ -58,20 +62,32 @@ class Categorical(ConjugateEmission):
 
     @property
     def layout(self) -> Layout:
-        return Layout.of(counts=self._probabilities().shape)
+        K, M = self._probabilities().shape
+        return Layout.of(counts=(K, M + self.gaps))
+
+    @property
+    def form(self) -> str:
+        return self.name
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        M = self.n_symbols or int(summary.high[0]) + 1
+        return np.where(X < 0, M, X).astype(np.int32) if summary.missing else X, None
+
+    def adapt(self, summary: Summary) -> Self:
+        return self.evolve(gaps=summary.missing)
 
     def start(self, n_components: int, summary: Summary) -> Self:
-        M = self.n_symbols or int(summary.high[0]) + 1
+        M = self.n_symbols or int(summary.high[0]) + (0 if summary.missing else 1)
         if self.emissionprob is not None:
-            return self
-        return type(self)(np.full((n_components, M), 1 / M), M)
+            return self.adapt(summary)
+        return type(self)(np.full((n_components, M), 1 / M), M).adapt(summary)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Expected symbol frequencies (Rabiner 1989, eq. 40c)."""
-        counts = s["counts"]
+        counts = s["counts"][:, : self.n_symbols]
         mass = counts.sum(axis=1, keepdims=True)
         kept = np.where(mass > 0, counts, self._probabilities())
         return self.evolve(emissionprob=kept / kept.sum(axis=1, keepdims=True)), ()
@@ -85,9 +101,13 @@ class Categorical(ConjugateEmission):
         return int((p > 0).sum()) - len(p)
 
     def kernel(self, summary: Summary) -> Spec:
-        p = self._probabilities()
         with np.errstate(divide="ignore"):
-            return Spec("table", len(p), 1, M=p.shape[1], weights=np.log(p))
+            return self._spec(np.log(self._probabilities()), summary)
+
+    def _spec(self, logs: Array, summary: Summary) -> Spec:
+        if summary.missing:
+            logs = np.hstack([logs, np.zeros((len(logs), 1))])
+        return Spec("table", len(logs), 1, M=logs.shape[1], weights=logs)
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One symbol, shared out."""
@@ -95,14 +115,20 @@ class Categorical(ConjugateEmission):
         return {"emissionprob": Dirichlet(1 / M + (0 if variational else 1))}
 
     def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {"emissionprob": prior["emissionprob"].absorb(s["counts"], self._probabilities() > 0)}
+        return {
+            "emissionprob": prior["emissionprob"].absorb(s["counts"][:, : self.n_symbols], self._probabilities() > 0)
+        }
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
-        logs = q["emissionprob"].expected_log()
-        return Spec("table", len(logs), 1, M=logs.shape[1], weights=logs)
+        return self._spec(q["emissionprob"].expected_log(), summary)
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.expected(q, batch.summary), batch)
 
     def typical(self, mass: Array) -> Statistics:
-        return Statistics(self.layout, (mass[:, None] * self._probabilities()).ravel())
+        s = Statistics.zeros(self.layout)
+        s["counts"][:, : self.n_symbols] = mass[:, None] * self._probabilities()
+        return s
 
     def validate(self, batch: Batch) -> None:
         M = self.n_symbols

@@ -9,29 +9,41 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.priors import Prior
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
 ABOVE_0 = float(np.nextafter(0.0, 1.0))
 
 
+@dataclass(frozen=True, eq=False)
 class Cells(Emission):
-    """Parameters are (K, D) each."""
+    """Parameters are (K, D) each.
+
+    ``gaps``: the statistics have room for missing cells. What a missing cell has is a statistic of its own: its density
+    is one, so it takes back the constants of its column.
+    """
+
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+
+    takes_gaps: ClassVar[bool] = True
 
     per_cell: ClassVar[int]
     """F, the statistics of a cell."""
     wants: ClassVar[str]
     """What the cells must be, for the error that names one that is not."""
+    lone_gaps: ClassVar[bool] = True
+    """Whether a cell of a row may be missing, and not only a whole row."""
     constraints: ClassVar[int] = 0
     """Of the parameters of a component, how many follow from the others."""
 
@@ -57,8 +69,12 @@ class Cells(Emission):
     # Hooks that a family may leave as they are.
 
     def base(self, X: Array, summary: Summary) -> Array | None:
-        """The base measure log h(x) of each row, (n,); None: 0."""
+        """The base measure log h(x) of each row, (n,), of the cells that are there; None: 0."""
         return None
+
+    def limits(self, summary: Summary) -> dict[str, Array | None]:
+        """Fields that depend on the (prepared) data: see :meth:`adapt`."""
+        return {}
 
     def centre(self) -> Array | None:
         """The point (F D,) that the statistics are taken about; None: zero."""
@@ -109,9 +125,9 @@ class Cells(Emission):
 
     @property
     def layout(self) -> Layout:
-        """moments (K, 1 + F D): mass, then the sums of the statistics."""
+        """moments (K, 1 + F D): mass, then the sums of the statistics; with gaps, masses of missing cells (K, D)."""
         K, D = self.first().shape
-        return Layout.of(origin=self.centre(), moments=(K, 1 + self.per_cell * D))
+        return Layout.of(origin=self.centre(), moments=(K, 1 + (self.per_cell + self.gaps) * D))
 
     @property
     def n_columns(self) -> int:
@@ -123,12 +139,32 @@ class Cells(Emission):
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         X = X.astype(np.float64, copy=False)
-        return np.hstack(self.statistics(X)), self.base(X, summary)
+        if not summary.missing:
+            return np.hstack(self.statistics(X)), self.base(X, summary)
+        missing = np.isnan(X)
+        there = [np.where(missing, 0.0, t) for t in self.statistics(np.where(missing, 1.0, X))]
+        return np.hstack([*there, missing]), self.base(X, summary)
+
+    def present_means(self, summary: Summary) -> Array:
+        """The mean statistics (F D,) of the cells that are there, from the summary of prepared rows."""
+        if not summary.missing:
+            return summary.mean
+        D = len(summary.mean) // (self.per_cell + 1)
+        return np.asarray(summary.mean[:-D] / np.tile(np.maximum(1 - summary.mean[-D:], 1e-300), self.per_cell))
+
+    def points(self, X: Array, summary: Summary) -> Array:
+        if not summary.missing:
+            return X
+        D = X.shape[1] // (self.per_cell + 1)
+        return np.asarray(X[:, :-D] + np.tile(X[:, -D:], self.per_cell) * self.present_means(summary))
+
+    def adapt(self, summary: Summary) -> Self:
+        return self.evolve(gaps=summary.missing, **self.limits(summary))
 
     def start(self, n_components: int, summary: Summary) -> Self:
         ready = self.adapt(summary)
         centre = ready.centre()
-        means = (summary.mean - (0.0 if centre is None else centre)).reshape(1, self.per_cell, -1)
+        means = (self.present_means(summary) - (0.0 if centre is None else centre)).reshape(1, self.per_cell, -1)
         fitted = {name: np.tile(value, (n_components, 1)) for name, value in ready.estimate(means).items()}
         given = {name: value for name, value in self.values().items() if value is not None}
         return ready.with_values(**(fitted | given))
@@ -137,24 +173,43 @@ class Cells(Emission):
         return kernel_evaluation(self.kernel(batch.summary), batch)
 
     def kernel(self, summary: Summary) -> Spec:
-        return self.linear(*self.natural(summary))
+        return self.linear(*self.natural(summary), summary)
 
-    def linear(self, constants: Array, weights: Array) -> Spec:
+    def linear(self, constants: Array, weights: Array, summary: Summary) -> Spec:
         """The spec of constants (K, D) and weights (K, F, D)."""
-        K = len(constants)
-        flat = np.hstack([constants.sum(axis=1, keepdims=True), np.maximum(weights.reshape(K, -1), NEVER)])
-        return Spec("linear", K, flat.shape[1] - 1, weights=flat, origin=self.centre())
+        K, D = constants.shape
+        weights, origin = np.maximum(weights, NEVER).reshape(K, -1), self.centre()
+        columns = [constants.sum(axis=1, keepdims=True), weights]
+        if summary.missing:  # less the constants, and what a statistic of zero has about the origin
+            if origin is not None:
+                constants = constants - (weights * origin).reshape(K, -1, D).sum(axis=1)
+                origin = np.concatenate([origin, np.zeros(D)])
+            columns.append(-constants)
+        flat = np.hstack(columns)
+        return Spec("linear", K, flat.shape[1] - 1, weights=flat, origin=origin)
+
+    def sums(self, s: Statistics) -> tuple[Array, Array]:
+        """Masses (K, 1), or of the cells that are there (K, D), and the sums of their statistics (K, F, D)."""
+        moments, D = s["moments"], self.n_columns
+        mass, end, origin = moments[:, :1], 1 + self.per_cell * D, self.centre()
+        sums = moments[:, 1:end].reshape(len(moments), self.per_cell, D)
+        if moments.shape[1] == end:
+            return mass, sums
+        missing = moments[:, end:]
+        if origin is not None:
+            sums = sums + origin.reshape(self.per_cell, D) * missing[:, None]
+        there = mass - missing
+        return np.where(there > 1e-12 * mass, there, 0.0), sums
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The parameters whose expected statistics are the weighted means of those of the rows.
 
         For an exponential family that is the maximum (Bishop 2006, eq. 2.228).
         """
-        moments = s["moments"]
-        mass = moments[:, :1]
+        mass, sums = self.sums(s)
         seen = mass > NOTHING * mass.sum()
-        means = moments[:, 1:] / np.where(seen, mass, 1.0)
-        fresh = self.estimate(np.where(seen, means, 1.0).reshape(len(mass), self.per_cell, -1))
+        means = sums / np.where(seen, mass, 1.0)[:, None]
+        fresh = self.estimate(np.where(seen[:, None], means, 1.0))
         old = {name: np.asarray(value) for name, value in self.values().items()}
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
         stopped = new.at_limit()
@@ -165,7 +220,9 @@ class Cells(Emission):
     def validate(self, batch: Batch) -> None:
         if self.values()[self.parameters[0]] is not None:
             check_columns(batch, self.n_columns)
-        check_cells(batch, self.possible(batch.X), self.name, self.wants)
+        X = batch.X
+        possible = self.possible(X)
+        check_cells(batch, possible | np.isnan(X) if self.lone_gaps else possible, self.name, self.wants)
 
 
 class ConjugateCells(Cells, ConjugateEmission):
@@ -173,7 +230,7 @@ class ConjugateCells(Cells, ConjugateEmission):
 
     @abstractmethod
     def learn(self, prior: Any, mass: Array, sums: Array) -> Prior:
-        """The posterior given the masses (K, 1) and the sums of the statistics (K, F, D)."""
+        """The posterior given the masses (K, 1 or D) and the sums of the statistics (K, F, D)."""
 
     @abstractmethod
     def expected_natural(self, q: Any, summary: Summary) -> tuple[Array, Array]:
@@ -184,13 +241,16 @@ class ConjugateCells(Cells, ConjugateEmission):
         """The expected statistics of a row, (K, F, D)."""
 
     def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        moments, block = s["moments"], self.parameters[0]
-        sums = moments[:, 1:].reshape(len(moments), self.per_cell, -1)
-        return {block: self.learn(prior[block], moments[:, :1], sums)}
+        block = self.parameters[0]
+        return {block: self.learn(prior[block], *self.sums(s))}
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
-        return self.linear(*self.expected_natural(q[self.parameters[0]], summary))
+        return self.linear(*self.expected_natural(q[self.parameters[0]], summary), summary)
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.expected(q, batch.summary), batch)
 
     def typical(self, mass: Array) -> Statistics:
-        rows = np.hstack([np.ones((len(mass), 1)), self.mean_statistics().reshape(len(mass), -1)])
+        K, D = self.first().shape
+        rows = np.hstack([np.ones((K, 1)), self.mean_statistics().reshape(K, -1), np.zeros((K, D * self.gaps))])
         return Statistics(self.layout, (rows * mass[:, None]).ravel())

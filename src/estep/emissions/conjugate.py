@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from estep.interface import Emission
+from estep.interface import Emission, Evaluation
 from estep.kernels.spec import Spec
 from estep.priors import Conjugate
+from estep.source import Batch
 from estep.statistics import Array, Statistics
 from estep.summary import Summary
 
@@ -17,8 +18,12 @@ class ConjugateEmission(Emission, Conjugate):
     """An emission whose blocks of parameters have conjugate priors."""
 
     @abstractmethod
-    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
-        """The kernel of the expected log-densities under the posteriors ``q``."""
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
+        """The kernel of the expected log-densities under the posteriors ``q``; None: there is none for such data."""
+
+    @abstractmethod
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        """As ``evaluate``, with expected log-densities under the posteriors ``q``."""
 
     @abstractmethod
     def typical(self, mass: Array) -> Statistics:

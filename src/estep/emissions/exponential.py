@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -52,16 +52,20 @@ class Exponential(ConjugateCells):
     def at_limit(self) -> Array:
         return np.asarray((1 / self.first() <= self._least()).any(axis=1))
 
-    def adapt(self, summary: Summary) -> Self:
-        least = 1e-12 * np.where(summary.mean > 0, summary.mean, 1.0)
-        return self.evolve(rates=None if self.rates is None else np.minimum(self.rates, 1 / least), least=least)
+    def limits(self, summary: Summary) -> dict[str, Array | None]:
+        least = 1e-12 * self._typical_mean(summary)
+        return {"rates": None if self.rates is None else np.minimum(self.rates, 1 / least), "least": least}
+
+    def _typical_mean(self, summary: Summary) -> Array:
+        mean = self.present_means(summary)
+        return np.where(mean > 0, mean, 1.0)
 
     def possible(self, X: Array) -> Array:
         return np.asarray(X >= 0)
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One row at the data's mean."""
-        return {"rates": Gamma(1 if variational else 2, np.where(summary.mean > 0, summary.mean, 1.0))}
+        return {"rates": Gamma(1 if variational else 2, self._typical_mean(summary))}
 
     def learn(self, prior: Gamma, mass: Array, sums: Array) -> Gamma:
         return Gamma(prior.shape + mass, prior.rate + sums[:, 0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
@@ -73,9 +73,10 @@ class Gamma(Cells):
     def at_limit(self) -> Array:
         return np.asarray((self.first() >= MOST).any(axis=1))
 
-    def adapt(self, summary: Summary) -> Self:
-        half = len(summary.mean) // 2
-        return self.evolve(origin=np.concatenate([np.zeros(half), summary.mean[half:]]))
+    def limits(self, summary: Summary) -> dict[str, Array | None]:
+        mean = self.present_means(summary)
+        half = len(mean) // 2
+        return {"origin": np.concatenate([np.zeros(half), mean[half:]])}
 
     def possible(self, X: Array) -> Array:
         return np.asarray(X > 0)

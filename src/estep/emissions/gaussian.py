@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.covariance import TYPES, check, clamp, factorise, full, halved, n_free, regularise, unpack, upper
+from estep.emissions.gaps import GapEvaluation, precisions_of
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import NormalInverseWishart, Prior
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -56,6 +57,7 @@ class Gaussian(ConjugateEmission):
 
     name: ClassVar[str] = "gaussian"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+    takes_gaps: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"means": (NormalInverseWishart,)}
 
     def __post_init__(self) -> None:
@@ -134,7 +136,19 @@ class Gaussian(ConjugateEmission):
         return self.evolve(covariances=covariances, origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
-        return kernel_evaluation(self.kernel(batch.summary), batch)
+        spec = self.kernel(batch.summary)
+        return self._with_gaps(batch, np.zeros(self.n_components)) if spec is None else kernel_evaluation(spec, batch)
+
+    def _with_gaps(self, batch: Batch, offset: Array) -> Evaluation:
+        """Rows with missing cells; ``offset`` (K,) is added to all log-densities."""
+        seen = GapEvaluation(self, batch.patterns)
+        heights = seen.of_rows(offset - 0.5 * (seen.width * LOG_2PI + seen.logdet))
+
+        def accumulate(r: Array, s: Statistics) -> None:
+            weight = batch.patterns.sorted(r)
+            seen.add_moments(weight, weight, s)
+
+        return Evaluation(batch.patterns.unsorted(heights - 0.5 * seen.distances), accumulate)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted means and covariances (Bishop 2006, eq. 9.24 and 9.25), clamped from below."""
@@ -192,6 +206,17 @@ class Gaussian(ConjugateEmission):
         """Inverse Cholesky factors (or inverse deviations) and log-determinants of the covariances."""
         return factorise(self._covariances(), self.covariance_type)
 
+    @cached_property
+    def precisions(self) -> Array:
+        """Inverse covariances, (K, D, D) for every type."""
+        return precisions_of(self.factors[0], self.covariance_type, *self._means().shape)
+
+    @property
+    def logdets(self) -> Array:
+        """Log-determinants (K,) of the covariances, whatever their type."""
+        columns = self.n_columns if self.covariance_type == "spherical" else 1
+        return np.broadcast_to(self.factors[1] * columns, (self.n_components,))
+
     @property
     def rounding(self) -> float:
         """The condition of the worst covariance, in units of its deviations, times the rounding unit."""
@@ -202,12 +227,14 @@ class Gaussian(ConjugateEmission):
         trace = ((inverse**2).sum(axis=-2) * variances).sum(axis=-1)
         return 4 * float(np.finfo(float).eps * np.max(trace))
 
-    def kernel(self, summary: Summary) -> Spec:
-        """Features where the bound on their cancellation allows, else differences.
+    def kernel(self, summary: Summary) -> Spec | None:
+        """None where cells are missing; else features where the bound on their cancellation allows, else differences.
 
         A log-density is a sum of terms P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R.
         Rows in single precision are computed in it where it resolves every component.
         """
+        if summary.missing:
+            return None
         means, origin, kind = self._means(), self.origin, self.covariance_type
         assert origin is not None
         K, D = means.shape
@@ -274,8 +301,13 @@ class Gaussian(ConjugateEmission):
     def log_prior(self, prior: Mapping[str, Any]) -> float:
         return float(prior["means"].log_density(self._means(), self._covariances()))
 
-    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
-        return self.kernel(summary).shifted(q["means"].offset())
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
+        spec = self.kernel(summary)
+        return None if spec is None else spec.shifted(q["means"].offset())
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        spec = self.expected(q, batch.summary)
+        return self._with_gaps(batch, q["means"].offset()) if spec is None else kernel_evaluation(spec, batch)
 
     def typical(self, mass: Array) -> Statistics:
         s, means, C, kind = Statistics.zeros(self.layout), self._means(), self._covariances(), self.covariance_type

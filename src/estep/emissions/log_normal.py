@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.gaussian import Gaussian
 from estep.emissions.rows import check_cells, check_columns
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import Prior
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -30,6 +30,7 @@ class LogNormal(ConjugateEmission):
 
     name: ClassVar[str] = "log_normal"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
+    takes_gaps: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = Gaussian.takes
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class LogNormal(ConjugateEmission):
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         logs = np.log(X.astype(np.float64, copy=False))
-        return logs, -logs.sum(axis=1)
+        return logs, -np.nansum(logs, axis=1)
 
     def start(self, n_components: int, summary: Summary) -> Self:
         return type(self)(self.logs.start(n_components, summary))
@@ -87,7 +88,7 @@ class LogNormal(ConjugateEmission):
     def evaluate(self, batch: Batch) -> Evaluation:
         return self.logs.evaluate(batch)
 
-    def kernel(self, summary: Summary) -> Spec:
+    def kernel(self, summary: Summary) -> Spec | None:
         return self.logs.kernel(summary)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
@@ -115,8 +116,11 @@ class LogNormal(ConjugateEmission):
     def log_prior(self, prior: Mapping[str, Any]) -> float:
         return self.logs.log_prior(prior)
 
-    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
         return self.logs.expected(q, summary)
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        return self.logs.evaluate_expected(q, batch)
 
     def typical(self, mass: Array) -> Statistics:
         return self.logs.typical(mass)
@@ -127,4 +131,4 @@ class LogNormal(ConjugateEmission):
     def validate(self, batch: Batch) -> None:
         if self.logs.means is not None:
             check_columns(batch, self.n_columns)
-        check_cells(batch, batch.X > 0, self.name, "numbers above 0")
+        check_cells(batch, ~(batch.X <= 0), self.name, "numbers above 0")

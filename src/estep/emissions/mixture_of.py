@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import NOTHING, draw, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels import reference
 from estep.kernels.spec import Spec, mixed
 from estep.priors import Dirichlet, Prior
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -81,6 +81,13 @@ class MixtureOf(ConjugateEmission):
     def form(self) -> str:
         return self.inner.form
 
+    @property
+    def takes_gaps(self) -> bool:  # type: ignore[override]
+        return self.inner.takes_gaps
+
+    def points(self, X: Array, summary: Summary) -> Array:
+        return self.inner.points(X, summary)
+
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         return self.inner.prepare(X, summary)
 
@@ -134,9 +141,12 @@ class MixtureOf(ConjugateEmission):
         spec = self.kernel(batch.summary)
         if spec is not None:
             return kernel_evaluation(spec, batch)
-        K, M = self._weights().shape
-        inner = self.inner.evaluate(batch)
-        joint = inner.log_densities.reshape(-1, K, M) + self._log_weights()
+        return self._around(self.inner.evaluate(batch), self._log_weights())
+
+    def _around(self, inner: Evaluation, log_weights: Array) -> Evaluation:
+        """The evaluation of mixtures from that of all parts; ``log_weights`` (K, M)."""
+        K, M = log_weights.shape
+        joint = inner.log_densities.reshape(-1, K, M) + log_weights
         total = reference.logsumexp(joint, axis=2)
 
         def accumulate(r: Array, s: Statistics) -> None:
@@ -196,8 +206,15 @@ class MixtureOf(ConjugateEmission):
     def log_prior(self, prior: Mapping[str, Any]) -> float:
         return float(prior["mix_weights"].log_density(self._weights()) + self._conjugate.log_prior(prior))
 
-    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
-        return mixed(self._conjugate.expected(q, summary), q["mix_weights"].expected_log())
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
+        parts = self._conjugate.expected(q, summary)
+        return None if parts is None else mixed(parts, q["mix_weights"].expected_log())
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        spec = self.expected(q, batch.summary)
+        if spec is not None:
+            return kernel_evaluation(spec, batch)
+        return self._around(self._conjugate.evaluate_expected(q, batch), q["mix_weights"].expected_log())
 
     def typical(self, mass: Array) -> Statistics:
         parts = mass[:, None] * self._weights()

@@ -30,8 +30,9 @@ class Multinomial(ConjugateCells):
     blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
     per_cell: ClassVar[int] = 1
-    wants: ClassVar[str] = "counts 0, 1, 2, ..."
+    wants: ClassVar[str] = "counts 0, 1, 2, ..., all of a row or none of it"
     constraints: ClassVar[int] = 1
+    lone_gaps: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.trials, int | np.integer) or isinstance(self.trials, bool) or self.trials < 1:
@@ -52,6 +53,7 @@ class Multinomial(ConjugateCells):
         """The multinomial coefficient."""
         from scipy.special import gammaln
 
+        X = np.nan_to_num(X)
         return np.asarray(gammaln(X.sum(axis=1) + 1) - gammaln(X + 1).sum(axis=1))
 
     def estimate(self, means: Array) -> dict[str, Array]:
@@ -61,7 +63,9 @@ class Multinomial(ConjugateCells):
         return {"emissionprob": np.where(total > 0, counts / np.where(total > 0, total, 1.0), 1 / counts.shape[1])}
 
     def possible(self, X: Array) -> Array:
-        return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= 2.0**53))
+        """Counts are missing all together: some alone would leave the number of trials unknown."""
+        some = np.isnan(X) & ~np.isnan(X).all(axis=1, keepdims=True)
+        return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= 2.0**53) | np.isnan(X) & ~some)
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One trial, shared out."""

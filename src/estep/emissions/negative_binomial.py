@@ -5,15 +5,15 @@ The statistics are histograms, which say all there is to know of counts; densiti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch
 from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -35,10 +35,13 @@ class NegativeBinomial(Emission):
     means: Array | None = None
     sizes: Array | None = None
     n_counts: int | None = None
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+    """The histograms have a last row for cells that are missing."""
 
     name: ClassVar[str] = "negative_binomial"
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
     blended: ClassVar[tuple[str, ...]] = ("means",)
+    takes_gaps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in self.parameters:
@@ -70,7 +73,7 @@ class NegativeBinomial(Emission):
     def layout(self) -> Layout:
         """counts (K, M, D): how often each count came up."""
         K, D = self._values()[0].shape
-        return Layout.of(counts=(K, self.n_counts or 1, D))
+        return Layout.of(counts=(K, (self.n_counts or 1) + self.gaps, D))
 
     @property
     def work(self) -> int:
@@ -83,7 +86,16 @@ class NegativeBinomial(Emission):
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         """Row numbers of one table for all columns: count x of column d is row x D + d."""
         D = X.shape[1]
+        if summary.missing:
+            X = np.where(np.isnan(X), max(self.n_counts or 1, int(summary.high.max()) + 1), X)
         return (X * D + np.arange(D)).astype(np.int32), None
+
+    def points(self, X: Array, summary: Summary) -> Array:
+        if not summary.missing:
+            return X
+        missing = summary.high.max() // X.shape[1] * X.shape[1] <= X
+        total = np.where(missing, 0, X).sum(axis=0)
+        return np.where(missing, total / np.maximum((~missing).sum(axis=0), 1), X)
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
@@ -94,15 +106,21 @@ class NegativeBinomial(Emission):
         return type(self)(means, given, self.n_counts).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(n_counts=max(self.n_counts or 1, int(summary.high.max()) // len(summary.high) + 1))
+        return self.evolve(n_counts=self._n_counts(summary), gaps=summary.missing)
+
+    def _n_counts(self, summary: Summary) -> int:
+        """Rows of the table without that of missing cells."""
+        return max(self.n_counts or 1, int(summary.high.max()) // len(summary.high) + (not summary.missing))
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)
 
     def kernel(self, summary: Summary) -> Spec:
         K, D = self._values()[0].shape
-        M = max(self.n_counts or 1, int(summary.high.max()) // D + 1)
-        return Spec("table", K, D, M=M * D, weights=self._table(M).reshape(K, M * D))
+        table = self._table(self._n_counts(summary))
+        if summary.missing:
+            table = np.concatenate([table, np.zeros((K, 1, D))], axis=1)
+        return Spec("table", K, D, M=table.shape[1] * D, weights=table.reshape(K, -1))
 
     def _table(self, M: int) -> Array:
         """log p of the counts 0 .. M - 1, (K, M, D): a running sum of the logs of their ratios."""
@@ -115,7 +133,7 @@ class NegativeBinomial(Emission):
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The mean is the weighted mean; the size by Newton's method on its logarithm (Anscombe 1950)."""
-        counts = s["counts"]
+        counts = s["counts"][:, : self.n_counts]
         mass = counts.sum(axis=1)
         seen = mass > NOTHING * mass.sum()
         safe = np.where(seen, mass, 1.0)
@@ -135,7 +153,7 @@ class NegativeBinomial(Emission):
         if self.means is not None:
             check_columns(batch, self.n_columns)
         wants = f"counts 0, 1, 2, ... up to {LARGEST}; for larger ones take gamma or log_normal"
-        check_cells(batch, (X >= 0) & (np.floor(X) == X) & (X <= LARGEST), self.name, wants)
+        check_cells(batch, (X >= 0) & (np.floor(X) == X) & (X <= LARGEST) | np.isnan(X), self.name, wants)
 
 
 @np.errstate(divide="ignore", invalid="ignore")

@@ -36,12 +36,14 @@ class Poisson(ConjugateCells):
 
     def base(self, X: Array, summary: Summary) -> Array | None:
         """log p(x | the data's mean): the states differ from it by what is linear in x, and nothing cancels."""
-        D = X.shape[1]
-        spec = Spec("linear", 1, D, counts=True, weights=np.zeros((1, 1 + D)), shared=_middle(summary))
-        return kernels.log_densities(spec, X)[:, 0]
+        D, middle, missing = X.shape[1], _middle(summary.mean), np.isnan(X)
+        spec = Spec("linear", 1, D, counts=True, weights=np.zeros((1, 1 + D)), shared=middle)
+        if not summary.missing:
+            return kernels.log_densities(spec, X)[:, 0]
+        return np.asarray(kernels.log_densities(spec, np.where(missing, 0.0, X))[:, 0] + missing @ middle)
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
-        rates, middle = self.first(), _middle(summary)
+        rates, middle = self.first(), _middle(self.present_means(summary))
         excess = rates - middle
         with np.errstate(divide="ignore"):
             slopes = np.where(rates < middle / 2, np.log(rates) - np.log(middle), np.log1p(excess / middle))
@@ -59,14 +61,14 @@ class Poisson(ConjugateCells):
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """The data's mean, worth a row at most, and a count at most."""
-        shape = np.minimum(_middle(summary), 1.0)
-        return {"rates": Gamma(shape + (0 if variational else 1), shape / _middle(summary))}
+        shape = np.minimum(_middle(self.present_means(summary)), 1.0)
+        return {"rates": Gamma(shape + (0 if variational else 1), shape / _middle(self.present_means(summary)))}
 
     def learn(self, prior: Gamma, mass: Array, sums: Array) -> Gamma:
         return Gamma(prior.shape + sums[:, 0], prior.rate + mass)
 
     def expected_natural(self, q: Gamma, summary: Summary) -> tuple[Array, Array]:
-        middle = _middle(summary)
+        middle = _middle(self.present_means(summary))
         return middle - q.mean(), (q.expected_log() - np.log(middle))[:, None]
 
     def mean_statistics(self) -> Array:
@@ -76,5 +78,5 @@ class Poisson(ConjugateCells):
         return rng.poisson(self.first()[states]).astype(np.float64)
 
 
-def _middle(summary: Summary) -> Array:
-    return np.where(summary.mean > 0, summary.mean, 1.0)
+def _middle(mean: Array) -> Array:
+    return np.where(mean > 0, mean, 1.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from estep import kernels
-from estep.data import Batch
 from estep.interface import Evaluation
 from estep.kernels import reference
 from estep.kernels.spec import Spec
+from estep.source import Batch
 from estep.statistics import Array, Statistics
 
 NOTHING = 1e-100

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.data import Batch
+from estep.emissions.gaps import GapEvaluation
 from estep.emissions.gaussian import LOG_2PI, Gaussian
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.emissions.special import gamma_shape
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
 
@@ -36,6 +37,7 @@ class Student(Emission):
 
     name: ClassVar[str] = "student"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances", "dofs")
+    takes_gaps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.gaussian, Gaussian):
@@ -102,27 +104,37 @@ class Student(Emission):
         return self.evolve(gaussian=gaussian.evolve(floor=summary.floor * larger))
 
     def evaluate(self, batch: Batch) -> Evaluation:
-        return kernel_evaluation(self.kernel(batch.summary), batch)
+        spec = self.kernel(batch.summary)
+        return self._with_gaps(batch) if spec is None else kernel_evaluation(spec, batch)
 
-    def kernel(self, summary: Summary) -> Spec:
+    def _with_gaps(self, batch: Batch) -> Evaluation:
+        """The columns that are there are a Student too, with the same degrees of freedom."""
+        from scipy.special import digamma
+
+        seen, dofs, patterns = GapEvaluation(self.gaussian, batch.patterns), self._dofs(), batch.patterns
+        power, height = _power_and_height(dofs, seen.width, seen.logdet)
+        logb = seen.of_rows(height) - seen.of_rows(power) * np.log1p(seen.distances / dofs)
+
+        def accumulate(r: Array, s: Statistics) -> None:
+            weight, u = patterns.sorted(r), seen.of_rows(2 * power) / (dofs + seen.distances)
+            s["mass"] += weight.sum(axis=0)
+            s["scale"] += (weight * (np.log(u) - u + seen.of_rows(digamma(power) - np.log(power)))).sum(axis=0)
+            seen.add_moments(weight * u, weight, Statistics(self.gaussian.layout, s["gaussian"]))
+
+        return Evaluation(patterns.unsorted(logb), accumulate)
+
+    def kernel(self, summary: Summary) -> Spec | None:
         """log p = height - power log(1 + distance / dofs) (Bishop 2006, eq. 2.162)."""
-        from scipy.special import digamma, gammaln
+        from scipy.special import digamma
 
         parts, dofs = self.gaussian.kernel(summary), self._dofs()
-        K, D = len(dofs), parts.D
-        logdet = self._logdet
-        power = (dofs + D) / 2
-        height = gammaln(power) - gammaln(dofs / 2) - 0.5 * (D * np.log(dofs * np.pi) + logdet)
+        if parts is None:
+            return None
+        K, D, logdet = len(dofs), parts.D, self.gaussian.logdets
+        power, height = _power_and_height(dofs, D, logdet)
         gaussian = -0.5 * (D * LOG_2PI + logdet)
         weights = np.stack([gaussian, height, dofs, power, digamma(power) - np.log(power)], axis=1)
         return Spec("student", K, D, single=parts.single, origin=parts.origin, weights=weights, parts=parts)
-
-    @property
-    def _logdet(self) -> Array:
-        """Log-determinants (K,) of the scale matrices, whatever the covariance type."""
-        _, logdet = self.gaussian.factors
-        columns = self.n_columns if self.gaussian.covariance_type == "spherical" else 1
-        return np.broadcast_to(logdet * columns, (self.n_components,))
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted means and scales, then the degrees of freedom (Peel & McLachlan 2000, eq. 29 to 32).
@@ -160,3 +172,11 @@ class Student(Emission):
         self.gaussian.validate(batch)
         if self.gaussian.means is not None:
             check_columns(batch, self.n_columns)
+
+
+def _power_and_height(dofs: Array, columns: Any, logdet: Array) -> tuple[Array, Array]:
+    """The power of a Student density in so many columns, and the log-density at its mean."""
+    from scipy.special import gammaln
+
+    power = (dofs + columns) / 2
+    return power, gammaln(power) - gammaln(dofs / 2) - 0.5 * (columns * np.log(dofs * np.pi) + logdet)

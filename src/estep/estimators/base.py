@@ -13,12 +13,12 @@ from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
 from estep.bayes import with_prior
-from estep.data import Source
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
-from estep.model import Model, prepared
+from estep.model import Model, prepared_to_fit
 from estep.passes import Passes
+from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Array
 
@@ -82,7 +82,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         old = self.model_ if self.warm_start and hasattr(self, "model_") else None
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
         dtype = np.float32 if source.X.dtype == np.float32 else np.float64
-        source = prepared(source, emission if old is None else old.emission)
+        source = prepared_to_fit(source, emission if old is None else old.emission)
 
         def start(i: int) -> Model:
             if old is not None:
@@ -107,7 +107,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if running is None:
             self._run(source)
         model = self.model_
-        source = prepared(source, model.emission)
+        source = prepared_to_fit(source, model.emission)
         with execute.running():
             block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
         running = algorithm.update(running, block)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from estep.data import Source
 from estep.estimators.mixture import GaussianMixture
 from estep.interface import Algorithm
 from estep.model import Model
 from estep.priors import Dirichlet, DirichletProcess, NormalInverseWishart, Prior, Sticks
+from estep.source import Source
 from estep.statistics import Array
 
 WEIGHTS: dict[str, type[Prior]] = {"dirichlet_process": DirichletProcess, "dirichlet_distribution": Dirichlet}

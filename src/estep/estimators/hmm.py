@@ -12,12 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from estep.data import Source, as_source, check_weights
+from estep.data import as_source, check_weights
 from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson, make_emission
 from estep.estimators.base import ModelEstimator
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
 from estep.latents import Chain
+from estep.source import Source
 from estep.statistics import Array
 
 
@@ -45,6 +46,7 @@ class Hidden(ModelEstimator):
         Parameters
         ----------
         X : array (n, D), data frame, list of arrays, or array (S, T, D)
+            NaN is a missing cell; a step without any is bridged.
         lengths : (S,), optional
             Rows of each sequence; left out, an array is one sequence.
         sample_weight : (S,), optional
@@ -53,7 +55,7 @@ class Hidden(ModelEstimator):
         Raises
         ------
         ValueError
-            For NaN, infinities, wrong shapes, lengths or weights, and for a sequence that is impossible under the
+            For infinities, wrong shapes, lengths or weights, and for a sequence that is impossible under the
             start; nothing is changed.
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
-from estep.data import Source, as_source, frame_columns
+from estep.data import as_source, frame_columns
 from estep.emissions import Bernoulli, Gaussian, Student, make_emission
 from estep.estimators.base import ModelEstimator, as_dtype
 from estep.estimators.precisions import precision_attributes, to_covariances
@@ -17,6 +17,7 @@ from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
 from estep.model import Model
+from estep.source import Source
 from estep.statistics import Array
 
 
@@ -37,6 +38,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array (n, D) or data frame
+            NaN is a missing cell (Gaussian and most other families).
         y : ignored
         sample_weight : (n,), optional
             2 counts a row twice, 0 leaves it out. Negative or all zero raises ValueError.
@@ -44,7 +46,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For NaN, infinities, wrong shapes or weights, more components than rows; nothing is changed.
+            For infinities, wrong shapes or weights, more components than rows; nothing is changed.
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
@@ -70,6 +72,11 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         dtype = [np.float64, np.float32] if rows == "real" else None
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
         return as_source(X, weights=sample_weight, rows=rows, columns=columns)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = make_emission(self._emission()).takes_gaps
+        return tags
 
     def _emission(self) -> Emission | str:
         raise NotImplementedError

@@ -11,7 +11,7 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     of the first end before column ``ends[0]``, and so on; then ``totals`` is (models,), ``loglik`` (n, models).
 ``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
     the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
-    ``stretch`` is ``halo, left, right, messages``: a :class:`estep.data.Halo`; logs of the filtered distribution
+    ``stretch`` is ``halo, left, right, messages``: a :class:`estep.source.Halo`; logs of the filtered distribution
     before it and, up to a factor, of the likelihood after it, (K,), where known; and ``messages`` (4, K), filled with
     both as used, then with the filtered distribution at its last row and the likelihood from its first row on.
 ``viterbi(spec, start, trans, ends, X, path, logprob, *stretch)``
@@ -24,6 +24,13 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
     squared deviations from it.
+``gap_distances(X, starts, seen, means, precisions, dist, logdet)``
+    Gaussians and rows with missing cells, which come in runs from ``starts`` (R + 1,) that have the columns ``seen``
+    (R, D): fills ``dist`` (n, K), squared distances in the columns that are there, and ``logdet`` (R, K), the
+    log-determinants of the precisions' blocks of the columns that are not.
+``gap_moments(X, starts, seen, means, precisions, weight, times, mass, first, second)``
+    adds to moments about the means, (K,), (K, D) and (K, D, D), with what is missing filled in by its conditional
+    mean; ``weight`` (n, K) is that of the rows, ``times`` (R, K) that of the conditional covariances of a run.
 """
 
 from __future__ import annotations
@@ -39,7 +46,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.kernels import reference
+from estep.kernels import gaps, reference
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array
 
@@ -57,6 +64,8 @@ class Kernels:
     viterbi: Callable[..., None]
     survey: Callable[..., tuple[bool, float]]
     draw: Callable[..., None]
+    gap_distances: Callable[..., None]
+    gap_moments: Callable[..., None]
 
 
 def _compiled() -> ModuleType | None:
@@ -84,7 +93,9 @@ def load(level: str) -> Kernels:
         raise ValueError(f"no kernels {level!r}: {known}")
     if level == "reference":
         r = reference
-        return Kernels(level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey, r.draw)
+        return Kernels(
+            level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey, r.draw, gaps.distances, gaps.moments
+        )
     core: Any = _compiled()
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,8 +105,13 @@ def load(level: str) -> Kernels:
         finite, mass = core.survey(level, *args)
         return finite, mass
 
+    def of_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: function(level, *args)
+
     densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
-    return Kernels(level, densities, mixture, chain, bound(core.viterbi), survey, bound(core.draw))
+    distances, moments = of_rows(core.gap_distances), of_rows(core.gap_moments)
+    viterbi, draw = bound(core.viterbi), bound(core.draw)
+    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments)
 
 
 def active() -> Kernels:

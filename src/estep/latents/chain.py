@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.data import Batch, Source
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
+from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint
 from estep.summary import Summary
