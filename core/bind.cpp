@@ -26,7 +26,9 @@ using Doubles = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
 using Out = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 using Integers = nb::ndarray<const int64_t, nb::c_contig, nb::device::cpu>;
 using Data = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<const uint8_t, nb::c_contig, nb::device::cpu>;
 using MaybeDoubles = std::optional<Doubles>;
+using MaybeBytes = std::optional<Bytes>;
 using MaybeOut = std::optional<Out>;
 using Halo = std::tuple<int64_t, int64_t, bool, bool>;  // head, tail, begins, closes
 
@@ -144,8 +146,12 @@ Rows any_rows(const Data &x, const MaybeDoubles &weight, int64_t weights) {
     return rows;
 }
 
-Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t weights) {
-    const Rows rows = any_rows(x, weight, weights);
+Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t weights, const MaybeBytes &allowed) {
+    Rows rows = any_rows(x, weight, weights);
+    if (allowed) {
+        require(static_cast<int64_t>(allowed->size()) == rows.n * s.K, "allowed");
+        rows.allowed = allowed->data();
+    }
     require(rows.D == s.D, "X");
     const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
     require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
@@ -193,6 +199,7 @@ void redo(const std::string &level, const Spec &spec, const Chain &c, const Rows
         one.ends = &length, one.S = 1, mine.n = length;
         mine.data = static_cast<const char *>(rows.data) + first * rows.D * size;
         if (rows.weight) mine.weight = rows.weight + s;
+        if (rows.allowed) mine.allowed = rows.allowed + first * c.K;
         to.loglik = out.loglik + s;
         if (out.gamma) to.gamma = out.gamma + first * c.K;
         kernels(level).chain(spec, one, mine, to);
@@ -200,7 +207,7 @@ void redo(const std::string &level, const Spec &spec, const Chain &c, const Rows
 }
 
 void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, const Out &out) {
-    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0, std::nullopt);
     require(static_cast<int64_t>(out.size()) == rows.n * o.spec.K, "out");
     nb::gil_scoped_release release;
     kernels(level).log_densities(o.spec, rows, out.data());
@@ -208,13 +215,14 @@ void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, 
 
 void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
              const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
-             const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups) {
+             const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups,
+             const MaybeBytes &allowed) {
     const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
     const int64_t models = groups ? static_cast<int64_t>(groups->size()) : 1;
     const int64_t *ends = groups ? groups->data() : &K;
     for (int64_t m = 0; m < models; m++) require(ends[m] > (m ? ends[m - 1] : 0), "ends");
     require(models > 0 && ends[models - 1] == K, "ends");
-    const Rows rows = make_rows(o.spec, x, weight, n);
+    const Rows rows = make_rows(o.spec, x, weight, n, allowed);
     require(static_cast<int64_t>(logweights.size()) == K, "logweights");
     const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
                          pointer(totals, models, "totals"), pointer(loglik, n * models, "loglik"),
@@ -227,9 +235,9 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
            const Integers &ends, const Data &x, const MaybeDoubles &weight, const Out &loglik,
            const MaybeOut &start_counts, const MaybeOut &trans_counts, const MaybeOut &stats, const MaybeOut &gamma,
            const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right,
-           const MaybeOut &messages) {
+           const MaybeOut &messages, const MaybeBytes &allowed) {
     const int64_t K = o.spec.K, S = static_cast<int64_t>(ends.size());
-    const Rows rows = make_rows(o.spec, x, weight, S);
+    const Rows rows = make_rows(o.spec, x, weight, S, allowed);
     const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
     std::vector<char> failed(static_cast<size_t>(S) + 1, 0);
@@ -248,8 +256,8 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
 void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
              const Integers &ends, const Data &x, nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path,
              const Out &logprob, const std::optional<Halo> &halo, const MaybeDoubles &left, int64_t next,
-             const MaybeOut &scores) {
-    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+             const MaybeOut &scores, const MaybeBytes &allowed) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
     Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt);
     require(static_cast<int64_t>(path.size()) == rows.n && static_cast<int64_t>(logprob.size()) == c.S, "path");
     require(next < c.K, "next");
@@ -261,8 +269,8 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
 
 void draw(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
           const Integers &ends, const Data &x, const Doubles &u,
-          nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path) {
-    const Rows rows = make_rows(o.spec, x, std::nullopt, 0);
+          nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path, const MaybeBytes &allowed) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
     const Chain c = make_chain(o.spec, start, trans, ends, rows.n, std::nullopt, std::nullopt, std::nullopt);
     require(static_cast<int64_t>(u.size()) == rows.n && static_cast<int64_t>(path.size()) == rows.n, "path");
     nb::gil_scoped_release release;
@@ -277,8 +285,6 @@ std::tuple<bool, double> survey(const std::string &level, const Data &x, const M
     const bool finite = kernels(level).survey(rows, &mass, out.data());
     return {finite, mass};
 }
-
-using Bytes = nb::ndarray<const uint8_t, nb::c_contig, nb::device::cpu>;
 
 Gaps make_gaps(const Doubles &x, const Integers &starts, const Bytes &seen, const Doubles &means,
                const Doubles &precisions) {
@@ -332,18 +338,19 @@ NB_MODULE(_core, m) {
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
           nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("totals").none(),
-          nb::arg("loglik").none(), nb::arg("resp").none(), nb::arg("ends") = nb::none());
+          nb::arg("loglik").none(), nb::arg("resp").none(), nb::arg("ends") = nb::none(),
+          nb::arg("allowed") = nb::none());
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
           nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
-          nb::arg("messages") = nb::none());
+          nb::arg("messages") = nb::none(), nb::arg("allowed") = nb::none());
     m.def("draw", &draw, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
-          nb::arg("X"), nb::arg("u"), nb::arg("path"));
+          nb::arg("X"), nb::arg("u"), nb::arg("path"), nb::arg("allowed") = nb::none());
     m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
     m.def("gap_distances", &gap_distances);
     m.def("gap_moments", &gap_moments);
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
-          nb::arg("next") = -1, nb::arg("scores") = nb::none());
+          nb::arg("next") = -1, nb::arg("scores") = nb::none(), nb::arg("allowed") = nb::none());
 }

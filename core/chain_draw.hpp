@@ -20,7 +20,7 @@ inline int64_t pick(const double *w, int64_t K, double u, int64_t otherwise) {
 }
 
 void draw(const Spec &spec, const estep::Chain &chain, const Rows &rows, const double *u, int32_t *path) {
-    const auto tile = make_tile(spec);
+    const auto tile = make_tile(spec, rows);
     const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld), b(K * ld), scale(ld);
     Array<double> alpha, w(K);

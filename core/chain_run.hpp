@@ -32,7 +32,7 @@ class ChainRun {
           rows(r),
           out(o),
           model(c),
-          tile(make_tile(s)),
+          tile(make_tile(s, r)),
           K(c.K),
           Kp(model.Kp),
           wanted(o.start || o.trans || o.stats || o.gamma),

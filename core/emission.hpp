@@ -1,5 +1,6 @@
 // The tile that a spec asks for.
 #pragma once
+#include "known.hpp"
 #include "mixed.hpp"
 #include "student.hpp"
 #include "tables.hpp"
@@ -14,6 +15,12 @@ std::unique_ptr<Tile> make_tile(const Spec &s) {
     if (s.kind == Kind::table) return std::make_unique<TableTile>(s);
     if (s.whitened) return std::make_unique<WhitenedTile>(s);
     return std::make_unique<FeatureTile>(s);
+}
+
+std::unique_ptr<Tile> make_tile(const Spec &s, const Rows &rows) {
+    auto tile = make_tile(s);
+    if (rows.allowed) tile = std::make_unique<KnownTile>(std::move(tile));
+    return tile;
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ void responsibilities(const Tile &tile, int64_t K, const real *logweights, const
 void mixture(const Spec &spec, const int64_t *ends, int64_t models, const double *logweights, const Rows &rows,
              const estep::MixtureOut &out) {
     FlushDenormals guard;
-    const auto tile = make_tile(spec);
+    const auto tile = make_tile(spec, rows);
     const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld), loglik(ld), weight(ld), kept;
     Array<int64_t> near(K);  // work space
@@ -54,7 +54,7 @@ void mixture(const Spec &spec, const int64_t *ends, int64_t models, const double
 }
 
 void log_densities(const Spec &spec, const Rows &rows, double *out) {
-    const auto tile = make_tile(spec);
+    const auto tile = make_tile(spec, rows);
     const int64_t K = spec.K, ld = tile->ld;
     Buffer L(K * ld);
     for (int64_t first = 0; first < rows.n; first += tile->size) {

@@ -38,7 +38,8 @@ struct Rows {
     const void *data;  // (n, D) row-major
     Dtype dtype;
     int64_t n, D;
-    const double *weight;  // (n,) or null; chains: per sequence
+    const double *weight;              // (n,) or null; chains: per sequence
+    const uint8_t *allowed = nullptr;  // (n, K): which states a row may have; null: all
 };
 
 struct MixtureOut {  // any pointer may be null

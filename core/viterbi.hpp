@@ -25,7 +25,7 @@ class Paths {
         : chain(c),
           rows(r),
           m(c),
-          tile(make_tile(s)),
+          tile(make_tile(s, r)),
           K(c.K),
           slot(c.K * W),
           logtrans(K * m.Kp),

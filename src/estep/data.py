@@ -8,10 +8,12 @@ is a missing cell.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
+from estep.evidence import as_evidence
 from estep.source import Source
 from estep.statistics import Array
 
@@ -22,27 +24,30 @@ def as_source(
     weights: Any = None,
     rows: Literal["real", "symbols"] = "real",
     columns: tuple[str, ...] = (),
+    labels: Any = None,
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
-    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. Raises ValueError or
+    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. ``labels``: what is
+    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. Raises ValueError or
     TypeError naming what is wrong and where.
     """
     if isinstance(data, Source):
-        if lengths is not None or weights is not None:
-            raise ValueError("a Source has its lengths and weights already")
+        if lengths is not None or weights is not None or labels is not None:
+            raise ValueError("a Source has its lengths, weights and labels already")
         if data.form or (rows == "symbols" and data.X.dtype == np.int32):
             return data
-        source = Source(_as_rows(data.X, rows, data.columns), data.ends, data.weights, data.columns)
-        return source if source.X is not data.X else data
+        X = _as_rows(data.X, rows, data.columns)
+        return data if X is data.X else replace(data, X=X)
     data, lengths, names = _unpack(data, lengths)
     columns = names or columns
     X = _as_rows(data, rows, columns)
     ends = None if lengths is None else _check_lengths(lengths, len(X))
     n_units, unit = (len(X), "row") if ends is None else (len(ends), "sequence")
     checked = None if weights is None else check_weights(weights, n_units, unit)
-    source = Source(X, ends, checked, columns)
+    known = None if labels is None else as_evidence(labels, len(X))
+    source = Source(X, ends, checked, columns, evidence=known)
     source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
     return source
 

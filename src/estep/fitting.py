@@ -180,7 +180,7 @@ def fit_races(
     loop, fits = _Loop(source, algorithm, stop, execute, callbacks, races), list[Fit]()
     with execute.running():
         try:
-            for models in crews(start, len(races), algorithm.several):
+            for models in crews(start, len(races), algorithm.several and source.evidence is None):
                 fits += loop.run(models, len(fits))
                 if any(f.stop_reason == "interrupted" for f in fits):
                     break

@@ -228,11 +228,13 @@ class Model:
 
     # What users ask a model
 
-    def source(self, data: Any, lengths: Any = None, weights: Any = None) -> Source:
+    def source(self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None) -> Source:
         """Data as this model reads it, validated. Raises ValueError naming what is wrong."""
         if isinstance(self.latent, Independent) and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
-        source = as_source(data, lengths, weights, self.emission.rows)
+        source = as_source(data, lengths, weights, self.emission.rows, labels=labels)
+        if source.evidence is not None:
+            source.evidence.check(self.n_components)
         source = source.independent() if isinstance(self.latent, Independent) else source.chained()
         return prepared(source, self.emission)
 
@@ -335,7 +337,7 @@ class Model:
         step = self._impossible_step(source.some(slice(first, source.ends[unit])))
         raise ValueError(
             f"sequence {unit} is impossible under the model from step {step} on (row {first + step}): "
-            "a zero in the start, transition or emission probabilities forbids it"
+            "a zero in the start, transition or emission probabilities, or its labels, forbid it"
         )
 
     def _impossible_step(self, sequence: Source) -> int:
@@ -344,6 +346,8 @@ class Model:
         reached = self.latent.startprob > 0
         for batch in sequence.chunks(LEAF_ROWS):
             possible = self.evaluate(batch).log_densities > -np.inf
+            allowed = batch.allowed(self.n_components)
+            possible = possible if allowed is None else possible & (allowed != 0)
             for t, row in enumerate(possible, start=batch.first_row):
                 reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
                 if not reached.any():

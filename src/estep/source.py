@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from estep.evidence import Evidence
 from estep.patterns import Patterns, absent, pattern_order
 from estep.statistics import Array
 from estep.summary import Summary, summarize
@@ -42,6 +43,11 @@ class Batch:
     summary: Summary
     halo: Halo | None = None  # for a stretch of one long sequence
     base: Array | None = None  # (n,), what all components have in common in a row's log-density
+    evidence: Evidence | None = None  # what is known of the rows' states
+
+    def allowed(self, K: int) -> Array | None:
+        """Which of K states each row may have, (n, K) bytes; None: all."""
+        return None if self.evidence is None else self.evidence.allowed(K)
 
     @cached_property
     def base_of_units(self) -> Array | float:
@@ -110,6 +116,7 @@ class Source:
     form: str = ""  # what a family made of the rows, see Emission.prepare
     order: Array | None = None  # where the rows were when they came, where they have been sorted
     missing: bool = False  # whether cells were missing before a family made something of the rows
+    evidence: Evidence | None = None  # what is known of the rows' states
 
     def __len__(self) -> int:
         return len(self.X)
@@ -132,9 +139,8 @@ class Source:
             weights = None if weights is None else weights[first_sequence:stop_sequence]
         elif weights is not None:
             weights = weights[first:stop]
-        return Batch(
-            self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, self._base(first, stop)
-        )
+        kept = self._base(first, stop), self._evidence(first, stop)
+        return Batch(self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, *kept)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -145,7 +151,8 @@ class Source:
         weights = self.row_weights
         for i in range(0, len(self), rows):
             w = None if weights is None else weights[i : i + rows]
-            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, self._base(i, i + rows))
+            kept = self._base(i, i + rows), self._evidence(i, i + rows)
+            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, *kept)
 
     def leaves(self, rows: int) -> list[Batch]:
         """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
@@ -198,19 +205,22 @@ class Source:
             low, high = max(first, a - HALO), min(stop, b + HALO)
             ends = np.array([high - low], dtype=np.int64)
             halo = Halo(a - low, high - b, a == first, b == stop)
-            base = self._base(low, high)
-            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, base))
+            kept = self._base(low, high), self._evidence(low, high)
+            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, *kept))
         return stretches
 
     def _base(self, first: int, stop: int) -> Array | None:
         return None if self.base is None else self.base[first:stop]
 
+    def _evidence(self, first: int, stop: int) -> Evidence | None:
+        return None if self.evidence is None else self.evidence.some(slice(first, stop))
+
     def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
         """Some of the rows, as independent ones with these weights."""
         base = None if self.base is None else self.base[rows]
-        return replace(
-            self, X=self.X[rows], ends=None, weights=weights, base=base, order=None, missing=self.summary.missing
-        )
+        known = None if self.evidence is None else self.evidence.some(rows)
+        some = replace(self, X=self.X[rows], ends=None, weights=weights, base=base, order=None, evidence=known)
+        return replace(some, missing=self.summary.missing)
 
     def chained(self) -> Source:
         """As sequences: rows without ends are one. Raises ValueError where such rows have weights of their own."""
@@ -226,7 +236,9 @@ class Source:
         weights = self.weights
         if empty.any():
             weights = np.where(empty, 0.0, 1.0 if weights is None else weights)
-        new = replace(self, X=self.X[order], weights=None if weights is None else weights[order], order=order)
+        known = None if self.evidence is None else self.evidence.some(order)
+        weights = None if weights is None else weights[order]
+        new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known)
         new.__dict__["summary"] = self.summary
         return new
 

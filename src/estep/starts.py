@@ -48,6 +48,8 @@ def start_model(
         raise ValueError(f"init_params is {method!r}: it is one of {', '.join(METHODS)}")
     for part in (latent, emission):
         _check_given(part, n_components)
+    if source.evidence is not None:
+        source.evidence.check(n_components)
     source = prepared_to_fit(source, emission)
     rng = np.random.default_rng() if rng is None else rng
     blank = emission.start(n_components, source.summary)
@@ -56,15 +58,24 @@ def start_model(
     sample = _subsample(source, rng)
     if isinstance(emission, MixtureOf):
         assert isinstance(blank, MixtureOf)
-        r = _parts(sample, emission, n_components, method, rng)
+        r = _obey(_parts(sample, emission, n_components, method, rng), sample, n_components)
         inner = _from_assignments(blank.inner, emission.inner, sample, r)
         by_part = r.reshape(len(r), n_components, emission.n_mix)
         started: Emission = emission.from_parts(inner, np.tensordot(_weights(sample), by_part, axes=1))
         r = by_part.sum(axis=2)
     else:
-        r = _assignments(sample, emission, n_components, method, rng)
+        r = _obey(_assignments(sample, emission, n_components, method, rng), sample, n_components)
         started = _from_assignments(blank, emission, sample, r)
-    return Model(_start_latent(latent, sample, r, rng), started, source.columns)
+    return Model(_start_latent(latent, source, sample, r, rng), started, source.columns)
+
+
+def _obey(r: Array, sample: Source, K: int) -> Array:
+    """Responsibilities (n, K) or (n, K M) of the states that the labels allow alone."""
+    if sample.evidence is None:
+        return r
+    by_state = r.reshape(len(r), K, -1) + 1e-12
+    by_state = by_state * sample.evidence.allowed(K)[:, :, None]
+    return np.asarray((by_state / by_state.sum(axis=(1, 2), keepdims=True)).reshape(r.shape))
 
 
 def _assignments(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:
@@ -87,7 +98,8 @@ def _parts(sample: Source, emission: MixtureOf, K: int, method: str, rng: np.ran
     for k in range(K):
         mine = np.flatnonzero((labels == k) & (weights > 0))
         if len(mine) > M:
-            r[mine, k] = _assignments(sample.some(mine, weights[mine]), inner, M, method, rng)
+            rows = replace(sample.some(mine, weights[mine]), evidence=None)
+            r[mine, k] = _assignments(rows, inner, M, method, rng)
         else:
             r[mine, k] = rng.dirichlet(np.ones(M), size=len(mine))
     return r.reshape(len(r), K * M)
@@ -144,18 +156,33 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
     return started.with_values(**kept) if kept else started
 
 
-def _start_latent(latent: Latent, sample: Source, r: Array, rng: np.random.Generator) -> Latent:
-    """Weights as the assignments have them; chains: transitions drawn around staying, start uniform."""
+def _start_latent(latent: Latent, source: Source, sample: Source, r: Array, rng: np.random.Generator) -> Latent:
+    """Weights as the assignments have them; chains: transitions drawn around staying, and as the labels have them.
+
+    The start is uniform.
+    """
     K = r.shape[1]
     if isinstance(latent, Independent) and latent.weights is None:
         weights = _weights(sample)
         return Independent((weights @ r / weights.sum() + 1e-6) / (1 + 1e-6 * K))
     if isinstance(latent, Chain) and latent.transmat is None:
         concentrations = np.ones((K, K)) + K * np.eye(K)
-        transmat = np.array([rng.dirichlet(row) for row in concentrations])
+        transmat = np.array([rng.dirichlet(row) for row in concentrations]) + _moves(source, K)
+        transmat /= transmat.sum(axis=1, keepdims=True)
         transmat = (transmat + 1e-3) / (1 + 1e-3 * K)
         return replace(latent.start(K), transmat=transmat)
     return latent.start(K)
+
+
+def _moves(source: Source, K: int) -> Array:
+    """How often labelled rows follow each other, (K, K)."""
+    if source.evidence is None or source.evidence.labels is None:
+        return np.zeros((K, K))
+    labels = source.evidence.labels
+    ends = np.array([], dtype=np.int64) if source.ends is None else source.ends
+    both = (labels[:-1] >= 0) & (labels[1:] >= 0)
+    both[ends[(ends > 0) & (ends < len(labels))] - 1] = False
+    return np.bincount(labels[:-1][both] * K + labels[1:][both], minlength=K * K).reshape(K, K).astype(float)
 
 
 def _one_hot(labels: Array, K: int) -> Array:
@@ -174,6 +201,8 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
 
     X = units(rows)
     weights = sample.weights
+    if sample.evidence is not None:
+        return _assign_labelled(X, weights, sample.evidence.allowed(K), rng)
     means = emission.values().get("means")
     if means is not None:
         return nearest(X, units(means))
@@ -184,6 +213,21 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
         return nearest(X, centres)
     centres = plus_plus(X, K, weights, rng)
     return kmeans(X, centres, weights) if method == "kmeans" else nearest(X, centres)
+
+
+def _assign_labelled(X: Array, weights: Array | None, allowed: Array, rng: np.random.Generator) -> Array:
+    """Labels (n,): of the allowed states the nearest. Centres are means of rows whose state is known, else seeds."""
+    known = allowed.sum(axis=1) == 1
+    w = np.ones(len(X)) if weights is None else weights
+    r = allowed * (known * w)[:, None]
+    mass = r.sum(axis=0)
+    centres = (r.T @ X) / np.maximum(mass, 1e-300)[:, None]
+    unknown = np.flatnonzero(mass == 0)
+    if unknown.size:
+        free = ~known & (w > 0) if (~known & (w > 0)).any() else w > 0
+        centres[unknown] = plus_plus(X[free], len(unknown), w[free], rng)
+    distance = np.where(allowed != 0, _squared(X, centres), np.inf)
+    return np.asarray(distance.argmin(axis=1))
 
 
 def _chunks(n: int, K: int = 1) -> list[slice]:

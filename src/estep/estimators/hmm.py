@@ -40,7 +40,7 @@ class Hidden(ModelEstimator):
     def _parts(self) -> tuple[Chain, Emission]:
         return Chain(self.startprob_init, self.transmat_init), self._emission()
 
-    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None) -> Self:
         """Baum-Welch from the best of ``n_init`` starts.
 
         Parameters
@@ -51,6 +51,8 @@ class Hidden(ModelEstimator):
             Rows of each sequence; left out, an array is one sequence.
         sample_weight : (S,), optional
             One weight a sequence.
+        labels : (n,) or (n, K), optional
+            States that are known: their numbers, -1 for unknown, or a mask of those allowed.
 
         Raises
         ------
@@ -60,7 +62,7 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = self._source(X, lengths, sample_weight)
+        source = self._source(X, lengths, sample_weight, labels)
         self._run(source)
         self.n_features_in_ = source.X.shape[1]
         return self
@@ -76,8 +78,8 @@ class Hidden(ModelEstimator):
         self.n_features_in_ = source.X.shape[1]
         return self
 
-    def _source(self, X: Any, lengths: Any, sample_weight: Any) -> Source:
-        source = as_source(X, lengths, None, self._emission().rows).chained()
+    def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None) -> Source:
+        source = as_source(X, lengths, None, self._emission().rows, labels=labels).chained()
         if sample_weight is None:
             return source
         return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))

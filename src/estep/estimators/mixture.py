@@ -32,7 +32,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     probabilities_init: Any
     emission: Emission | str
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
         """Fits by EM from the best of ``n_init`` starts.
 
         Parameters
@@ -42,6 +42,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         y : ignored
         sample_weight : (n,), optional
             2 counts a row twice, 0 leaves it out. Negative or all zero raises ValueError.
+        labels : (n,) or (n, K), optional
+            Components that are known: their numbers, -1 for unknown, or a mask of those allowed.
 
         Raises
         ------
@@ -50,7 +52,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        self._run(self._source(X, reset=True, sample_weight=sample_weight))
+        self._run(self._source(X, reset=True, sample_weight=sample_weight, labels=labels))
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -66,12 +68,12 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         """Fits, then the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight).predict(X)
 
-    def _source(self, X: Any, reset: bool, sample_weight: Any = None) -> Source:
+    def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None) -> Source:
         rows = make_emission(self._emission()).rows
         columns = frame_columns(X)  # a text column is an error that names it
         dtype = [np.float64, np.float32] if rows == "real" else None
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
-        return as_source(X, weights=sample_weight, rows=rows, columns=columns)
+        return as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

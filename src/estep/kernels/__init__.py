@@ -18,6 +18,7 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
+These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row may have; left out, all.
 ``draw(spec, start, trans, ends, X, u, path)``
     fills ``path`` (n,) int32 with states drawn from the posterior of whole sequences, by the uniform numbers ``u``.
 ``survey(X, weight, out)``
@@ -99,7 +100,7 @@ def load(level: str) -> Kernels:
     core: Any = _compiled()
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda spec, *args: function(level, spec.native, *args)
+        return lambda spec, *args, **more: function(level, spec.native, *args, **more)
 
     def survey(*args: Any) -> tuple[bool, float]:
         finite, mass = core.survey(level, *args)

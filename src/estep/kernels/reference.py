@@ -186,6 +186,11 @@ def shares(joint: Array) -> Array:
     return np.asarray(e / np.where(total > 0, total, 1.0))
 
 
+def _only(logb: Array, allowed: Array | None) -> Array:
+    """Log-densities of the states that are allowed, -inf for the others."""
+    return logb if allowed is None else np.where(allowed != 0, logb, -np.inf)
+
+
 def mixture(
     spec: Spec,
     logweights: Array,
@@ -197,6 +202,7 @@ def mixture(
     loglik: Array | None,
     resp: Array | None,
     ends: Array | None = None,
+    allowed: Array | None = None,
 ) -> None:
     """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments."""
     firsts = np.array([0]) if ends is None else np.concatenate([[0], ends[:-1]])
@@ -204,7 +210,7 @@ def mixture(
     for i in range(0, len(X), ROWS):
         x = X[i : i + ROWS]
         w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
-        joint = _log_densities(spec, x) + logweights
+        joint = _only(_log_densities(spec, x), None if allowed is None else allowed[i : i + ROWS]) + logweights
         rows = np.stack([logsumexp(joint[:, k], axis=1) for k in models], axis=1)
         r = np.hstack([shares(joint[:, k]) for k in models]) * w[:, None]
         if totals is not None:
@@ -235,6 +241,7 @@ def chain(
     left: Array | None = None,
     right: Array | None = None,
     messages: Array | None = None,
+    allowed: Array | None = None,
 ) -> None:
     """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""
     head, tail, begins, _ = halo or (0, 0, True, True)
@@ -249,7 +256,8 @@ def chain(
         if len(x) == 0:
             loglik[s] = 0.0
             continue
-        own, logb = slice(head, len(x) - tail), _log_densities(spec, x)
+        own = slice(head, len(x) - tail)
+        logb = _only(_log_densities(spec, x), None if allowed is None else allowed[first:stop])
         before = np.full(spec.K, -np.log(spec.K)) if left is None else left
         reach = log_start if begins else logsumexp(before[:, None] + log_trans, axis=0)
         alpha = np.empty_like(logb)
@@ -302,6 +310,7 @@ def viterbi(
     left: Array | None = None,
     next_state: int = -1,
     scores: Array | None = None,
+    allowed: Array | None = None,
 ) -> None:
     """The most probable paths (Rabiner 1989, eq. 32 to 35), ties to the lower state."""
     head, tail, begins, _ = halo or (0, 0, True, True)
@@ -315,7 +324,7 @@ def viterbi(
             first, head, begins = first + head, 0, False
         if next_state >= 0:
             stop, tail = stop - tail, 0
-        logb = _log_densities(spec, X[first:stop])
+        logb = _only(_log_densities(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
         score = np.empty((len(logb) + 1, spec.K))
         score[0] = 0.0 if left is None else left
         for t in range(len(logb)):
@@ -336,12 +345,21 @@ def viterbi(
             scores.reshape(2, -1)[:] = ending - np.where(top > -np.inf, top, 0.0)
 
 
-def draw(spec: Spec, start: Array, trans: Array, ends: Array, X: Array, u: Array, path: Array) -> None:
+def draw(
+    spec: Spec,
+    start: Array,
+    trans: Array,
+    ends: Array,
+    X: Array,
+    u: Array,
+    path: Array,
+    allowed: Array | None = None,
+) -> None:
     """Forward filtering, backward sampling (Fruhwirth-Schnatter 1994)."""
     with np.errstate(divide="ignore"):
         log_start, log_trans = np.log(start), np.log(trans)
     for first, stop in zip([0, *ends[:-1]], ends, strict=True):
-        logb = _log_densities(spec, X[first:stop])
+        logb = _only(_log_densities(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
         alpha = np.empty_like(logb)
         for t in range(len(logb)):
             reach = log_start if t == 0 else logsumexp(alpha[t - 1][:, None] + log_trans, axis=0)

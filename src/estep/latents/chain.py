@@ -80,20 +80,31 @@ class Chain(Latent, Conjugate):
         start, trans = (None, None) if s is None else (s["start"], s["transitions"])
         stretch = () if joint is None else (batch.halo, joint.left, joint.right, joint.messages)
         kernels.active().chain(
-            spec, *self._given(), ends, X, batch.weights, loglik, start, trans, stats, responsibilities, *stretch
+            spec,
+            *self._given(),
+            ends,
+            X,
+            batch.weights,
+            loglik,
+            start,
+            trans,
+            stats,
+            responsibilities,
+            *stretch,
+            allowed=batch.allowed(self.n_components),
         )
         return loglik
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
         ends = _ends(batch)
         path, logprob = np.empty(len(X), np.int32), np.empty(len(ends))
-        chain = (spec, *self._given(), ends, X, path, logprob)
+        chain, allowed = (spec, *self._given(), ends, X, path, logprob), batch.allowed(self.n_components)
         if joint is None:
-            kernels.active().viterbi(*chain)
+            kernels.active().viterbi(*chain, allowed=allowed)
             return path, logprob
         own, following = batch.own, -1 if joint.right is None else int(joint.right.argmax())
         scores = np.empty((2, self.n_components))
-        kernels.active().viterbi(*chain, batch.halo, joint.left, following, scores)
+        kernels.active().viterbi(*chain, batch.halo, joint.left, following, scores, allowed=allowed)
         joint.messages[[0, 2]] = scores
         joint.messages[[1, 3]] = -np.inf
         joint.messages[1, path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
@@ -133,7 +144,8 @@ class Chain(Latent, Conjugate):
 
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
         path = np.empty(len(X), np.int32)
-        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path)
+        allowed = batch.allowed(self.n_components)
+        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path, allowed=allowed)
         return path
 
     def maximize(self, s: Statistics) -> Self:

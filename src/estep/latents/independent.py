@@ -68,12 +68,24 @@ class Independent(Latent, Conjugate):
         loglik = np.empty(len(X))
         counts = None if s is None else s["counts"]
         kernels.active().mixture(
-            spec, self._log_weights(), X, batch.weights, counts, stats, None, loglik, responsibilities
+            spec,
+            self._log_weights(),
+            X,
+            batch.weights,
+            counts,
+            stats,
+            None,
+            loglik,
+            responsibilities,
+            None,
+            allowed=batch.allowed(len(self._weights)),
         )
         return loglik
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
-        total = kernels.log_densities(spec, X) + self._log_weights()
+        total, allowed = kernels.log_densities(spec, X) + self._log_weights(), batch.allowed(len(self._weights))
+        if allowed is not None:
+            total[allowed == 0] = -np.inf
         states = total.argmax(axis=1)
         return states, np.take_along_axis(total, states[:, None], axis=1)[:, 0]
 
@@ -88,7 +100,8 @@ class Independent(Latent, Conjugate):
 
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
         r = np.empty((len(X), self.n_components))
-        kernels.active().mixture(spec, self._log_weights(), X, None, None, None, None, None, r)
+        allowed = batch.allowed(self.n_components)
+        kernels.active().mixture(spec, self._log_weights(), X, None, None, None, None, None, r, None, allowed=allowed)
         cumulative = np.cumsum(r, axis=1)
         states = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
         return np.asarray(np.minimum(states, self.n_components - 1))
