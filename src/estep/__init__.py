@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from estep import algorithms, datasets, emissions, latents, priors
 from estep.bayes import with_prior
+from estep.constraints import constrained
 from estep.data import as_source
 from estep.execute import Serial, Threads, threads
 from estep.fitting import Fit, Stop, Trace, fit
@@ -70,6 +71,7 @@ __all__ = [
     "Trace",
     "algorithms",
     "as_source",
+    "constrained",
     "datasets",
     "emissions",
     "estimators",

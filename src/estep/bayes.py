@@ -48,6 +48,8 @@ def with_prior(
     latent, emission = model.latent, model.emission.adapt(source.summary)
     if not (isinstance(latent, Conjugate) and isinstance(emission, ConjugateEmission) and emission.blocks):
         raise ValueError(f"the {emission.name} emission has no conjugate prior: its estimate is 'ml'")
+    if getattr(latent, "begins", "") == "stationary":
+        raise ValueError("a stationary start has no conjugate prior: its estimate is 'ml'")
     given = _by_name(prior, {**latent.blocks, **emission.blocks})
     resolved: dict[str, Prior] = {}
     for part in (latent, emission):

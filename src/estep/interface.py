@@ -163,6 +163,51 @@ class Emission(Values, ABC):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         """Draws one row for each state (n,): (n, D)."""
 
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        """The M-step where the parameters ``held`` by name keep those of some components, (K,) each.
+
+        Here for components that hold all parameters; see :meth:`alone`.
+        """
+        new, notes = self.maximize(s)
+        mask = next(iter(held.values()))
+        return new.keeping(self, mask), tuple(note for note in notes if not mask[note[0]])
+
+    def keeping(self, old: Self, mask: Array) -> Self:
+        """These parameters, with those of ``old`` for the components of the mask (K,)."""
+        values, was = self.values(), old.values()
+        kept = {}
+        for name, value in values.items():
+            now = np.asarray(value)
+            kept[name] = np.where(mask.reshape(-1, *[1] * (now.ndim - 1)), np.asarray(was[name]), now)
+        return self.with_values(**kept)
+
+    @property
+    def alone(self) -> bool:
+        """Whether :meth:`maximize_holding` can hold some parameters of a component and not others."""
+        return False
+
+    def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
+        """Raises ValueError where the parameters ``held`` cannot be held."""
+        for name in self.shared:
+            if name in held and not held[name].all():
+                raise ValueError(f"{name} are shared by all components: hold all or none")
+        whole = len(held) == len(self.values()) and all((m == next(iter(held.values()))).all() for m in held.values())
+        if (not whole and (with_prior or not self.alone)) or (with_prior and self.shared):
+            names = " and ".join(self.values())
+            raise ValueError(
+                f"{self.name} emissions cannot hold {' and '.join(held)} alone here: hold {names} together"
+            )
+
+    def pooled(self, s: Statistics, groups: Array) -> Statistics:
+        """Statistics in which states of one group have the same, those of all of them."""
+        K, out = self.n_components, Statistics(s.layout, s.vector.copy())
+        same = (groups[:, None] == groups).astype(float)
+        for name, shape in s.layout.blocks:
+            if shape[:1] != (K,):
+                raise ValueError(f"{self.name} emissions with shared parameters cannot be shared by states as well")
+            out[name] = np.tensordot(same, s[name], axes=1)
+        return out
+
     @property
     @abstractmethod
     def n_parameters(self) -> int:

@@ -35,7 +35,8 @@ class Model:
     ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission; both may be empty.
     ``beta``: the power of all densities in the E-step, see :meth:`tempered`. ``prior``: the priors of blocks of
     parameters by name, None for maximum likelihood; ``posterior``: what they have become, for variational Bayes, whose
-    latent part and emission hold expected parameters (see :func:`estep.with_prior`).
+    latent part and emission hold expected parameters (see :func:`estep.with_prior`). ``constraints``: parameters that
+    stay as they are (see :func:`estep.constrained`).
     """
 
     latent: Latent
@@ -45,6 +46,7 @@ class Model:
     beta: float = 1.0
     prior: Mapping[str, Prior] | None = None
     posterior: Mapping[str, Any] | None = None
+    constraints: Any = None
 
     def __post_init__(self) -> None:
         if self.latent.n_components != self.emission.n_components:
@@ -64,7 +66,8 @@ class Model:
     @property
     def n_parameters(self) -> int:
         """Free parameters, for AIC and BIC."""
-        return self.latent.n_parameters + self.emission.n_parameters
+        fewer = 0 if self.constraints is None else self.constraints.n_fewer(self)
+        return self.latent.n_parameters + self.emission.n_parameters - int(fewer)
 
     @property
     def layout(self) -> Layout:
@@ -161,8 +164,12 @@ class Model:
         hidden, seen = Statistics(of_latent, s["latent"]), Statistics(of_emission, s["emission"])
         if self.prior is not None:
             return self._learn(hidden, seen)
-        emission, notes = self.emission.maximize(seen)
-        return self._evolve(latent=self.latent.maximize(hidden), emission=emission), notes
+        if self.constraints is None:
+            emission, notes = self.emission.maximize(seen)
+            return self._evolve(latent=self.latent.maximize(hidden), emission=emission), notes
+        emission, notes = self.constraints.emission(self.emission, seen)
+        latent = self.constraints.latent(self.latent, self.latent.maximize(hidden))
+        return self._evolve(latent=latent, emission=emission), notes
 
     def _learn(self, hidden: Statistics, seen: Statistics) -> tuple[Model, Notes]:
         """Prior and statistics are a posterior: its mode, or all of it."""
@@ -171,6 +178,8 @@ class Model:
         q = {**of_latent.absorb(self.prior, hidden), **of_emission.absorb(self.prior, seen)}
         if self.posterior is None:
             (latent, _), (emission, notes) = of_latent.mode(q), of_emission.mode(q)
+            if self.constraints is not None:
+                latent, emission = self.constraints.put_back(self, latent, emission)
             return self._evolve(latent=latent, emission=emission), notes
         (latent, _), (emission, notes) = of_latent.mean(q), of_emission.mean(q)
         return self._evolve(latent=latent, emission=emission, posterior=q), notes

@@ -29,7 +29,8 @@ COLUMNS = 128  # components at once, at most: their densities of a tile stay in 
 def crews(start: Callable[[int], Model], n: int, together: bool) -> Iterator[list[Model]]:
     """Models ``start(0)`` to ``start(n - 1)``, those in one list that fit at once.
 
-    Chains, models with a prior, and components that share parameters go alone; all do unless ``together``.
+    Chains, models with a prior or constraints, and components that share parameters go alone; all do unless
+    ``together``.
     """
     crew: list[Model] = []
     for i in range(n):
@@ -39,6 +40,7 @@ def crews(start: Callable[[int], Model], n: int, together: bool) -> Iterator[lis
             or not isinstance(model.latent, Independent)
             or bool(model.emission.shared)
             or model.prior is not None
+            or model.constraints is not None
         )
         if crew and (alone or sum(m.n_components for m in crew) + model.n_components > COLUMNS):
             yield crew

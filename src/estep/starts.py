@@ -10,14 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from estep.algorithms import Hard
 from estep.emissions import MixtureOf
+from estep.evidence import Evidence
+from estep.fitting import Stop, fit
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model, prepared_to_fit
 from estep.source import Source
 from estep.statistics import Array, Statistics
 
-METHODS = ("kmeans", "k-means++", "random_from_data", "random")
+METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmental")
+ROUNDS = 10  # of Viterbi training in a segmental start, at most
 SAMPLE = 100_000
 SWEEPS = 20  # of k-means, at most
 CHUNK = 8192
@@ -35,8 +39,9 @@ def start_model(
     """A model to start a fit from. Parameters that ``latent`` and ``emission`` have already are kept.
 
     ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
-    (rows as seeds) or "random" (random responsibilities, what symbols always use). Raises ValueError where there are
-    more components than rows.
+    (rows as seeds), "random" (random responsibilities, what symbols always use), "split" (each sequence in K equal
+    parts, in order; what "kmeans" is for left-right chains) or "segmental" (that, or k-means, then Viterbi training:
+    segmental k-means, Juang & Rabiner 1990). Raises ValueError where there are more components than rows.
     """
     check_components(n_components, source)
     if isinstance(emission, MixtureOf) and n_components * emission.n_mix > len(source):
@@ -55,6 +60,10 @@ def start_model(
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
         return Model(latent, blank, source.columns)
+    ordered = isinstance(latent, Chain) and latent.ordered
+    whole = source
+    if source.evidence is None and (method == "split" or (ordered and method in ("kmeans", "segmental"))):
+        source = replace(source, evidence=_split(source, n_components))
     sample = _subsample(source, rng)
     if isinstance(emission, MixtureOf):
         assert isinstance(blank, MixtureOf)
@@ -66,7 +75,18 @@ def start_model(
     else:
         r = _obey(_assignments(sample, emission, n_components, method, rng), sample, n_components)
         started = _from_assignments(blank, emission, sample, r)
-    return Model(_start_latent(latent, source, sample, r, rng), started, source.columns)
+    model = Model(_start_latent(latent, source, sample, r, rng), started, source.columns)
+    if method != "segmental":
+        return model
+    return fit(model, whole, Hard(), Stop(max_iter=ROUNDS)).model
+
+
+def _split(source: Source, K: int) -> Evidence:
+    """Each sequence in K parts of equal length, one a state, in order."""
+    ends = np.array([len(source)]) if source.ends is None else source.ends
+    lengths = np.diff(ends, prepend=0)
+    position = np.arange(len(source)) - np.repeat(ends - lengths, lengths)
+    return Evidence(labels=(position * K // np.repeat(lengths, lengths)).astype(np.int32))
 
 
 def _obey(r: Array, sample: Source, K: int) -> Array:
@@ -168,8 +188,8 @@ def _start_latent(latent: Latent, source: Source, sample: Source, r: Array, rng:
     if isinstance(latent, Chain) and latent.transmat is None:
         concentrations = np.ones((K, K)) + K * np.eye(K)
         transmat = np.array([rng.dirichlet(row) for row in concentrations]) + _moves(source, K)
+        transmat = np.where(latent.allowed(K), transmat / transmat.sum(axis=1, keepdims=True) + 1e-3, 0.0)
         transmat /= transmat.sum(axis=1, keepdims=True)
-        transmat = (transmat + 1e-3) / (1 + 1e-3 * K)
         return replace(latent.start(K), transmat=transmat)
     return latent.start(K)
 

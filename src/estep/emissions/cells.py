@@ -66,7 +66,15 @@ class Cells(Emission):
     def possible(self, X: Array) -> Array:
         """Whether the family can have produced each cell, (n, D)."""
 
-    # Hooks that a family may leave as they are.
+    # Hooks that a family may leave as they are; those of two parameters have the first.
+
+    def estimate_given(self, held: str, means: Array) -> dict[str, Array]:
+        """As :meth:`estimate`, the other parameter where ``held`` stays as it is."""
+        return {}
+
+    @property
+    def alone(self) -> bool:
+        return True
 
     def base(self, X: Array, summary: Summary) -> Array | None:
         """The base measure log h(x) of each row, (n,), of the cells that are there; None: 0."""
@@ -206,11 +214,20 @@ class Cells(Emission):
 
         For an exponential family that is the maximum (Bishop 2006, eq. 2.228).
         """
+        return self.maximize_holding(s, {})
+
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         mass, sums = self.sums(s)
         seen = mass > NOTHING * mass.sum()
         means = sums / np.where(seen, mass, 1.0)[:, None]
-        fresh = self.estimate(np.where(seen[:, None], means, 1.0))
-        old = {name: np.asarray(value) for name, value in self.values().items()}
+        means, old = np.where(seen[:, None], means, 1.0), {n: np.asarray(value) for n, value in self.values().items()}
+        fresh = self.estimate(means)
+        for name, mask in held.items():  # the others given this one, where there are others
+            given = self.estimate_given(name, means) if len(old) > 1 else {}
+            fresh = {n: np.where(mask[:, None], old[n] if n == name else given[n], fresh[n]) for n in old}
+        if len(held) == len(old) > 1:
+            both = np.logical_and.reduce(list(held.values()))[:, None]
+            fresh = {n: np.where(both, old[n], fresh[n]) for n in old}
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
         stopped = new.at_limit()
         if not stopped.any():

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from estep.emissions.cells import ABOVE_0, Cells
-from estep.emissions.special import gamma_shape, stirling
+from estep.emissions.special import gamma_shape, inverse_digamma, stirling
 from estep.statistics import Array
 from estep.summary import Summary
 
@@ -69,6 +69,13 @@ class Gamma(Cells):
         """The mean is the mean, and log(shape) - digamma(shape) is log(mean) less the mean logarithm (Minka 2002)."""
         shapes = gamma_shape(np.log(means[:, 0]) - self._middle() - means[:, 1], MOST)
         return {"shapes": shapes, "rates": shapes / means[:, 0]}
+
+    def estimate_given(self, held: str, means: Array) -> dict[str, Array]:
+        """Rates are shapes over the mean; shapes have digamma(shape) = log(rate) + mean logarithm."""
+        if held == "shapes":
+            return {"rates": self.first() / means[:, 0]}
+        target = np.log(np.asarray(self.rates)) + means[:, 1] + self._middle()
+        return {"shapes": np.clip(inverse_digamma(target), ABOVE_0, MOST)}
 
     def at_limit(self) -> Array:
         return np.asarray((self.first() >= MOST).any(axis=1))

@@ -152,35 +152,61 @@ class Gaussian(ConjugateEmission):
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted means and covariances (Bishop 2006, eq. 9.24 and 9.25), clamped from below."""
+        return self.fit_moments(s, s["moments"][:, 0], {})
+
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        """Covariances about the means that are held; means do not depend on covariances."""
+        return self.fit_moments(s, s["moments"][:, 0], held)
+
+    @property
+    def alone(self) -> bool:
+        return True
+
+    def fit_moments(self, s: Statistics, rows: Array, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        """Means from the moments, covariances about them, divided by the mass of the ``rows`` (K,).
+
+        That is the mass of the moments, but where rows have weights in these that they do not have as rows (Student).
+        """
         D = self._means().shape[1]
         old, origin = self._covariances(), self.origin
         assert origin is not None
-        moments = s["moments"]
-        mass = moments[:, 0]
-        unseen = np.flatnonzero(mass <= NOTHING * mass.sum())
-        safe = mass.copy()
+        moments, kind = s["moments"], self.covariance_type
+        mass, first = moments[:, 0], moments[:, 1 : 1 + D]
+        unseen = np.flatnonzero(rows <= NOTHING * rows.sum())
+        safe = rows.copy()
         safe[unseen] = 1.0
-        centre = moments[:, 1 : 1 + D] / safe[:, None]
+        scaled = mass / safe
+        own = first / safe[:, None]
+        kept = held.get("means")
+        centre = own / np.where(scaled > 0, scaled, 1.0)[:, None]
         means = origin + centre
-        if unseen.size:
-            means[unseen] = self._means()[unseen]
+        if unseen.size or kept is not None:
+            stay = np.zeros(len(means), bool) if kept is None else kept.copy()
+            stay[unseen] = True
+            means[stay] = self._means()[stay]
             centre = means - origin
-        if self.covariance_type == "tied":
-            second = unpack(s["second"][None], D)[0]
-            total = mass.sum()
-            spread = centre * np.sqrt(mass)[:, None]
-            fresh = (second - spread.T @ spread) / total if total > 0 else old
-            fresh = (fresh + fresh.T) / 2
+        # the sum of (x - centre)(x - centre)' is second - centre first' - first centre' + mass centre centre'
+        twice = scaled[:, None] * centre if kept is None else 2 * own - scaled[:, None] * centre
+        if kind == "tied":
+            second, total = unpack(s["second"][None], D)[0], rows.sum()
+            spread = (centre * safe[:, None]).T @ twice
+            fresh = (second - (spread + spread.T) / 2) / total if total > 0 else old
         else:
             second = moments[:, 1 + D :] / safe[:, None]
-            if self.covariance_type == "full":
-                fresh = unpack(second, D) - centre[:, :, None] * centre[:, None, :]
-            elif self.covariance_type == "diag":
-                fresh = second - centre**2
+            if kind == "full":
+                spread = centre[:, :, None] * twice[:, None, :]
+                fresh = unpack(second, D) - (spread + spread.swapaxes(1, 2)) / 2
+            elif kind == "diag":
+                fresh = second - centre * twice
             else:
-                fresh = (second[:, 0] - (centre**2).sum(axis=1)) / D
+                fresh = (second[:, 0] - (centre * twice).sum(axis=1)) / D
             fresh[unseen] = old[unseen]
-        covariances, factors, clamped = regularise(fresh, self.covariance_type, self.floor, self.reg_covar)
+        covariances, factors, clamped = regularise(fresh, kind, self.floor, self.reg_covar)
+        fixed = held.get("covariances")
+        if fixed is not None:
+            each = fixed[:1] if kind == "tied" else fixed
+            covariances = np.where(each.reshape(-1, *[1] * (old.ndim - 1)), old, covariances)
+            factors, clamped = factorise(covariances, kind), [k for k in clamped if not fixed[k]]
         notes = tuple((k, "covariance at its floor") for k in clamped)
         new = self.evolve(means=means, covariances=covariances)
         new.__dict__["factors"] = factors

@@ -96,6 +96,14 @@ class LogNormal(ConjugateEmission):
         logs, notes = self.logs.maximize(s)
         return type(self)(logs), notes
 
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        logs, notes = self.logs.maximize_holding(s, held)
+        return type(self)(logs), notes
+
+    @property
+    def alone(self) -> bool:
+        return True
+
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         return self.logs.weak(summary, variational)
 

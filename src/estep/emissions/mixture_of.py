@@ -168,6 +168,37 @@ class MixtureOf(ConjugateEmission):
         inner, notes = self.inner.maximize(Statistics(self.inner.layout, s["inner"]))
         return self.evolve(inner=inner, mix_weights=weights), self._by_state(notes)
 
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        """Parts of a state are held together."""
+        new, notes = self.maximize(s)
+        inner = {name: np.repeat(mask, self.n_mix) for name, mask in held.items() if name != "mix_weights"}
+        parts = new.inner
+        if inner:
+            parts, some = self.inner.maximize_holding(Statistics(self.inner.layout, s["inner"]), inner)
+            notes = self._by_state(some)
+        weights = new._weights()
+        if "mix_weights" in held:
+            weights = np.where(held["mix_weights"][:, None], self._weights(), weights)
+        return self.evolve(inner=parts, mix_weights=weights), notes
+
+    @property
+    def alone(self) -> bool:
+        return True
+
+    def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
+        inner = {name: mask for name, mask in held.items() if name != "mix_weights"}
+        if with_prior:
+            super().check_holding(held, with_prior)
+        elif inner:
+            self.inner.check_holding(inner, with_prior)
+
+    def pooled(self, s: Statistics, groups: Array) -> Statistics:
+        out, M = Statistics(s.layout, s.vector.copy()), self.n_mix
+        out["parts"] = (groups[:, None] == groups).astype(float) @ s["parts"]
+        parts = (groups[:, None] * M + np.arange(M)).ravel()
+        out["inner"] = self.inner.pooled(Statistics(self.inner.layout, s["inner"]), parts).vector
+        return out
+
     def _by_state(self, notes: Notes) -> Notes:
         return tuple((k // self.n_mix, f"part {k % self.n_mix}: {text}") for k, text in notes)
 

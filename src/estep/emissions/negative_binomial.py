@@ -5,6 +5,7 @@ The statistics are histograms, which say all there is to know of counts; densiti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -133,6 +134,13 @@ class NegativeBinomial(Emission):
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The mean is the weighted mean; the size by Newton's method on its logarithm (Anscombe 1950)."""
+        return self.maximize_holding(s, {})
+
+    @property
+    def alone(self) -> bool:
+        return True
+
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         counts = s["counts"][:, : self.n_counts]
         mass = counts.sum(axis=1)
         seen = mass > NOTHING * mass.sum()
@@ -141,8 +149,12 @@ class NegativeBinomial(Emission):
         mean = np.where(seen, np.tensordot(counts, x, axes=(1, 0)) / safe, 1.0)
         above = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] - counts)[:, :-1] / safe[:, None]
         old_means, old_sizes = self._values()
-        size = _size(above, mean, old_sizes)
-        return self.evolve(means=np.where(seen, mean, old_means), sizes=np.where(seen, size, old_sizes)), ()
+        own = np.zeros((len(mean), 1), bool)
+        keep_mean, keep_size = (held[n][:, None] if n in held else own for n in self.parameters)
+        fresh = np.where(keep_mean, old_means, mean)
+        size = _size(above, mean, fresh, old_sizes)
+        new = {"means": np.where(seen, fresh, old_means), "sizes": np.where(seen & ~keep_size, size, old_sizes)}
+        return self.evolve(**new), ()
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, sizes = self._values()
@@ -157,12 +169,13 @@ class NegativeBinomial(Emission):
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def _size(above: Array, mean: Array, start: Array) -> Array:
+def _size(above: Array, seen: Array, mean: Array, start: Array) -> Array:
     """The size that maximises the likelihood; ``above`` (K, M - 1, D): the share of counts above 0, 1, ...
 
-    The derivative is the sum of above[j] / (size + j) less log(1 + mean / size); it has at most one zero above the
-    method of moments' limits, and none where counts vary no more than a Poisson's. Newton's steps, halved where they
-    leave the bounds.
+    With ``seen`` the mean of the counts, the derivative is the sum of above[j] / (size + j) less log(1 + mean / size)
+    and, where ``mean`` is another, (seen - mean) / (size + mean). At the mean of the counts it has at most one zero
+    above the method of moments' limits, and none where they vary no more than a Poisson's. Newton's steps, halved where
+    they leave the bounds.
     """
     j = np.arange(above.shape[1])[:, None]
     low, high = np.full(mean.shape, np.log(LEAST)), np.full(mean.shape, np.log(MOST))
@@ -170,8 +183,9 @@ def _size(above: Array, mean: Array, start: Array) -> Array:
     for _ in range(60):
         size = np.exp(log_size)
         inverse = 1 / (size[:, None] + j)
-        slope = (above * inverse).sum(axis=1) - np.log1p(mean / size)
-        bend = -(above * inverse**2).sum(axis=1) + mean / (size * (size + mean))
+        apart = (seen - mean) / (size + mean)
+        slope = (above * inverse).sum(axis=1) - np.log1p(mean / size) - apart
+        bend = -(above * inverse**2).sum(axis=1) + mean / (size * (size + mean)) + apart / (size + mean)
         low, high = np.where(slope > 0, log_size, low), np.where(slope > 0, high, log_size)
         newton = log_size - slope / (size * bend + slope)
         inside = (newton > low) & (newton < high)

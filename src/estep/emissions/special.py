@@ -49,6 +49,17 @@ def gamma_shape(s: Array, most: float) -> Array:
     return np.asarray(np.minimum(a, most))
 
 
+def inverse_digamma(y: Array) -> Array:
+    """The a above 0 for which digamma(a) = y (Minka 2000, appendix C of "Estimating a Dirichlet distribution")."""
+    from scipy.special import digamma, polygamma
+
+    with np.errstate(over="ignore"):
+        a = np.where(y >= -2.22, np.exp(y) + 0.5, -1 / (y - digamma(1.0)))
+    for _ in range(6):
+        a = a - (digamma(a) - y) / polygamma(1, a)
+    return np.asarray(a)
+
+
 def log_bessel(kappa: Array) -> Array:
     """log(2 pi I0(kappa)), the normaliser of a von Mises density."""
     from scipy.special import i0e

@@ -6,6 +6,7 @@ Each row has a hidden scale, a gamma variable around 1, given which it is Gaussi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -142,25 +143,25 @@ class Student(Emission):
         All maximise the expected log-likelihood of rows and their hidden scales. The scales are divided by the mass of
         the rows, not by the sum of u.
         """
-        mass, scale = s["mass"], s["scale"]
-        inner = Statistics(self.gaussian.layout, s["gaussian"].copy())
-        moments, D = inner["moments"], self.n_columns
-        seen = mass > NOTHING * mass.sum()
-        u = np.where(seen, moments[:, 0], 1.0)
-        centre = moments[:, 1 : 1 + D] / u[:, None]
-        extra = np.where(seen, mass - u, 0.0)  # so that the Gaussian's M-step, which divides by mass, is this one
-        i, j = np.triu_indices(D)
-        products = {"full": centre[:, i] * centre[:, j], "tied": centre[:, i] * centre[:, j], "diag": centre**2}
-        more = products.get(self.gaussian.covariance_type, (centre**2).sum(axis=1, keepdims=True)) * extra[:, None]
-        if self.gaussian.covariance_type == "tied":
-            inner["second"] += more.sum(axis=0)
-        else:
-            moments[:, 1 + D :] += more
-        moments[:, 1 : 1 + D] += centre * extra[:, None]
-        moments[:, 0] = np.where(seen, mass, 0.0)
-        gaussian, notes = self.gaussian.maximize(inner)
-        fresh = 2 * gamma_shape(-1 - scale / np.where(seen, mass, 1.0), MOST / 2)
-        return self.evolve(gaussian=gaussian, dofs=np.where(seen, np.maximum(fresh, LEAST), self._dofs())), notes
+        return self.maximize_holding(s, {})
+
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        mass, scale, old = s["mass"], s["scale"], self._dofs()
+        gaussian, notes = self.gaussian.fit_moments(Statistics(self.gaussian.layout, s["gaussian"]), mass, held)
+        free = (mass > NOTHING * mass.sum()) & ~held.get("dofs", np.zeros(len(old), bool))
+        fresh = 2 * gamma_shape(-1 - scale / np.where(free, mass, 1.0), MOST / 2)
+        return self.evolve(gaussian=gaussian, dofs=np.where(free, np.maximum(fresh, LEAST), old)), notes
+
+    @property
+    def alone(self) -> bool:
+        return True
+
+    def pooled(self, s: Statistics, groups: Array) -> Statistics:
+        out = Statistics(s.layout, s.vector.copy())
+        same = (groups[:, None] == groups).astype(float)
+        out["mass"], out["scale"] = same @ s["mass"], same @ s["scale"]
+        out["gaussian"] = self.gaussian.pooled(Statistics(self.gaussian.layout, s["gaussian"]), groups).vector
+        return out
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         dofs = self._dofs()[states]

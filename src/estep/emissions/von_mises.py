@@ -43,6 +43,14 @@ class VonMises(Cells):
         x, y = means[:, 0], means[:, 1]
         return {"means": np.arctan2(y, x), "concentrations": concentration(np.hypot(x, y))}
 
+    def estimate_given(self, held: str, means: Array) -> dict[str, Array]:
+        """Directions do not depend on concentrations; these, on the mean cosine about the direction."""
+        x, y = means[:, 0], means[:, 1]
+        if held == "concentrations":
+            return {"means": np.arctan2(y, x)}
+        along = x * np.cos(self.first()) + y * np.sin(self.first())
+        return {"concentrations": concentration(np.maximum(along, 0.0))}
+
     def at_limit(self) -> Array:
         return np.asarray((np.asarray(self.concentrations) >= MOST_CONCENTRATED).any(axis=1))
 

@@ -9,7 +9,7 @@ from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
 from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureModel, StudentMixture
 from estep.interface import Emission
-from estep.latents import Independent
+from estep.latents import Chain, Independent
 from estep.model import Model
 
 __all__ = [
@@ -42,6 +42,8 @@ def from_model(model: Model) -> Any:
         kind_hmm = by_name.get(emission.name)
         estimator = HMM(_blank(emission), K) if kind_hmm is None else kind_hmm(K)
     estimator.set_params(estimate=model.estimate, prior=model.prior)
+    if isinstance(model.latent, Chain):
+        estimator.set_params(begins=model.latent.begins)
     estimator._set_model(model)
     return estimator
 

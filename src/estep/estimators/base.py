@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
 from estep.bayes import with_prior
+from estep.constraints import constrained
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
@@ -52,6 +53,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     algorithm: Algorithm | str
     estimate: str
     prior: Any
+    fixed: Any = ()
+    emission_groups: Any = None
     warm_start: bool
     verbose: int
     verbose_interval: int = 10
@@ -65,6 +68,12 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """Latent and emission with the given starts, without other parameters."""
         raise NotImplementedError
 
+    def _check_fixed(self, values: dict[str, Any]) -> None:
+        """Raises ValueError for a block that is to stay as it is, and is not given."""
+        for name in () if self.warm_start and hasattr(self, "model_") else self.fixed:
+            if name in values and values[name] is None:
+                raise ValueError(f"fixed names {name!r}, which is not given: give {name}_init, or the emission with it")
+
     def _prior(self, source: Source) -> Any:
         """The priors that are given."""
         return self.prior
@@ -77,6 +86,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
             raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
         latent, emission = self._parts()
+        self._check_fixed({**latent.values(), **emission.values()})
         stop = Stop(self.tol, self.max_iter, self.stop_rule)
         algorithm, execute = make_algorithm(self.algorithm), self._execute()
         old = self.model_ if self.warm_start and hasattr(self, "model_") else None
@@ -88,7 +98,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             if old is not None:
                 return old
             begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
-            return with_prior(begun, source, self.estimate, self._prior(source))
+            begun = with_prior(begun, source, self.estimate, self._prior(source))
+            return constrained(begun, self.fixed, self.emission_groups)
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]

@@ -27,6 +27,8 @@ class Hidden(ModelEstimator):
 
     startprob_init: Any
     transmat_init: Any
+    topology: Any
+    begins: str
     means_init: Any
     covariances_init: Any
     emissionprob_init: Any
@@ -38,7 +40,7 @@ class Hidden(ModelEstimator):
         raise NotImplementedError
 
     def _parts(self) -> tuple[Chain, Emission]:
-        return Chain(self.startprob_init, self.transmat_init), self._emission()
+        return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._emission()
 
     def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None) -> Self:
         """Baum-Welch from the best of ``n_init`` starts.
@@ -145,15 +147,25 @@ class GaussianHMM(Hidden):
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "split", "segmental"}
+        "split": each sequence in K equal parts; "segmental": Viterbi training after that or k-means.
     startprob_init, transmat_init, means_init, covariances_init : arrays, optional
         Starts (K,), (K, K), (K, D) ..., any subset. Zeros in startprob_init and transmat_init stay zero.
+    topology : {"ergodic", "left-right", "bakis", "banded"} or array (K, K), optional
+        Which transitions there may be: all, onwards, onwards by two states at most, to a neighbour; or where the array
+        is not zero. "left-right" and "bakis" begin in state 0, and start from equal parts of each sequence.
+    begins : {"anywhere", "stationary"}
+        "stationary": the start probabilities are the stationary distribution of the transition matrix.
     random_state : int, Generator, RandomState or None
     estimate : {"ml", "map", "vb"}
         Maximum likelihood, the mode of the posterior, or the posterior itself by variational Bayes.
     prior : Prior or mapping, optional
         For "map" and "vb": ``{"transmat": Dirichlet(2.0), "means": NormalInverseWishart(...)}``, any subset; blocks
         left out have weak priors (see :mod:`estep.priors`).
+    fixed : set of names or mapping
+        Blocks that stay as they are given: ``("transmat", "means")``, or ``{"means": [0, 2]}`` for some states.
+    emission_groups : (K,), optional
+        States with the same number share one emission.
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
 
@@ -193,6 +205,8 @@ class GaussianHMM(Hidden):
         init_params: str = "kmeans",
         startprob_init: Any = None,
         transmat_init: Any = None,
+        topology: Any = None,
+        begins: str = "anywhere",
         means_init: Any = None,
         covariances_init: Any = None,
         random_state: Any = None,
@@ -202,6 +216,8 @@ class GaussianHMM(Hidden):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
+        emission_groups: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -251,6 +267,8 @@ class GMMHMM(Hidden):
         init_params: str = "kmeans",
         startprob_init: Any = None,
         transmat_init: Any = None,
+        topology: Any = None,
+        begins: str = "anywhere",
         weights_init: Any = None,
         means_init: Any = None,
         covariances_init: Any = None,
@@ -261,6 +279,8 @@ class GMMHMM(Hidden):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
+        emission_groups: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -295,6 +315,8 @@ class CategoricalHMM(Hidden):
         init_params: str = "random",
         startprob_init: Any = None,
         transmat_init: Any = None,
+        topology: Any = None,
+        begins: str = "anywhere",
         emissionprob_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
@@ -303,6 +325,8 @@ class CategoricalHMM(Hidden):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
+        emission_groups: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -329,6 +353,8 @@ class PoissonHMM(Hidden):
         init_params: str = "kmeans",
         startprob_init: Any = None,
         transmat_init: Any = None,
+        topology: Any = None,
+        begins: str = "anywhere",
         rates_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
@@ -337,6 +363,8 @@ class PoissonHMM(Hidden):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
+        emission_groups: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -364,6 +392,8 @@ class HMM(Hidden):
         init_params: str = "kmeans",
         startprob_init: Any = None,
         transmat_init: Any = None,
+        topology: Any = None,
+        begins: str = "anywhere",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -371,6 +401,8 @@ class HMM(Hidden):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
+        emission_groups: Any = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

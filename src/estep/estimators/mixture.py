@@ -171,6 +171,8 @@ class GaussianMixture(Mixture):
     prior : Prior or mapping, optional
         For "map" and "vb": ``{"weights": Dirichlet(2.0), "means": NormalInverseWishart(...)}``, any subset; blocks left
         out have weak priors (see :mod:`estep.priors`).
+    fixed : set of names or mapping
+        Blocks that stay as they are given: ``("weights", "means")``, or ``{"means": [0, 2]}`` for some components.
     callbacks : sequence of callables
         Called with a :class:`estep.fitting.Iteration` after each E-step.
 
@@ -219,6 +221,7 @@ class GaussianMixture(Mixture):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -269,6 +272,7 @@ class MixtureModel(Mixture):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -310,6 +314,7 @@ class StudentMixture(Mixture):
         algorithm: Algorithm | str = "squarem",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -346,6 +351,7 @@ class BernoulliMixture(Mixture):
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
+        fixed: Any = (),
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

@@ -2,5 +2,6 @@
 
 from estep.latents.chain import Chain
 from estep.latents.independent import Independent
+from estep.latents.topology import TOPOLOGIES
 
-__all__ = ["Chain", "Independent"]
+__all__ = ["TOPOLOGIES", "Chain", "Independent"]

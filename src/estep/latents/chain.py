@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from estep import kernels
 from estep.interface import Latent
 from estep.kernels.spec import Spec
+from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
 from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
@@ -25,11 +26,15 @@ SMALLEST = 1e-100
 class Chain(Latent, Conjugate):
     """Start probabilities ``startprob`` (K,) and transition matrix ``transmat`` (K, K), rows adding up to 1.
 
-    Zeros in either stay zero in every estimate.
+    Zeros in either stay zero in every estimate. ``begins``: "anywhere", or "stationary" where the start is the
+    stationary distribution of the transition matrix. ``topology``: the transitions that a start may have, a name of
+    :data:`estep.latents.topology.TOPOLOGIES` or a matrix with zeros.
     """
 
     startprob: Array | None = None
     transmat: Array | None = None
+    begins: str = "anywhere"
+    topology: Any = field(default=None, kw_only=True, metadata={"transient": True})
 
     name: ClassVar[str] = "chain"
     parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
@@ -43,6 +48,10 @@ class Chain(Latent, Conjugate):
         if self.transmat is not None:
             K = len(np.atleast_1d(self.transmat)) if K is None else K
             self.freeze_probabilities("transmat", (K, K))
+        if self.begins not in ("anywhere", "stationary"):
+            raise ValueError(f"begins is {self.begins!r}: it is 'anywhere' or 'stationary'")
+        if self.begins == "stationary" and self.transmat is not None:
+            object.__setattr__(self, "startprob", stationary(self.transmat))
 
     def _given(self) -> tuple[Array, Array]:
         if self.startprob is None or self.transmat is None:
@@ -61,9 +70,22 @@ class Chain(Latent, Conjugate):
 
     def start(self, n_components: int) -> Self:
         K = n_components
-        startprob = np.full(K, 1 / K) if self.startprob is None else self.startprob
-        transmat = np.full((K, K), 1 / K) if self.transmat is None else self.transmat
-        return type(self)(startprob, transmat)
+        startprob, transmat = self.startprob, self.transmat
+        if startprob is None:
+            startprob = np.eye(K)[0] if self.ordered else np.full(K, 1 / K)
+        if transmat is None:
+            allowed = self.allowed(K)
+            transmat = allowed / allowed.sum(axis=1, keepdims=True)
+        return replace(self, startprob=startprob, transmat=transmat)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the topology begins in the first state and never goes back."""
+        return isinstance(self.topology, str) and self.topology in ORDERED
+
+    def allowed(self, n_components: int) -> Array:
+        """Which transitions may be, (K, K)."""
+        return allowed_moves("ergodic" if self.topology is None else self.topology, n_components)
 
     def posterior(
         self,
@@ -152,6 +174,9 @@ class Chain(Latent, Conjugate):
         """Expected frequencies (Rabiner 1989, eq. 40a and 40b); a state that is never left keeps its row."""
         startprob, transmat = self._given()
         start, rows = s["start"], s["transitions"]
+        if self.begins == "stationary":
+            transmat = maximize_stationary(start, rows, transmat)
+            return self.evolve(startprob=stationary(transmat), transmat=transmat)
         total, left = start.sum(), rows.sum(axis=1, keepdims=True)
         if total > 0:
             startprob = _normalise(start)
@@ -192,7 +217,8 @@ class Chain(Latent, Conjugate):
     @property
     def n_parameters(self) -> int:
         startprob, transmat = self._given()
-        return int((startprob > 0).sum() - 1 + (transmat > 0).sum() - len(transmat))
+        starts = 0 if self.begins == "stationary" else (startprob > 0).sum() - 1
+        return int(starts + (transmat > 0).sum() - len(transmat))
 
 
 def _normalise(p: Array) -> Array:

@@ -1,0 +1,137 @@
+"""Parameters that are held, and emissions that states share: constraints of the M-step.
+
+Overwriting a parameter after a free M-step would lower the likelihood; here the others are the best there are given
+those that are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from estep.interface import Emission, Notes
+from estep.model import Model
+from estep.statistics import Array, Statistics
+
+PROBABILITIES = ("weights", "startprob", "transmat", "mix_weights", "emissionprob")
+
+
+@dataclass(frozen=True, eq=False)
+class Constraints:
+    """``held``: by block, the components (K,) whose parameters stay; ``groups`` (K,): states of one group share one
+    emission."""
+
+    held: Mapping[str, Array] = field(default_factory=dict)
+    groups: Array | None = None
+
+    def emission(self, emission: Emission, s: Statistics) -> tuple[Emission, Notes]:
+        """The M-step of the emission."""
+        if self.groups is not None:
+            s = emission.pooled(s, self.groups)
+        held = {name: mask for name, mask in self.held.items() if name in emission.values()}
+        return emission.maximize_holding(s, held) if held else emission.maximize(s)
+
+    def latent(self, old: Any, new: Any) -> Any:
+        """The new latent part with the probabilities of the old one that are held; the others share what is left."""
+        values = {}
+        for name, mask in self.held.items():
+            was, now = old.values().get(name), new.values().get(name)
+            if was is None or now is None:
+                continue
+            if was.ndim == 2:
+                values[name] = np.where(mask[:, None], was, now)
+                continue
+            free = np.where(mask, 0.0, now)
+            left, total = 1 - was[mask].sum(), free.sum()
+            values[name] = np.where(mask, was, free * (left / total) if total > 0 else was)
+        return new.evolve(**values) if values else new
+
+    def put_back(self, model: Model, latent: Any, emission: Any) -> tuple[Any, Any]:
+        """Latent part and emission with what is held: components of an emission hold all of their parameters."""
+        held = [mask for name, mask in self.held.items() if name in emission.values()]
+        if held:
+            emission = emission.keeping(model.emission, held[0])
+        return self.latent(model.latent, latent), emission
+
+    def n_fewer(self, model: Model) -> int:
+        """Parameters that are not free."""
+        values = {**model.latent.values(), **model.emission.values()}
+        fewer = 0
+        for name, mask in self.held.items():
+            value = np.asarray(values[name])
+            if name in PROBABILITIES:
+                rows = value[mask] if value.ndim > 1 else value[None] if mask.all() else np.ones((mask.sum(), 2))
+                fewer += int((rows > 0).sum() - len(rows))
+            elif name == "covariances" and value.ndim > 1 and value.shape[-1] == value.shape[-2]:
+                D = value.shape[-1]
+                fewer += D * (D + 1) // 2 * int(mask.sum() if value.ndim > 2 else 1)
+            else:
+                fewer += int(np.prod(value.shape[1:], dtype=np.int64)) * int(mask.sum())
+        if self.groups is not None:
+            K = len(self.groups)
+            fewer += model.emission.n_parameters * (K - len(np.unique(self.groups))) // K
+        return fewer
+
+
+def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> Model:
+    """``model`` with parameters that stay as they are, and states that share emissions.
+
+    Parameters
+    ----------
+    fixed : names of blocks, or mapping of names to components
+        ``("transmat", "means")``, or ``{"means": [0, 2], "weights": True}``.
+    emission_groups : (K,), optional
+        States with the same number share one emission, for example (0, 0, 1); it starts as that of the first of them.
+
+    Raises ValueError for blocks and components that do not exist, and for what a family cannot hold alone.
+    """
+    values, K = {**model.latent.values(), **model.emission.values()}, model.n_components
+    held = {}
+    for name, which in _by_name(fixed).items():
+        if name not in values:
+            raise ValueError(f"fixed names {name!r}, which is none of {', '.join(values)}")
+        held[name] = _mask(name, which, K)
+    groups = None if emission_groups is None else _groups(emission_groups, K)
+    if not held and groups is None:
+        return replace(model, constraints=None)
+    if model.posterior is not None or (groups is not None and model.prior is not None):
+        raise ValueError(f"{'fixed' if held else 'emission_groups'} does not go with estimate={model.estimate!r}")
+    emission = model.emission
+    if groups is not None:
+        first = np.array([int(np.argmax(groups == g)) for g in groups])
+        emission = emission.with_values(
+            **{n: v if n in emission.shared else np.asarray(v)[first] for n, v in emission.values().items()}
+        )
+        emission.pooled(Statistics.zeros(emission.layout), groups)
+    new = replace(model, emission=emission, constraints=Constraints(held, groups))
+    own = {name: mask for name, mask in held.items() if name in emission.values()}
+    if own:
+        emission.check_holding(own, with_prior=model.prior is not None)
+    return new
+
+
+def _by_name(fixed: Any) -> dict[str, Any]:
+    if isinstance(fixed, Mapping):
+        return dict(fixed)
+    if isinstance(fixed, str) or not isinstance(fixed, Iterable):
+        raise ValueError(f"fixed is {fixed!r}: it is a set of names, or a mapping of names to components")
+    return dict.fromkeys(fixed, True)
+
+
+def _mask(name: str, which: Any, K: int) -> Array:
+    if which is True:
+        return np.ones(K, bool)
+    array = np.atleast_1d(np.asarray(which))
+    if array.dtype.kind not in "iu" or (array < 0).any() or (array >= K).any():
+        raise ValueError(f"fixed[{name!r}] is {which!r}: it is True, or components from 0 to {K - 1}")
+    return np.isin(np.arange(K), array)
+
+
+def _groups(groups: Any, K: int) -> Array:
+    array = np.asarray(groups)
+    if array.shape != (K,) or array.dtype.kind not in "iu":
+        raise ValueError(f"emission_groups is {groups!r}: it is {K} whole numbers, one for each state")
+    return array
