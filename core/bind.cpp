@@ -57,12 +57,19 @@ int64_t statistics_size(const Spec &s) {
             return s.K * s.M + statistics_size(*s.parts);
         case Kind::student:
             return 2 * s.K + statistics_size(*s.parts);
+        case Kind::product: {
+            int64_t size = 0;
+            for (int64_t i = 0; i < s.n_parts; i++) size += s.sizes[i];
+            return size;
+        }
     }
     return 0;
 }
 
 class OwnedSpec {  // a Spec with its arrays
     std::vector<double> weights_, shared_, origin_, means_, factor_, lognorm_;
+    std::vector<const Spec *> several_;
+    std::vector<int64_t> sizes_;
 
     static const double *keep(std::vector<double> &to, const MaybeDoubles &from, int64_t size, const char *what) {
         if (!from) return nullptr;
@@ -76,9 +83,9 @@ class OwnedSpec {  // a Spec with its arrays
     bool single;  // computed in single precision
     OwnedSpec(int kind, bool whitened, bool counts, bool single_, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
               MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm,
-              const OwnedSpec *parts)
+              const OwnedSpec *parts, const std::vector<const OwnedSpec *> &several)
         : single(single_) {
-        require(kind >= 0 && kind <= static_cast<int>(Kind::student) && K > 0 && D > 0, "kind");
+        require(kind >= 0 && kind <= static_cast<int>(Kind::product) && K > 0 && D > 0, "kind");
         spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
         spec.K = K, spec.D = D, spec.M = M;
         const bool full = spec.kind == Kind::full || spec.kind == Kind::tied, tied = spec.kind == Kind::tied;
@@ -87,6 +94,19 @@ class OwnedSpec {  // a Spec with its arrays
             spec.parts = &parts->spec;
             spec.weights = keep(weights_, weights, K * M, "weights");
             require(spec.weights, "weights");
+            return;
+        }
+        if (spec.kind == Kind::product) {
+            int64_t columns = 0;
+            for (const OwnedSpec *part : several) {
+                require(part->spec.K == K && part->spec.kind != Kind::dense, "several");
+                columns += part->spec.D;
+                several_.push_back(&part->spec);
+                sizes_.push_back(statistics_size(part->spec));
+            }
+            require(columns == D && !several.empty(), "several");
+            spec.several = several_.data(), spec.sizes = sizes_.data();
+            spec.n_parts = static_cast<int64_t>(several_.size());
             return;
         }
         if (spec.kind == Kind::student) {
@@ -155,7 +175,7 @@ Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t
     require(rows.D == s.D, "X");
     const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
     require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
-    require(kind != Kind::dense || rows.dtype == Dtype::f64, "dtype of X");
+    require((kind != Kind::dense && kind != Kind::product) || rows.dtype == Dtype::f64, "dtype of X");
     return rows;
 }
 
@@ -329,11 +349,11 @@ NB_MODULE(_core, m) {
     m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
     nb::class_<OwnedSpec>(m, "Spec").def(
         nb::init<int, bool, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles,
-                 MaybeDoubles, MaybeDoubles, MaybeDoubles, const OwnedSpec *>(),
+                 MaybeDoubles, MaybeDoubles, MaybeDoubles, const OwnedSpec *, const std::vector<const OwnedSpec *> &>(),
         nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("single"), nb::arg("K"), nb::arg("D"),
         nb::arg("M"), nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(),
         nb::arg("means").none(), nb::arg("factor").none(), nb::arg("lognorm").none(), nb::arg("parts").none(),
-        nb::keep_alive<1, 15>());
+        nb::arg("several"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
     m.def("levels", &levels);
     m.def("log_densities", &log_densities);
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),

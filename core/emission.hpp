@@ -4,12 +4,14 @@
 #include "mixed.hpp"
 #include "student.hpp"
 #include "tables.hpp"
+#include "together.hpp"
 #include "whitened.hpp"
 
 namespace {
 
 std::unique_ptr<Tile> make_tile(const Spec &s) {
     if (s.kind == Kind::mixed) return std::make_unique<MixedTile>(s, make_tile(*s.parts));
+    if (s.kind == Kind::product) return ProductTile::of(s, make_tile);
     if (s.kind == Kind::student) return std::make_unique<StudentTile>(s, make_tile(*s.parts));
     if (s.kind == Kind::dense) return std::make_unique<DenseTile>(s);
     if (s.kind == Kind::table) return std::make_unique<TableTile>(s);

@@ -16,20 +16,23 @@ namespace estep {
 //   student             (K,), (K,), then those of `parts`: mass, log u - u + weights[k, 4] and moments weighted by u
 //                       log b = weights[k, 1] - weights[k, 3] log(1 + d / weights[k, 2]), where weights[k, 0] - d / 2
 //                       is the log-density of the Gaussian part k, and u = (weights[k, 2] + D) / (weights[k, 2] + d)
-enum class Kind : int { dense, table, linear, diag, spherical, full, tied, mixed, student };
+enum class Kind : int { dense, table, linear, diag, spherical, full, tied, mixed, student, product };
 
 struct Spec {
     Kind kind;
-    bool whitened;          // Gaussian kinds: differences from each mean instead of features
-    bool counts;            // linear: add each row's Poisson log-probabilities at the rates `shared`
-    int64_t K, D, M;        // components, columns, symbols (mixed: parts of a component)
-    const double *weights;  // features: (F, K); table: (M, K) logs; mixed: (K, M) logs; student: (K, 5)
-    const double *shared;   // tied features: weights of x_i x_j (i <= j); counts: (D,) rates
-    const double *origin;   // (D,) subtracted from the rows first
-    const double *means;    // whitened: (K, D) about the origin
-    const double *factor;   // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors
-    const double *lognorm;  // whitened: (K,) log-density at the mean
-    const Spec *parts;      // mixed: the K M parts; student: the K Gaussians
+    bool whitened;                         // Gaussian kinds: differences from each mean instead of features
+    bool counts;                           // linear: add each row's Poisson log-probabilities at the rates `shared`
+    int64_t K, D, M;                       // components, columns, symbols (mixed: parts of a component)
+    const double *weights;                 // features: (F, K); table: (M, K) logs; mixed: (K, M) logs; student: (K, 5)
+    const double *shared;                  // tied features: weights of x_i x_j (i <= j); counts: (D,) rates
+    const double *origin;                  // (D,) subtracted from the rows first
+    const double *means;                   // whitened: (K, D) about the origin
+    const double *factor;                  // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors
+    const double *lognorm;                 // whitened: (K,) log-density at the mean
+    const Spec *parts;                     // mixed: the K M parts; student: the K Gaussians
+    const Spec *const *several = nullptr;  // product: what sees the columns one after the other
+    const int64_t *sizes = nullptr;        // product: lengths of their statistics
+    int64_t n_parts = 0;
 };
 
 enum class Dtype : int { f64, f32, i32 };

@@ -50,12 +50,8 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
     }
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
-        const int32_t *from = static_cast<const int32_t *>(rows.data);
-        for (int64_t d = 0; d < spec.D; d++) {
-            int32_t *to = symbols + d * ld;
-            for (int64_t i = 0; i < n; i++) to[i] = from[pick(i) * spec.D + d];
-            for (int64_t i = n; i < padded; i++) to[i] = to[0];
-        }
+        if (rows.dtype == Dtype::i32) read(static_cast<const int32_t *>(rows.data));
+        else read(static_cast<const double *>(rows.data));
     }
     void log_densities(real *out) override {
         for (int64_t i = 0; i < padded; i += V) look_up(logs.data(), symbols + i, out + i, ld);
@@ -88,6 +84,15 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
     }
 
   private:
+    template <class T>
+    void read(const T *from) {
+        for (int64_t d = 0; d < spec.D; d++) {
+            int32_t *to = symbols + d * ld;
+            for (int64_t i = 0; i < n; i++) to[i] = static_cast<int32_t>(from[picked(i) * source.D + d]);
+            for (int64_t i = n; i < padded; i++) to[i] = to[0];
+        }
+    }
+
     template <bool ADD = false>
     void look_up(const real *table, const int32_t *rows, real *out, int64_t ldo) const {
         for (int64_t k0 = 0; k0 < K; k0 += V) {

@@ -123,7 +123,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
   protected:
-    Rows source{};  // what is loaded: rows of it
+    Rows source{};  // what is loaded: rows of it, of which a part of a product sees some columns
     Pick picked{0, nullptr};
     Buffer high, low;  // (D,) the origin, in two parts to keep the digits of single precision
 
@@ -153,7 +153,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     void copy_rows(const T *from, real *x, int64_t Dp) const {
         const int64_t D = spec.D;
         for (int64_t i = 0; i < n; i++) {
-            const T *row = from + picked(i) * D;
+            const T *row = from + picked(i) * source.D;
             if (i + V < n) ahead(from, i + V);
             for (int64_t c = 0; c < D && D < V; c++) x[i * Dp + c] = (static_cast<real>(row[c]) - high[c]) - low[c];
             for (int64_t b = 0; b < D && D >= V; b += V) {
@@ -168,7 +168,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         const int64_t D = spec.D;
         const real *h = high.data(), *l = low.data();
         for (int64_t i = 0; i < n && D < V; i++) {
-            const T *row = from + picked(i) * D;
+            const T *row = from + picked(i) * source.D;
             for (int64_t d = 0; d < D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - h[d]) - l[d];
         }
         for (int64_t i = 0; i < padded && D >= V; i += V) {
@@ -184,7 +184,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         const vec h = ::load(high + d), l = ::load(low + d);
         vec r[V];
 #pragma GCC unroll 16
-        for (int64_t j = 0; j < V; j++) r[j] = (wide(from + picked(i + j < n ? i + j : n - 1) * spec.D) - h) - l;
+        for (int64_t j = 0; j < V; j++) r[j] = (wide(from + picked(i + j < n ? i + j : n - 1) * source.D) - h) - l;
         transpose(r);
 #pragma GCC unroll 16
         for (int64_t c = 0; c < V; c++) store(x + (d + c) * ld + i, r[c]);
@@ -201,7 +201,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     // Rows that are not consecutive are not foreseen by the processor.
     template <class T>
     void ahead(const T *from, int64_t i) const {
-        const char *row = reinterpret_cast<const char *>(from + picked(i) * spec.D);
+        const char *row = reinterpret_cast<const char *>(from + picked(i) * source.D);
         const int64_t lines = (spec.D * static_cast<int64_t>(sizeof(T)) + 63) / 64;
         for (int64_t l = 0; l < lines; l++) __builtin_prefetch(row + 64 * l);
     }

@@ -18,6 +18,7 @@ from estep.emissions import (
     Multinomial,
     NegativeBinomial,
     Poisson,
+    Product,
     Student,
     VonMises,
 )
@@ -66,12 +67,29 @@ FAMILIES = {
 }
 
 
+def product(*names):
+    """Each with its own columns, one after the other."""
+
+    def make(K, D, rng):
+        families = [FAMILIES[name](K, D, rng) for name in names]
+        cuts = np.cumsum([0, *(1 if f.rows == "symbols" else D for f in families)])
+        return Product({tuple(range(a, b)): f for a, b, f in zip(cuts, cuts[1:], families, strict=False)})
+
+    return make
+
+
+FAMILIES["product"] = product("gaussian-full", "poisson", "categorical", "gamma")
+FAMILIES["product-with-rayleigh"] = product("rayleigh", "negative-binomial", "student-tied")
+
+
 def mixture_of(inner):
     """Two parts to a state."""
     return lambda K, D, rng: MixtureOf(inner(2 * K, D, rng), 2, rng.dirichlet([3.0, 3.0], size=K))
 
 
-FAMILIES |= {f"mixture-of-{name}": mixture_of(FAMILIES[name]) for name in list(FAMILIES)}
+FAMILIES |= {
+    f"mixture-of-{name}": mixture_of(FAMILIES[name]) for name in list(FAMILIES) if name != "product-with-rayleigh"
+}
 
 
 def make_latent(name, K, rng):

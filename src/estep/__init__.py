@@ -15,6 +15,7 @@ from estep.constraints import constrained
 from estep.data import as_source
 from estep.execute import Serial, Threads, threads
 from estep.fitting import Fit, Stop, Trace, fit
+from estep.frames import propose
 from estep.interface import Algorithm, Emission, Evaluation, Latent
 from estep.model import Model
 from estep.modelfile import load, save
@@ -79,6 +80,7 @@ __all__ = [
     "latents",
     "load",
     "priors",
+    "propose",
     "save",
     "select",
     "start_model",

@@ -22,16 +22,19 @@ def as_source(
     data: Any,
     lengths: Any = None,
     weights: Any = None,
-    rows: Literal["real", "symbols"] = "real",
+    rows: Literal["real", "symbols", "table"] = "real",
     columns: tuple[str, ...] = (),
     labels: Any = None,
+    symbols: tuple[Any, ...] = (),
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
     reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. ``labels``: what is
-    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. Raises ValueError or
-    TypeError naming what is wrong and where.
+    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. A "table" may be a data frame with
+    columns of texts, which become symbols in the order of their names, or of the ``symbols`` given.
+
+    Raises ValueError or TypeError naming what is wrong and where.
     """
     if isinstance(data, Source):
         if lengths is not None or weights is not None or labels is not None:
@@ -40,16 +43,29 @@ def as_source(
             return data
         X = _as_rows(data.X, rows, data.columns)
         return data if X is data.X else replace(data, X=X)
-    data, lengths, names = _unpack(data, lengths)
+    data, lengths, names, symbols = _table(data, lengths, rows, symbols)
     columns = names or columns
     X = _as_rows(data, rows, columns)
     ends = None if lengths is None else _check_lengths(lengths, len(X))
     n_units, unit = (len(X), "row") if ends is None else (len(ends), "sequence")
     checked = None if weights is None else check_weights(weights, n_units, unit)
     known = None if labels is None else as_evidence(labels, len(X))
-    source = Source(X, ends, checked, columns, evidence=known)
+    source = Source(X, ends, checked, columns, evidence=known, symbols=symbols)
     source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
     return source
+
+
+def _table(
+    data: Any, lengths: Any, rows: str, symbols: tuple[Any, ...]
+) -> tuple[Any, Any, tuple[str, ...], tuple[Any, ...]]:
+    """(rows, lengths, column names, symbols) of any accepted form."""
+    if rows == "table":
+        from estep.frames import encode, is_frame
+
+        if is_frame(data):
+            X, names, symbols = encode(data, symbols)
+            return X, lengths, names, symbols
+    return *_unpack(data, lengths), ()
 
 
 def _unpack(data: Any, lengths: Any) -> tuple[Any, Any, tuple[str, ...]]:

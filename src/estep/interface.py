@@ -48,6 +48,15 @@ def _field_names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(kind))
 
 
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.to_dict() if isinstance(value, Values) else value
+
+
 class Values:
     """Base of the frozen dataclasses that hold parameters: read-only arrays, and dictionaries for model files."""
 
@@ -108,10 +117,7 @@ class Values:
         for f in fields(self):  # type: ignore[arg-type]
             if f.metadata.get("transient"):
                 continue
-            value = getattr(self, f.name)
-            if isinstance(value, np.ndarray):
-                value = value.tolist()
-            out[f.name] = value.to_dict() if isinstance(value, Values) else value
+            out[f.name] = _plain(getattr(self, f.name))
         return out
 
     @classmethod
@@ -216,8 +222,8 @@ class Emission(Values, ABC):
     # Hooks that a family may leave as they are.
 
     @property
-    def rows(self) -> Literal["real", "symbols"]:
-        """What the rows are: numbers in D columns, or whole numbers 0, 1, ... in one column."""
+    def rows(self) -> Literal["real", "symbols", "table"]:
+        """What the rows are: numbers in D columns, symbols 0, 1, ... in one column, or columns of several kinds."""
         return "real"
 
     @property
@@ -261,6 +267,10 @@ class Emission(Values, ABC):
         The base measure (n,) is what all components have in common in a row's log-density; None: nothing.
         """
         return X, None
+
+    def n_prepared(self, columns: int, missing: bool) -> int:
+        """Columns that :meth:`prepare` makes of so many; ``missing``: where cells are."""
+        return columns
 
     def points(self, X: Array, summary: Summary) -> Array:
         """Prepared rows as k-means sees them: cells that are missing are the column's mean."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from estep.data import as_source
 from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.product import Product
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
@@ -32,7 +33,8 @@ CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 class Model:
     """A latent part and an emission, both with their parameters; immutable.
 
-    ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission; both may be empty.
+    ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission,
+    or of the columns of a table, as pairs of column and symbols; both may be empty.
     ``beta``: the power of all densities in the E-step, see :meth:`tempered`. ``prior``: the priors of blocks of
     parameters by name, None for maximum likelihood; ``posterior``: what they have become, for variational Bayes, whose
     latent part and emission hold expected parameters (see :func:`estep.with_prior`). ``constraints``: parameters that
@@ -42,7 +44,7 @@ class Model:
     latent: Latent
     emission: Emission
     columns: tuple[str, ...] = ()
-    symbols: tuple[str, ...] = ()
+    symbols: tuple[Any, ...] = ()
     beta: float = 1.0
     prior: Mapping[str, Prior] | None = None
     posterior: Mapping[str, Any] | None = None
@@ -241,7 +243,8 @@ class Model:
         """Data as this model reads it, validated. Raises ValueError naming what is wrong."""
         if isinstance(self.latent, Independent) and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
-        source = as_source(data, lengths, weights, self.emission.rows, labels=labels)
+        known = self.symbols if self.emission.rows == "table" else ()
+        source = as_source(data, lengths, weights, self.emission.rows, labels=labels, symbols=known)
         if source.evidence is not None:
             source.evidence.check(self.n_components)
         source = source.independent() if isinstance(self.latent, Independent) else source.chained()
@@ -427,6 +430,8 @@ def prepared(source: Source, emission: Emission) -> Source:
         return source
     if source.order is not None:
         return source
+    if isinstance(emission, Product):
+        emission.check_symbols(source.columns, [column for column, _ in source.symbols])
     missing = source.summary.missing
     if missing and not emission.takes_gaps:
         row = int(np.argmax(absent(source.X).any(axis=1)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.emissions import FAMILIES, MixtureOf
+from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
 from estep.interface import Emission, Values
 from estep.latents import Chain, Independent
@@ -69,7 +69,7 @@ def to_document(model: Model, provenance: Mapping[str, Any] | None = None) -> di
         "emission": model.emission.to_dict(),
         "prior": None if model.prior is None else _priors(model),
         "columns": list(model.columns),
-        "symbols": list(model.symbols),
+        "symbols": [[s[0], list(s[1])] if isinstance(s, tuple) else s for s in model.symbols],
         "provenance": dict(provenance or {}),
     }
 
@@ -124,7 +124,8 @@ def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
 def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
     """As :func:`load`, with the provenance."""
     try:
-        known: dict[str, type[Emission]] = {**FAMILIES, MixtureOf.name: MixtureOf, **{f.name: f for f in families}}
+        builtin: list[type[Emission]] = [*FAMILIES.values(), MixtureOf, Product]
+        known = {family.name: family for family in (*builtin, *families)}
         return _parse(Path(path).read_bytes(), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -154,7 +155,7 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     for part in (latent, emission):
         if missing := [name for name, value in part.values().items() if value is None]:
             raise ValueError(f"{part.name} has no {missing[0]}")
-    columns, symbols = _texts(document, "columns"), _texts(document, "symbols")
+    columns, symbols = _texts(document, "columns"), _symbols(document, emission)
     model = Model(latent, emission, columns, symbols)
     _check_names(model)
     if document.get("prior") is not None:
@@ -173,9 +174,18 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
     for name, value in entry.items():
         if isinstance(value, dict) and "name" in value:
             entry[name] = _value(entry, name, classes)
+        elif kind is Product and name == "parts":
+            entry[name] = _parts(value, classes)
         elif name != "name":
             _check_numbers(f"{key}.{name}", value)
     return kind.from_dict(entry)
+
+
+def _parts(parts: Any, classes: Mapping[str, type[Any]]) -> list[Any]:
+    """The columns and families of a product."""
+    if not isinstance(parts, list) or not all(isinstance(p, list) and len(p) == 2 for p in parts):
+        raise ValueError("parts are not pairs of columns and a family")
+    return [(columns, _value({"family": family}, "family", classes)) for columns, family in parts]
 
 
 def _check_numbers(where: str, value: Any) -> None:
@@ -202,12 +212,25 @@ def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _symbols(document: Mapping[str, Any], emission: Emission) -> tuple[Any, ...]:
+    """Texts, or for a table pairs of a column and its texts."""
+    if emission.rows != "table":
+        return _texts(document, "symbols")
+    pairs = document.get("symbols", [])
+    if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+        raise ValueError("symbols are not pairs of a column and its texts")
+    named = (
+        (_texts({"symbols": [column]}, "symbols"), _texts({"symbols": texts}, "symbols")) for column, texts in pairs
+    )
+    return tuple((column[0], texts) for column, texts in named)
+
+
 def _check_names(model: Model) -> None:
     emission = model.emission
     M = getattr(emission, "n_symbols", None)
-    if model.symbols and len(model.symbols) != M:
+    if emission.rows != "table" and model.symbols and len(model.symbols) != M:
         raise ValueError(f"{len(model.symbols)} symbols are named, the model has {M}")
-    D = emission.n_columns
+    D = emission.n_columns if emission.rows != "table" else len(model.columns)
     if model.columns and len(model.columns) != D:
         raise ValueError(f"{len(model.columns)} columns are named, the model has {D}")
 

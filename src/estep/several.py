@@ -64,7 +64,7 @@ class Several:
     ends: Array
     emission: Emission
     columns: tuple[str, ...]
-    symbols: tuple[str, ...]
+    symbols: tuple[Any, ...]
 
     @classmethod
     def of(cls, models: Sequence[Model]) -> Several:

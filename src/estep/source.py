@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,6 +117,7 @@ class Source:
     order: Array | None = None  # where the rows were when they came, where they have been sorted
     missing: bool = False  # whether cells were missing before a family made something of the rows
     evidence: Evidence | None = None  # what is known of the rows' states
+    symbols: tuple[Any, ...] = ()  # of the columns of a table that are texts, see estep.frames
 
     def __len__(self) -> int:
         return len(self.X)

@@ -59,7 +59,7 @@ def start_model(
     rng = np.random.default_rng() if rng is None else rng
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
-        return Model(latent, blank, source.columns)
+        return Model(latent, blank, source.columns, source.symbols)
     ordered = isinstance(latent, Chain) and latent.ordered
     whole = source
     if source.evidence is None and (method == "split" or (ordered and method in ("kmeans", "segmental"))):
@@ -75,7 +75,7 @@ def start_model(
     else:
         r = _obey(_assignments(sample, emission, n_components, method, rng), sample, n_components)
         started = _from_assignments(blank, emission, sample, r)
-    model = Model(_start_latent(latent, source, sample, r, rng), started, source.columns)
+    model = Model(_start_latent(latent, source, sample, r, rng), started, source.columns, source.symbols)
     if method != "segmental":
         return model
     return fit(model, whole, Hard(), Stop(max_iter=ROUNDS)).model

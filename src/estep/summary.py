@@ -6,7 +6,7 @@ NaN is a missing cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Summary:
         value = np.clip(np.abs(self.mean), 1 / LARGEST, LARGEST)
         squared = np.where(self.mean == 0, 1.0, value**2)
         return np.asarray(1e-12 * np.where(self.constant, squared, self.variance))
+
+    def some(self, columns: slice | list[int]) -> Summary:
+        """That of some of the columns, without their names."""
+        arrays = {n: getattr(self, n)[columns] for n in ("mean", "variance", "low", "high", "constant")}
+        return replace(self, **arrays, columns=())
 
     def require_values(self) -> None:
         """Raises ValueError naming a column without any value: nothing can be estimated from it."""

@@ -10,6 +10,7 @@ from estep.emissions.mixture_of import MixtureOf
 from estep.emissions.multinomial import Multinomial
 from estep.emissions.negative_binomial import NegativeBinomial
 from estep.emissions.poisson import Poisson
+from estep.emissions.product import Product
 from estep.emissions.student import Student
 from estep.emissions.von_mises import VonMises
 from estep.interface import Emission
@@ -37,5 +38,5 @@ def make_emission(emission: Emission | str) -> Emission:
 
 __all__ = [
     "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LogNormal", "MixtureOf", "Multinomial",
-    "NegativeBinomial", "Poisson", "Student", "VonMises", "make_emission",
+    "NegativeBinomial", "Poisson", "Product", "Student", "VonMises", "make_emission",
 ]  # fmt: skip

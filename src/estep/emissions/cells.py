@@ -153,6 +153,9 @@ class Cells(Emission):
         there = [np.where(missing, 0.0, t) for t in self.statistics(np.where(missing, 1.0, X))]
         return np.hstack([*there, missing]), self.base(X, summary)
 
+    def n_prepared(self, columns: int, missing: bool) -> int:
+        return columns * (self.per_cell + missing)
+
     def present_means(self, summary: Summary) -> Array:
         """The mean statistics (F D,) of the cells that are there, from the summary of prepared rows."""
         if not summary.missing:

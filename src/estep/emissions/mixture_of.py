@@ -70,7 +70,7 @@ class MixtureOf(ConjugateEmission):
         return 2 * self.inner.work
 
     @property
-    def rows(self) -> Literal["real", "symbols"]:
+    def rows(self) -> Literal["real", "symbols", "table"]:
         return self.inner.rows
 
     @property
@@ -87,6 +87,9 @@ class MixtureOf(ConjugateEmission):
 
     def points(self, X: Array, summary: Summary) -> Array:
         return self.inner.points(X, summary)
+
+    def n_prepared(self, columns: int, missing: bool) -> int:
+        return self.inner.n_prepared(columns, missing)
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         return self.inner.prepare(X, summary)

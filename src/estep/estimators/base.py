@@ -193,7 +193,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _attribute(self, name: str) -> str:
         """The attribute that holds a parameter."""
-        return f"{name}_"
+        return f"{name.replace('.', '_').replace('+', '_')}_"
 
     def _warn(self, fit: Fit) -> None:
         name = type(self).__name__

@@ -81,10 +81,14 @@ class Hidden(ModelEstimator):
         return self
 
     def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None) -> Source:
-        source = as_source(X, lengths, None, self._emission().rows, labels=labels).chained()
+        source = as_source(X, lengths, None, self._emission().rows, labels=labels, symbols=self._symbols()).chained()
         if sample_weight is None:
             return source
         return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
+
+    def _symbols(self) -> tuple[Any, ...]:
+        """Those of a table that more data are to have: of a stream, not of a new fit."""
+        return self.model_.symbols if hasattr(self, "running_") and self._emission().rows == "table" else ()
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0

@@ -14,6 +14,7 @@ from estep.emissions import Bernoulli, Gaussian, Student, make_emission
 from estep.estimators.base import ModelEstimator, as_dtype
 from estep.estimators.precisions import precision_attributes, to_covariances
 from estep.fitting import Fit
+from estep.frames import propose
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
 from estep.model import Model
@@ -69,15 +70,27 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         return self.fit(X, y, sample_weight).predict(X)
 
     def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None) -> Source:
-        rows = make_emission(self._emission()).rows
+        if self._emission() == "auto" and reset:
+            self.emission_ = propose(X)
+            print(f"{type(self).__name__} proposes a {self.emission_.form}")
+        rows = self._resolved().rows
+        if rows == "table":
+            known = () if reset or not hasattr(self, "model_") else self.model_.symbols
+            source = as_source(X, weights=sample_weight, rows=rows, labels=labels, symbols=known)
+            self.n_features_in_ = source.X.shape[1]
+            return source
         columns = frame_columns(X)  # a text column is an error that names it
         dtype = [np.float64, np.float32] if rows == "real" else None
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
         return as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
 
+    def _resolved(self) -> Emission:
+        """The family; that which was proposed for "auto"."""
+        return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = make_emission(self._emission()).takes_gaps
+        tags.input_tags.allow_nan = self._emission() == "auto" or self._resolved().takes_gaps
         return tags
 
     def _emission(self) -> Emission | str:
@@ -249,6 +262,9 @@ class GaussianMixture(Mixture):
 class MixtureModel(Mixture):
     """A mixture of any emission: ``MixtureModel(Poisson(), 3)``, ``MixtureModel("categorical", 2)``, or your own.
 
+    ``MixtureModel("auto", K).fit(frame)`` proposes a family for each column of a data frame (:func:`estep.propose`),
+    shows which, and keeps them in ``emission_``.
+
     Parameters are those of :class:`GaussianMixture`; starts are given in the emission itself, for example
     ``Poisson(rates=...)``. The fitted attributes are ``weights_`` and the emission's parameters with an underscore:
     ``rates_``, ``emissionprob_``, ``means_`` ...
@@ -281,7 +297,7 @@ class MixtureModel(Mixture):
         return self.emission
 
     def _parts(self) -> tuple[Independent, Emission]:
-        return Independent(self.weights_init), make_emission(self.emission)
+        return Independent(self.weights_init), self._resolved()
 
 
 class StudentMixture(Mixture):

@@ -70,6 +70,8 @@ def log_densities(spec: Spec, X: Array, out: Array) -> None:
 def _log_densities(spec: Spec, X: Array) -> Array:
     if spec.kind == "dense":
         return np.asarray(X, dtype=np.float64)
+    if spec.several:
+        return np.asarray(np.sum([_log_densities(part, own) for part, own in _columns(spec, X)], axis=0))
     if spec.kind == "mixed":
         return logsumexp(_joint(spec, X), axis=2)
     if spec.kind == "student":
@@ -89,6 +91,13 @@ def _log_densities(spec: Spec, X: Array) -> Array:
         assert spec.shared is not None
         out += log_poisson(X.astype(np.float64), spec.shared).sum(axis=1)[:, None]
     return np.where(out < -1e290, -np.inf, out)
+
+
+def _columns(spec: Spec, X: Array) -> list[tuple[Spec, Array]]:
+    """The parts of a product spec, each with its own columns."""
+    stops = np.cumsum([part.D for part in spec.several])
+    cut = zip(spec.several, stops, strict=True)
+    return [(part, X[:, b - part.D : b].astype(np.int32 if part.kind == "table" else np.float64)) for part, b in cut]
 
 
 def _joint(spec: Spec, X: Array) -> Array:
@@ -130,6 +139,8 @@ def statistics(spec: Spec, X: Array, r: Array) -> Array:
 def _statistics(spec: Spec, X: Array, r: Array) -> Array:
     if spec.kind == "dense":
         return np.zeros(0)
+    if spec.several:
+        return np.concatenate([_statistics(part, own, r) for part, own in _columns(spec, X)])
     if spec.kind == "student" and spec.parts is not None:
         _, _, dofs, _, constant = _student(spec)
         u = (dofs + spec.D) / (dofs + _distances(spec, X))

@@ -10,7 +10,7 @@ import numpy as np
 
 from estep.statistics import Array
 
-KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed", "student")
+KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed", "student", "product")
 NEVER = -1e300
 """Stands for the logarithm of zero in weights, where -inf times a zero would be NaN."""
 
@@ -34,6 +34,7 @@ class Spec:
     student    ``weights[k, 1] - weights[k, 3]           (K,) masses, (K,) sums of
                log(1 + d / weights[k, 2])``              ``log u - u + weights[k, 4]``, then those of
                                                          ``parts`` with rows weighted by u
+    product    sum over ``several``, each of its columns    those of each, one after the other
     ========== ========================================= =============================================
 
     Of a student spec ``parts`` are Gaussians with log-densities ``weights[k, 0] - d / 2``, and u is
@@ -59,10 +60,13 @@ class Spec:
     factor: Array | None = None  # (K, D) or (K, D, D)
     lognorm: Array | None = None  # (K,)
     parts: Spec | None = None  # mixed: of the K M parts; student: of the K Gaussians
+    several: tuple[Spec, ...] = ()  # product: what sees the columns, one after the other
 
     @property
     def statistics_size(self) -> int:
         """Length of the statistics vector."""
+        if self.several:
+            return sum(part.statistics_size for part in self.several)
         if self.parts is not None:
             return self.K * (self.M if self.kind == "mixed" else 2) + self.parts.statistics_size
         D, pairs = self.D, self.D * (self.D + 1) // 2
@@ -92,6 +96,8 @@ class Spec:
         if self.kind == "student":
             assert self.weights is not None
             return replace(self, weights=self.weights * [1.0, beta, 1.0, beta, 1.0])
+        if self.several:
+            return replace(self, several=tuple(part.tempered(beta) for part in self.several))
         factor = None if self.factor is None else self.factor * beta**0.5
         parts = None if self.parts is None else self.parts.tempered(beta)
         return replace(
@@ -123,7 +129,7 @@ class Spec:
         return _core.Spec(
             KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
             c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
-            None if self.parts is None else self.parts.native,
+            None if self.parts is None else self.parts.native, [part.native for part in self.several],
         )  # fmt: skip
 
 
@@ -134,6 +140,11 @@ def mixed(parts: Spec, logweights: Array) -> Spec:
     return Spec(
         "mixed", K, parts.D, M, single=parts.single, origin=parts.origin, weights=logweights, shared=shared, parts=parts
     )
+
+
+def product(several: tuple[Spec, ...]) -> Spec:
+    """The spec of rows whose columns are of different kinds, in float64."""
+    return Spec("product", several[0].K, sum(part.D for part in several), several=several)
 
 
 def dense(log_densities: Array) -> tuple[Spec, Array]:

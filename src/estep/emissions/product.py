@@ -1,0 +1,337 @@
+"""Tables whose columns are of different kinds: each kind has a family of its own, independent given the state.
+
+``Product({"age": Gaussian(), ("x", "y"): Gaussian("full"), "visits": Poisson(), "job": Categorical()})``: keys are
+columns, by name or by number, or several of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.rows import kernel_evaluation
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec, product
+from estep.priors import Prior
+from estep.source import Batch
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Product(ConjugateEmission):
+    """``parts``: a mapping of columns to families, kept as pairs of columns and family.
+
+    Parameters are shown by column and name: ``values()["age.means"]``, for several columns ``"x+y.means"``. Priors too.
+    """
+
+    parts: Any
+
+    name: ClassVar[str] = "product"
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        pairs = list(self.parts.items()) if isinstance(self.parts, Mapping) else list(self.parts)
+        if not pairs:
+            raise ValueError("a product wants at least one column: Product({'age': Gaussian()})")
+        parts = tuple((_key(columns), family) for columns, family in pairs)
+        for columns, family in parts:
+            if not isinstance(family, Emission) or isinstance(family, Product):
+                raise ValueError(f"the family of {_label(columns)} is {family!r}: give one such as Gaussian()")
+        flat = [c for columns, _ in parts for c in columns]
+        if len(set(flat)) < len(flat):
+            twice = next(c for c in flat if flat.count(c) > 1)
+            raise ValueError(f"column {twice!r} has two families")
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def families(self) -> tuple[Emission, ...]:
+        """The families in order."""
+        return tuple(family for _, family in self.parts)
+
+    def _with(self, families: Sequence[Emission]) -> Self:
+        return self.evolve(parts=tuple((c, f) for (c, _), f in zip(self.parts, families, strict=True)))
+
+    def _labelled(self) -> list[tuple[str, Emission]]:
+        return [(_label(columns), family) for columns, family in self.parts]
+
+    def values(self) -> dict[str, Array | None]:
+        return {f"{label}.{n}": v for label, family in self._labelled() for n, v in family.values().items()}
+
+    def with_values(self, **values: Any) -> Self:
+        shared = {name: value for name, value in values.items() if name in self.values()}
+        if unknown := sorted(set(values) - set(shared)):
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(self.values())}")
+        return self._with([f.with_values(**_own(label, values)) for label, f in self._labelled()])
+
+    @property
+    def rows(self) -> Literal["real", "symbols", "table"]:
+        return "table"
+
+    @property
+    def n_components(self) -> int:
+        return self.families[0].n_components
+
+    @property
+    def n_columns(self) -> int:
+        return sum(len(columns) for columns, _ in self.parts)
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(family.n_parameters for family in self.families)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.shared)
+
+    @property
+    def blended(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.blended)
+
+    @property
+    def takes_gaps(self) -> bool:  # type: ignore[override]
+        return all(family.takes_gaps for family in self.families)
+
+    @property
+    def rounding(self) -> float:
+        return sum(family.rounding for family in self.families)
+
+    @property
+    def work(self) -> int:
+        return sum(family.work for family in self.families)
+
+    @property
+    def layout(self) -> Layout:
+        """The statistics of the families, one after the other."""
+        layouts = [family.layout for family in self.families]
+        origin = tuple(x for layout in layouts for x in layout.origin)
+        return Layout(tuple((f"part{i}", (layout.size,)) for i, layout in enumerate(layouts)), origin)
+
+    def _statistics(self, s: Statistics) -> list[Statistics]:
+        return [Statistics(f.layout, s[f"part{i}"]) for i, f in enumerate(self.families)]
+
+    # Rows: each part's columns as that family prepares them, side by side
+
+    @property
+    def form(self) -> str:
+        return "product of " + ", ".join(f"{label}: {family.name}" for label, family in self._labelled())
+
+    def places(self, names: Sequence[str], n: int) -> list[list[int]]:
+        """Where each part's columns are. Raises ValueError naming one that is not there."""
+        out = []
+        for columns, _ in self.parts:
+            where = []
+            for c in columns:
+                if isinstance(c, str) and c not in names:
+                    raise ValueError(
+                        f"the data have no column {c!r}; they have {', '.join(names) or f'{n} without names'}"
+                    )
+                if not isinstance(c, str) and not 0 <= c < n:
+                    raise ValueError(f"the data have no column {c}; they have {n}")
+                where.append(names.index(c) if isinstance(c, str) else c)
+            out.append(where)
+        return out
+
+    def check_symbols(self, names: Sequence[str], texts: Sequence[str]) -> None:
+        """Raises ValueError naming a column of texts whose family does not read symbols."""
+        for (_, family), place in zip(self.parts, self.places(names, len(names)), strict=True) if texts else ():
+            for d in place:
+                if names[d] in texts and family.rows != "symbols":
+                    raise ValueError(f"column {names[d]!r} is text; {family.name} wants numbers: give it Categorical()")
+
+    def _raw(self, X: Array, summary: Summary) -> list[tuple[Emission, Array, Summary]]:
+        """Each family with its columns as it wants them, and their summary."""
+        out: list[tuple[Emission, Array, Summary]] = []
+        for family, place in zip(self.families, self.places(summary.columns, X.shape[1]), strict=True):
+            own = _as_symbols(X[:, place]) if family.rows == "symbols" else np.ascontiguousarray(X[:, place])
+            out.append((family, own, summary.some(place)))
+        return out
+
+    def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
+        columns, base = [], None
+        for family, own, found in self._raw(X.astype(np.float64, copy=False), summary):
+            rows, more = family.prepare(own, found) if family.form else (own, None)
+            columns.append(rows.astype(np.float64, copy=False))
+            base = more if base is None else base if more is None else base + more
+        return np.hstack(columns), base
+
+    def validate(self, batch: Batch) -> None:
+        for (label, _), (family, own, found) in zip(self._labelled(), self._raw(batch.X, batch.summary), strict=True):
+            try:
+                family.validate(Batch(own, None, None, batch.first_row, 0, found))
+            except ValueError as error:
+                raise ValueError(f"{error} (columns {label})") from None
+
+    def _cut(self, summary: Summary) -> list[Summary]:
+        """The summaries of the families' prepared rows."""
+        parts, at = [], 0
+        for columns, family in self.parts:
+            width = family.n_prepared(len(columns), summary.missing)
+            parts.append(summary.some(slice(at, at + width)))
+            at += width
+        return parts
+
+    def _batches(self, batch: Batch) -> list[Batch]:
+        out, at = [], 0
+        for (_, family), own in zip(self.parts, self._cut(batch.summary), strict=True):
+            X = batch.X[:, at : at + len(own.mean)]
+            X = X.astype(np.int32) if family.kernel(own) is not None and _is_table(family) else np.ascontiguousarray(X)
+            out.append(Batch(X, batch.weights, batch.ends, batch.first_row, batch.first_sequence, own, batch.halo))
+            at += len(own.mean)
+        return out
+
+    def points(self, X: Array, summary: Summary) -> Array:
+        at, out = 0, []
+        for family, own in zip(self.families, self._cut(summary), strict=True):
+            out.append(family.points(X[:, at : at + len(own.mean)], own))
+            at += len(own.mean)
+        return np.hstack(out)
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        return self._with([f.start(n_components, s) for f, s in zip(self.families, self._cut(summary), strict=True)])
+
+    def adapt(self, summary: Summary) -> Self:
+        return self._with([f.adapt(s) for f, s in zip(self.families, self._cut(summary), strict=True)])
+
+    def kernel(self, summary: Summary) -> Spec | None:
+        return _together([f.kernel(s) for f, s in zip(self.families, self._cut(summary), strict=True)])
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        spec = self.kernel(batch.summary)
+        if spec is not None:
+            return kernel_evaluation(spec, batch)
+        return self._sum([f.evaluate(b) for f, b in zip(self.families, self._batches(batch), strict=True)])
+
+    def _sum(self, parts: Sequence[Evaluation]) -> Evaluation:
+        def accumulate(r: Array, s: Statistics) -> None:
+            for part, own in zip(parts, self._statistics(s), strict=True):
+                part.accumulate(r, own)
+
+        return Evaluation(np.sum([part.log_densities for part in parts], axis=0), accumulate)
+
+    # Estimating: each family for itself
+
+    def _each(self, results: Sequence[tuple[Emission, Notes]]) -> tuple[Self, Notes]:
+        notes = [
+            (k, f"{label}: {text}")
+            for (label, _), (_, some) in zip(self._labelled(), results, strict=True)
+            for k, text in some
+        ]
+        return self._with([family for family, _ in results]), tuple(notes)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        return self._each([f.maximize(own) for f, own in zip(self.families, self._statistics(s), strict=True)])
+
+    def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
+        results = []
+        for (label, family), own in zip(self._labelled(), self._statistics(s), strict=True):
+            mine = _own(label, held)
+            results.append(family.maximize_holding(own, mine) if mine else family.maximize(own))
+        return self._each(results)
+
+    @property
+    def alone(self) -> bool:
+        return True
+
+    def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
+        if with_prior:
+            return super().check_holding(held, with_prior)
+        for label, family in self._labelled():
+            if mine := _own(label, held):
+                family.check_holding(mine, with_prior)
+
+    def pooled(self, s: Statistics, groups: Array) -> Statistics:
+        parts = [f.pooled(own, groups).vector for f, own in zip(self.families, self._statistics(s), strict=True)]
+        return Statistics(s.layout, np.concatenate(parts))
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        drawn = [family.sample(states, rng) for family in self.families]
+        keys = [c for columns, _ in self.parts for c in columns]
+        rows = np.hstack(drawn).astype(np.float64)
+        return rows if any(isinstance(c, str) for c in keys) else rows[:, np.argsort(keys)]
+
+    # Priors
+
+    @property
+    def blocks(self) -> Mapping[str, tuple[type[Prior], ...]]:
+        parts = [(label, f.blocks if isinstance(f, ConjugateEmission) else {}) for label, f in self._labelled()]
+        if not all(blocks for _, blocks in parts):
+            return {}
+        return {f"{label}.{name}": kinds for label, blocks in parts for name, kinds in blocks.items()}
+
+    def _conjugates(self) -> list[tuple[str, ConjugateEmission]]:
+        return [(label, f) for label, f in self._labelled() if isinstance(f, ConjugateEmission)]
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        parts = zip(self._conjugates(), self._cut(summary), strict=True)
+        return {f"{label}.{n}": one for (label, f), s in parts for n, one in f.weak(s, variational).items()}
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        return {f"{lb}.{n}": one for lb, f in self._conjugates() for n, one in f.check_prior(_own(lb, prior)).items()}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        parts = zip(self._conjugates(), self._statistics(s), strict=True)
+        return {f"{lb}.{n}": q for (lb, f), own in parts for n, q in f.absorb(_own(lb, prior), own).items()}
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        return self._each([f.mode(_own(label, q)) for label, f in self._conjugates()])
+
+    def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        return self._each([f.mean(_own(label, q)) for label, f in self._conjugates()])
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        return sum(f.log_prior(_own(label, prior)) for label, f in self._conjugates())
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
+        parts = zip(self._conjugates(), self._cut(summary), strict=True)
+        return _together([f.expected(_own(label, q), s) for (label, f), s in parts])
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        spec = self.expected(q, batch.summary)
+        if spec is not None:
+            return kernel_evaluation(spec, batch)
+        parts = zip(self._conjugates(), self._batches(batch), strict=True)
+        return self._sum([f.evaluate_expected(_own(label, q), own) for (label, f), own in parts])
+
+    def typical(self, mass: Array) -> Statistics:
+        return Statistics(self.layout, np.concatenate([f.typical(mass).vector for _, f in self._conjugates()]))
+
+
+def _key(columns: Any) -> Key:
+    key = tuple(columns) if isinstance(columns, tuple | list) else (columns,)
+    if not key or not all(isinstance(c, str | int | np.integer) and not isinstance(c, bool) for c in key):
+        raise ValueError(f"columns are {columns!r}: names or numbers, or a tuple of them")
+    return tuple(c if isinstance(c, str) else int(c) for c in key)
+
+
+def _label(columns: Key) -> str:
+    return "+".join(map(str, columns))
+
+
+def _own(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of one part, under their own names."""
+    return {name[len(label) + 1 :]: value for name, value in values.items() if name.startswith(f"{label}.")}
+
+
+def _together(parts: Sequence[Spec | None]) -> Spec | None:
+    found = tuple(part for part in parts if part is not None)
+    return product(found) if len(found) == len(parts) else None
+
+
+def _as_symbols(X: Array) -> Array:
+    """Symbols as whole numbers, -1 where missing. Raises ValueError naming a row that is none."""
+    bad = (X < 0) | (np.floor(X) != X) & ~np.isnan(X) | (X >= 2**31 - 1)
+    if bad.any():
+        row = int(np.argmax(bad[:, 0]))
+        raise ValueError(f"row {row} of a column of symbols is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
+    return np.where(np.isnan(X), -1, X).astype(np.int32)
+
+
+def _is_table(family: Emission) -> bool:
+    return family.rows == "symbols" or family.name == "negative_binomial"

@@ -1,0 +1,144 @@
+"""Tables of columns of different kinds, and data frames whose families are proposed."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import estep
+from estep import Model, Stop, with_prior
+from estep.emissions import Categorical, Gaussian, Multinomial, Poisson, Product
+from estep.latents import Chain, Independent
+from estep.priors import Dirichlet, Gamma
+from models import FAMILIES
+
+MAKE = [pd.DataFrame, pl.DataFrame, pa.table]
+
+
+def columns(n=600, seed=0):
+    """Two groups of people; z says which."""
+    rng = np.random.default_rng(seed)
+    z = (rng.random(n) < 0.4).astype(int)
+    jobs = (rng.random((n, 1)) > np.array([[0.6, 0.9], [0.1, 0.3]])[z]).sum(axis=1)
+    return z, {
+        "height": rng.normal([160.0, 180.0], 6.0, (n, 2))[np.arange(n), z],
+        "visits": rng.poisson([1.0, 5.0], (n, 2))[np.arange(n), z],
+        "job": [["clerk", "nurse", "smith"][i] for i in jobs],
+        "owner": rng.random(n) < np.array([0.2, 0.7])[z],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_a_frame_fits_with_one_call(make, capsys):
+    z, data = columns()
+    mixture = estep.MixtureModel("auto", 2, random_state=0).fit(make(data))
+    assert "job: categorical" in capsys.readouterr().out
+    assert {label: f.name for label, f in mixture.emission_._labelled()} == {
+        "height": "gaussian", "visits": "poisson", "owner": "bernoulli", "job": "categorical",
+    }  # fmt: skip
+    found = mixture.predict(make(data))
+    assert max((found == z).mean(), (found != z).mean()) > 0.95
+    assert mixture.visits_rates_.shape == (2, 1) and mixture.job_emissionprob_.shape == (2, 3)
+    assert np.isfinite(mixture.bic(make(data))) and mixture.n_features_in_ == 4
+
+
+def test_densities_are_sums_of_the_families():
+    _, data = columns(50)
+    frame = pd.DataFrame(data)
+    product = Product({
+        "height": Gaussian("full", [[165.0], [175.0]], [[[30.0]], [[40.0]]]),
+        ("visits",): Poisson([[2.0], [4.0]]),
+        "job": Categorical([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]),
+    })  # fmt: skip
+    model = Model(Independent([0.3, 0.7]), product, symbols=(("job", ("clerk", "nurse", "smith")),))
+    logs = np.log([[0.3, 0.7]]).repeat(50, 0)
+    codes = np.array([("clerk", "nurse", "smith").index(j) for j in data["job"]])
+    for family, X in zip(product.families, (frame[["height"]], frame[["visits"]], codes[:, None]), strict=True):
+        one = Model(Independent([1.0]), family) if family.n_components == 1 else None
+        assert one is None
+        for k in range(2):
+            values = {n: np.asarray(v)[k : k + 1] for n, v in family.values().items()}
+            logs[:, k] += Model(Independent([1.0]), family.with_values(**values)).score_units(np.asarray(X))
+    np.testing.assert_allclose(model.score_units(frame[["job", "height", "visits"]]), np.logaddexp(*logs.T), rtol=1e-10)
+
+
+def test_empty_cells_and_new_rows(tmp_path):
+    _, data = columns()
+    frame = pd.DataFrame(data)
+    rng = np.random.default_rng(1)
+    for column in frame:
+        frame[column] = frame[column].astype(object).where(rng.random(len(frame)) > 0.1, None)
+    frame["height"], frame["visits"] = frame["height"].astype(float), frame["visits"].astype(float)
+    frame["owner"] = frame["owner"].astype(float)
+    mixture = estep.MixtureModel("auto", 2, random_state=0).fit(frame)
+    assert (np.diff(mixture.lower_bounds_) >= -1e-10).all()
+    estep.save(mixture, tmp_path / "m.json")
+    again = estep.estimators.from_model(estep.load(tmp_path / "m.json"))
+    shuffled = frame.iloc[::-1][["owner", "job", "visits", "height"]]
+    np.testing.assert_allclose(again.score_samples(shuffled), mixture.score_samples(frame)[::-1], rtol=1e-12)
+    strange = frame.assign(job="pilot")
+    with pytest.raises(ValueError, match="column 'job' has 'pilot'; the model knows clerk, nurse, smith"):
+        mixture.predict(strange)
+    with pytest.raises(ValueError, match="the data have no column 'job'; they have height"):
+        mixture.predict(frame.drop(columns="job"))
+
+
+def test_chains_arrays_and_priors():
+    family = Product({0: Gaussian("diag"), (1, 2): Poisson(), 3: Categorical()})
+    truth = Model(
+        Chain([0.5, 0.5], [[0.9, 0.1], [0.2, 0.8]]),
+        Product({
+            0: Gaussian("diag", [[0.0], [3.0]], [[1.0], [1.0]]),
+            (1, 2): Poisson([[1.0, 5.0], [4.0, 2.0]]),
+            3: Categorical([[0.7, 0.3], [0.2, 0.8]]),
+        }),
+    )  # fmt: skip
+    X, states = truth.sample(800, 0)
+    hmm = estep.HMM(family, 2, random_state=0).fit(X, [300, 500])
+    assert max((hmm.predict(X, [300, 500]) == states).mean(), (hmm.predict(X, [300, 500]) != states).mean()) > 0.9
+    for estimate in ("map", "vb"):
+        start = with_prior(truth, X, estimate, {"1+2.rates": Gamma(2.0, 1.0), "transmat": Dirichlet(2.0)})
+        fit = estep.fit(start, X, stop=Stop(tol=1e-9, max_iter=50))
+        assert (np.diff(fit.trace.bounds) >= -1e-10 * abs(fit.bound)).all()
+        assert fit.model.prior["1+2.rates"].shape == 2.0
+    held = estep.fit(estep.constrained(truth, {"0.means", "3.emissionprob"}), X, stop=Stop(max_iter=20, tol=0))
+    np.testing.assert_array_equal(held.model.emission.values()["0.means"], [[0.0], [3.0]])
+    assert estep.select(X[:, :1], range(1, 3), Product({0: Gaussian()})).best.n_components >= 1
+
+
+def test_own_emissions_take_part():
+    rng = np.random.default_rng(0)
+    model = Model(Independent([0.5, 0.5]), FAMILIES["product-with-rayleigh"](2, 1, rng))
+    X = model.sample(200, 0)[0]
+    fit = estep.fit(model, X, stop=Stop(tol=1e-9, max_iter=50))
+    assert (np.diff(fit.trace.bounds) >= -1e-10 * abs(fit.bound)).all()
+
+
+def test_proposals():
+    product = estep.propose(np.array([[0.5, 1.0, 3.0], [-1.0, 0.0, 4.0]]))
+    assert {label: f.name for label, f in product._labelled()} == {"0": "gaussian", "2": "poisson", "1": "bernoulli"}
+
+
+def test_what_is_wrong_is_named():
+    _, data = columns(30)
+    frame = pd.DataFrame(data)
+    for family, message in [
+        (Product({"height": Gaussian(), "age": Poisson()}), "no column 'age'; they have height, visits, job, owner"),
+        (Product({"job": Poisson()}), "column 'job' is text; poisson wants numbers: give it Categorical"),
+        (Product({"height": Poisson()}), r"row 0, column 0 is .* \(columns height\)"),
+        (Product({("visits", "owner"): Multinomial(), "height": Categorical()}), "symbols are whole numbers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            estep.MixtureModel(family, 2).fit(frame)
+    with pytest.raises(ValueError, match="the data have no column 7; they have 4"):
+        estep.MixtureModel(Product({7: Gaussian()}), 1).fit(np.ones((3, 4)))
+    for make, message in [
+        (lambda: Product({}), "at least one column"),
+        (lambda: Product({"a": "poisson"}), "the family of a is 'poisson'"),
+        (lambda: Product({"a": Poisson(), ("b", "a"): Poisson()}), "column 'a' has two families"),
+        (lambda: Product({1.5: Poisson()}), "columns are 1.5: names or numbers"),
+        (lambda: Product({"a": Poisson()}).with_values(rates=[[1.0]]), "'rates' is none of a.rates"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()
