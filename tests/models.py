@@ -13,6 +13,7 @@ from estep.emissions import (
     Exponential,
     Gamma,
     Gaussian,
+    LinearRegression,
     LogNormal,
     MixtureOf,
     Multinomial,
@@ -63,6 +64,14 @@ FAMILIES = {
         f"student-{kind}": (lambda K, D, rng, kind=kind: Student(gaussian(kind, K, D, rng), rng.uniform(2.0, 9.0, K)))
         for kind in ("full", "tied", "diag", "spherical")
     },
+    **{
+        f"regression-{kind}": (
+            lambda K, D, rng, kind=kind: LinearRegression(
+                kind, 2, rng.normal(size=(K, D, 2)), rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng)
+            )
+        )
+        for kind in ("full", "tied", "diag", "spherical")
+    },
     "rayleigh": lambda K, D, rng: Rayleigh(rng.gamma(2.0, 1.0, (K, D))),
 }
 
@@ -103,9 +112,17 @@ def make_model(family, latent, K, D, seed=0):
     return Model(make_latent(latent, K, rng), FAMILIES[family](K, D, rng))
 
 
+def rows_of(model, n, seed=0):
+    """Rows of the model; those of a regression with covariates first."""
+    if "egression" not in repr(model.emission):
+        return model.sample(n, seed)[0]
+    given = np.random.default_rng(seed + 1).normal(1.0, 2.0, (n, 2))
+    return np.hstack([given, model.sample(n, seed, given)[0]])
+
+
 def draw(model, n, seed=0):
     """Rows from the model, as a source; a chain's rows in a few ragged sequences."""
-    X, _ = model.sample(n, seed)
+    X = rows_of(model, n, seed)
     if isinstance(model.latent, Independent):
         return model.source(X)
     cuts = np.unique(np.random.default_rng(seed).integers(1, n, size=min(n - 1, 6))) if n > 1 else np.array([], int)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from estep import algorithms, datasets, emissions, latents, priors
 from estep.bayes import with_prior
 from estep.constraints import constrained
-from estep.data import as_source
+from estep.data import as_source, lagged
 from estep.execute import Serial, Threads, threads
 from estep.fitting import Fit, Stop, Trace, fit
 from estep.frames import propose
@@ -77,6 +77,7 @@ __all__ = [
     "emissions",
     "estimators",
     "fit",
+    "lagged",
     "latents",
     "load",
     "priors",

@@ -55,6 +55,36 @@ def as_source(
     return source
 
 
+def beside(source: Source, given: Any) -> Source:
+    """Rows with their covariates (n, P), which come first. Raises ValueError naming what is wrong with these."""
+    parts = given if isinstance(given, list) and given and all(np.ndim(g) == 2 for g in given) else [given]
+    G = np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+    G = G.reshape(-1, 1) if G.ndim == 1 else G.reshape(-1, G.shape[-1])
+    if len(G) != len(source):
+        raise ValueError(f"given has {len(G)} rows; the data have {len(source)}")
+    if not np.isfinite(G).all():
+        row, p = (int(i) for i in np.argwhere(~np.isfinite(G))[0])
+        raise ValueError(f"given[{row}, {p}] is {G[row, p]}: covariates are finite numbers")
+    names = tuple(f"given{p}" for p in range(G.shape[1])) + source.columns if source.columns else ()
+    return replace(source, X=np.hstack([G, source.X]), columns=names)
+
+
+def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, Array]:
+    """Observations, their ``order`` predecessors as covariates, and the lengths that are left: an autoregression.
+
+    ``(X (n', D), given (n', D order), lengths)``, the latest predecessor first. Raises ValueError where a sequence is
+    not longer than ``order``.
+    """
+    source = as_source(X, lengths)
+    ends = np.array([len(source)]) if source.ends is None else source.ends
+    if (short := np.diff(ends, prepend=0) <= order).any():
+        raise ValueError(f"sequence {int(np.argmax(short))} has no more than {order} steps")
+    starts = np.concatenate([[0], ends[:-1]])
+    rows = np.concatenate([np.arange(a + order, b) for a, b in zip(starts, ends, strict=True)])
+    given = np.hstack([source.X[rows - lag] for lag in range(1, order + 1)])
+    return source.X[rows], given, ends - starts - order
+
+
 def _table(
     data: Any, lengths: Any, rows: str, symbols: tuple[Any, ...]
 ) -> tuple[Any, Any, tuple[str, ...], tuple[Any, ...]]:

@@ -256,6 +256,14 @@ class Emission(Values, ABC):
         """The same parameters, made ready for a fit to (prepared) data with this summary: origins, floors."""
         return self
 
+    def given_columns(self, n: int) -> Self:
+        """The same family with ``n`` covariates. Raises ValueError where it takes none."""
+        raise ValueError(f"{self.name} emissions take no covariates: leave given out")
+
+    def sample_given(self, states: Array, given: Array, rng: np.random.Generator) -> Array:
+        """Draws one row for each state (n,) and its covariates (n, P): (n, D)."""
+        raise ValueError(f"{self.name} emissions take no covariates: leave given out")
+
     @property
     def form(self) -> str:
         """The name of what :meth:`prepare` makes of the rows; empty where they are read as they are."""

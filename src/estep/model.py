@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.data import as_source
+from estep.data import as_source, beside
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.product import Product
 from estep.execute import Execute, Serial
@@ -239,12 +239,20 @@ class Model:
 
     # What users ask a model
 
-    def source(self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None) -> Source:
-        """Data as this model reads it, validated. Raises ValueError naming what is wrong."""
+    def source(
+        self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
+    ) -> Source:
+        """Data as this model reads it, validated; ``given``: covariates (n, P).
+
+        Raises ValueError naming what is wrong.
+        """
         if isinstance(self.latent, Independent) and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
         known = self.symbols if self.emission.rows == "table" else ()
         source = as_source(data, lengths, weights, self.emission.rows, labels=labels, symbols=known)
+        if given is not None:
+            self.emission.given_columns(np.shape(given)[-1] if np.ndim(given) > 1 else 1)
+            source = beside(source, given)
         if source.evidence is not None:
             source.evidence.check(self.n_components)
         source = source.independent() if isinstance(self.latent, Independent) else source.chained()
@@ -319,12 +327,15 @@ class Model:
             steps[batch.place] = chosen if batch.base is None else chosen + batch.base
         return self.moving.path_log_probability(steps, states, source.ends)
 
-    def sample(self, n: int, random_state: Any = None) -> tuple[Array, Array]:
-        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,))."""
+    def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
+        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P)."""
         if not isinstance(n, int | np.integer) or n < 1:
             raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
         rng = np.random.default_rng(random_state)
         states = self.latent.sample(int(n), rng)
+        if given is not None:
+            covariates = np.reshape(np.asarray(given, dtype=np.float64), (int(n), -1))
+            return self.emission.sample_given(states, covariates, rng), states
         return self.emission.sample(states, rng), states
 
     def aic(self, log_likelihood: float) -> float:

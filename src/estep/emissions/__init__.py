@@ -5,6 +5,7 @@ from estep.emissions.categorical import Categorical
 from estep.emissions.exponential import Exponential
 from estep.emissions.gamma import Gamma
 from estep.emissions.gaussian import Gaussian
+from estep.emissions.linear_regression import LinearRegression
 from estep.emissions.log_normal import LogNormal
 from estep.emissions.mixture_of import MixtureOf
 from estep.emissions.multinomial import Multinomial
@@ -19,7 +20,7 @@ FAMILIES: dict[str, type[Emission]] = {
     family.name: family
     for family in (
         Gaussian, Categorical, Poisson, Bernoulli, Multinomial, NegativeBinomial, Exponential, Gamma, LogNormal,
-        Student, VonMises,
+        Student, VonMises, LinearRegression,
     )
 }  # fmt: skip
 """The built-in families by name: those that need no other."""
@@ -37,6 +38,6 @@ def make_emission(emission: Emission | str) -> Emission:
 
 
 __all__ = [
-    "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LogNormal", "MixtureOf", "Multinomial",
-    "NegativeBinomial", "Poisson", "Product", "Student", "VonMises", "make_emission",
+    "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LinearRegression", "LogNormal",
+    "MixtureOf", "Multinomial", "NegativeBinomial", "Poisson", "Product", "Student", "VonMises", "make_emission",
 ]  # fmt: skip

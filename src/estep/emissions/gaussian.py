@@ -254,45 +254,16 @@ class Gaussian(ConjugateEmission):
         return 4 * float(np.finfo(float).eps * np.max(trace))
 
     def kernel(self, summary: Summary) -> Spec | None:
-        """None where cells are missing; else features where the bound on their cancellation allows, else differences.
-
-        A log-density is a sum of terms P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R.
-        Rows in single precision are computed in it where it resolves every component.
-        """
+        """None where cells are missing; see :func:`quadratic`."""
         if summary.missing:
             return None
         means, origin, kind = self._means(), self.origin, self.covariance_type
         assert origin is not None
-        K, D = means.shape
-        mu = means - origin
+        D = means.shape[1]
         inverse, logdet = self.factors
         if kind == "spherical":
             inverse, logdet = np.repeat(inverse[:, None], D, axis=1), logdet * D
-        const = -0.5 * (D * LOG_2PI + logdet)
-        dense = kind in ("full", "tied")
-        P = inverse.swapaxes(-1, -2) @ inverse if dense else inverse**2
-        radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
-        size = float(((P.diagonal(axis1=-2, axis2=-1) if dense else P) @ radius**2).max())
-        single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
-        safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
-        if not safe or (kind == "full" and D >= WIDE):
-            if kind == "tied":
-                inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
-            return Spec(
-                kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const
-            )
-        white = (inverse @ mu[:, :, None])[:, :, 0] if dense else inverse * mu
-        weights = np.empty((K, 1 + D + {"full": D * (D + 1) // 2, "tied": 0, "diag": D, "spherical": 1}[kind]))
-        weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
-        weights[:, 1 : 1 + D] = (white[:, None, :] @ inverse)[:, 0] if dense else P * mu
-        shared = None
-        if kind == "full":
-            weights[:, 1 + D :] = halved(P)
-        elif kind == "tied":
-            shared = halved(P[None])[0]
-        else:
-            weights[:, 1 + D :] = -0.5 * P[:, : weights.shape[1] - 1 - D]
-        return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
+        return quadratic(kind, means - origin, inverse, -0.5 * (D * LOG_2PI + logdet), origin, summary)
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """Fraley & Raftery 2007, "Bayesian regularization for normal mixture estimation": a hundredth of a row at the
@@ -353,3 +324,35 @@ class Gaussian(ConjugateEmission):
     def validate(self, batch: Batch) -> None:
         if self.means is not None:
             check_columns(batch, self.means.shape[1])
+
+
+def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array, summary: Summary) -> Spec:
+    """The kernel of ``const - |inverse (x - mu)|^2 / 2``, with x and ``mu`` (K, D) about the origin.
+
+    Features where the bound on their cancellation allows, else differences. A log-density is a sum of terms
+    P_ij x_i x_j about the origin, at most D sum_i P_ii R_i^2 for rows within R. Rows in single precision are computed
+    in it where it resolves every component. ``inverse``: lower triangular (K, D, D), (D, D) for tied, or (K, D).
+    """
+    K, D = mu.shape
+    dense = kind in ("full", "tied")
+    P = inverse.swapaxes(-1, -2) @ inverse if dense else inverse**2
+    radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
+    size = float(((P.diagonal(axis1=-2, axis2=-1) if dense else P) @ radius**2).max())
+    single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
+    safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
+    if not safe or (kind == "full" and D >= WIDE):
+        if kind == "tied":
+            inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
+        return Spec(kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const)
+    white = (inverse @ mu[:, :, None])[:, :, 0] if dense else inverse * mu
+    weights = np.empty((K, 1 + D + {"full": D * (D + 1) // 2, "tied": 0, "diag": D, "spherical": 1}[kind]))
+    weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
+    weights[:, 1 : 1 + D] = (white[:, None, :] @ inverse)[:, 0] if dense else P * mu
+    shared = None
+    if kind == "full":
+        weights[:, 1 + D :] = halved(P)
+    elif kind == "tied":
+        shared = halved(P[None])[0]
+    else:
+        weights[:, 1 + D :] = -0.5 * P[:, : weights.shape[1] - 1 - D]
+    return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)

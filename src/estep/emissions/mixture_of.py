@@ -257,6 +257,12 @@ class MixtureOf(ConjugateEmission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)
 
+    def given_columns(self, n: int) -> Self:
+        return self.evolve(inner=self.inner.given_columns(n))
+
+    def sample_given(self, states: Array, given: Array, rng: np.random.Generator) -> Array:
+        return self.inner.sample_given(states * self.n_mix + draw(self._weights(), states, rng), given, rng)
+
     @property
     def n_parameters(self) -> int:
         return int((self._weights() > 0).sum()) - len(self._weights()) + self.inner.n_parameters

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from estep.algorithms import Online, make_algorithm
 from estep.bayes import with_prior
 from estep.constraints import constrained
+from estep.data import beside
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
@@ -74,6 +75,18 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             if name in values and values[name] is None:
                 raise ValueError(f"fixed names {name!r}, which is not given: give {name}_init, or the emission with it")
 
+    _n_given = 0  # covariates of the data that are being fitted
+
+    def _beside(self, source: Source, given: Any) -> Source:
+        """The rows with their covariates."""
+        if given is None:
+            if self._n_given:
+                self._n_given = 0
+            return source
+        both = beside(source, given)
+        self._n_given = both.X.shape[1] - source.X.shape[1]
+        return both
+
     def _prior(self, source: Source) -> Any:
         """The priors that are given."""
         return self.prior
@@ -86,6 +99,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
             raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
         latent, emission = self._parts()
+        if self._n_given:
+            emission = emission.given_columns(self._n_given)
         self._check_fixed({**latent.values(), **emission.values()})
         stop = Stop(self.tol, self.max_iter, self.stop_rule)
         algorithm, execute = make_algorithm(self.algorithm), self._execute()

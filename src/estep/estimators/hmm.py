@@ -18,6 +18,7 @@ from estep.estimators.base import ModelEstimator
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
 from estep.latents import Chain
+from estep.model import Model
 from estep.source import Source
 from estep.statistics import Array
 
@@ -42,7 +43,9 @@ class Hidden(ModelEstimator):
     def _parts(self) -> tuple[Chain, Emission]:
         return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._emission()
 
-    def fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None) -> Self:
+    def fit(
+        self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
+    ) -> Self:
         """Baum-Welch from the best of ``n_init`` starts.
 
         Parameters
@@ -55,6 +58,8 @@ class Hidden(ModelEstimator):
             One weight a sequence.
         labels : (n,) or (n, K), optional
             States that are known: their numbers, -1 for unknown, or a mask of those allowed.
+        given : (n, P), optional
+            Covariates, for a regression.
 
         Raises
         ------
@@ -64,9 +69,9 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = self._source(X, lengths, sample_weight, labels)
+        source = self._source(X, lengths, sample_weight, labels, given)
         self._run(source)
-        self.n_features_in_ = source.X.shape[1]
+        self.n_features_in_ = source.X.shape[1] - self._n_given
         return self
 
     def partial_fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
@@ -80,8 +85,9 @@ class Hidden(ModelEstimator):
         self.n_features_in_ = source.X.shape[1]
         return self
 
-    def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None) -> Source:
+    def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None) -> Source:
         source = as_source(X, lengths, None, self._emission().rows, labels=labels, symbols=self._symbols()).chained()
+        source = self._beside(source, given)
         if sample_weight is None:
             return source
         return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
@@ -93,46 +99,53 @@ class Hidden(ModelEstimator):
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0
 
-    def score(self, X: Any, lengths: Any = None) -> float:
+    def _ask(self, X: Any, lengths: Any, given: Any) -> tuple[Model, Source]:
+        model = self.to_model()
+        return model, model.source(X, lengths, given=given)
+
+    def score(self, X: Any, lengths: Any = None, given: Any = None) -> float:
         """Total log-likelihood, natural logarithm; -inf where a sequence is impossible."""
-        return self.to_model().score(X, lengths, self._execute())
+        model, source = self._ask(X, lengths, given)
+        return model.score(source, execute=self._execute())
 
-    def score_samples(self, X: Any, lengths: Any = None) -> Array:
+    def score_samples(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
         """Log-likelihood of each sequence, (S,)."""
-        return self.to_model().score_units(X, lengths, self._execute())
+        model, source = self._ask(X, lengths, given)
+        return model.score_units(source, execute=self._execute())
 
-    def decode(self, X: Any, lengths: Any = None, algorithm: str = "viterbi") -> tuple[float, Array]:
+    def decode(self, X: Any, lengths: Any = None, algorithm: str = "viterbi", given: Any = None) -> tuple[float, Array]:
         """(log p(X, states), states (n,)), by "viterbi" (the best path) or "posterior" (each row's best state).
 
         Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible.
         """
-        states, logprob = self.to_model().decode(X, lengths, algorithm, self._execute())
+        model, source = self._ask(X, lengths, given)
+        states, logprob = model.decode(source, None, algorithm, self._execute())
         return float(logprob.sum()), states
 
-    def predict(self, X: Any, lengths: Any = None) -> Array:
+    def predict(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
         """States (n,) of the most probable path."""
-        return self.decode(X, lengths)[1]
+        return self.decode(X, lengths, given=given)[1]
 
-    def predict_proba(self, X: Any, lengths: Any = None) -> Array:
+    def predict_proba(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
         """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27)."""
-        return self.to_model().predict_proba(X, lengths, self._execute())
+        model, source = self._ask(X, lengths, given)
+        return model.predict_proba(source, execute=self._execute())
 
-    def sample(self, n: int = 1, random_state: Any = None) -> tuple[Array, Array]:
-        """Draws one sequence of ``n`` steps: (X (n, D), states (n,))."""
+    def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
+        """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""
         seed = self.random_state if random_state is None else random_state
         if isinstance(seed, np.random.RandomState):
             seed = [int(v) for v in seed.randint(0, 2**31 - 1, size=4)]
-        return self.to_model().sample(n, seed)
+        return self.to_model().sample(n, seed, given)
 
-    def aic(self, X: Any, lengths: Any = None) -> float:
+    def aic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
         """Akaike's criterion on X, lower is better."""
-        model = self.to_model()
-        return model.aic(model.score(X, lengths, self._execute()))
+        model, source = self._ask(X, lengths, given)
+        return model.aic(model.score(source, execute=self._execute()))
 
-    def bic(self, X: Any, lengths: Any = None) -> float:
+    def bic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
         """Schwarz's criterion on X, lower is better."""
-        model = self.to_model()
-        source = model.source(X, lengths)
+        model, source = self._ask(X, lengths, given)
         return model.bic(model.score(source, execute=self._execute()), len(source))
 
 

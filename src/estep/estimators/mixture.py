@@ -33,7 +33,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     probabilities_init: Any
     emission: Emission | str
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Self:
         """Fits by EM from the best of ``n_init`` starts.
 
         Parameters
@@ -45,6 +45,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
             2 counts a row twice, 0 leaves it out. Negative or all zero raises ValueError.
         labels : (n,) or (n, K), optional
             Components that are known: their numbers, -1 for unknown, or a mask of those allowed.
+        given : (n, P), optional
+            Covariates, for a regression.
 
         Raises
         ------
@@ -53,7 +55,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        self._run(self._source(X, reset=True, sample_weight=sample_weight, labels=labels))
+        self._run(self._source(X, reset=True, sample_weight=sample_weight, labels=labels, given=given))
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -69,7 +71,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         """Fits, then the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight).predict(X)
 
-    def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None) -> Source:
+    def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Source:
         if self._emission() == "auto" and reset:
             self.emission_ = propose(X)
             print(f"{type(self).__name__} proposes a {self.emission_.form}")
@@ -82,7 +84,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         columns = frame_columns(X)  # a text column is an error that names it
         dtype = [np.float64, np.float32] if rows == "real" else None
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
-        return as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
+        source = as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
+        return self._beside(source, given)
 
     def _resolved(self) -> Emission:
         """The family; that which was proposed for "auto"."""
@@ -99,54 +102,59 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     def _bound_unit(self, fit: Fit) -> float:
         return fit.weight
 
-    def _model_and_source(self, X: Any) -> tuple[Model, Source]:
-        return self.to_model(), self._source(X, reset=False)
+    def _model_and_source(self, X: Any, given: Any = None) -> tuple[Model, Source]:
+        return self.to_model(), self._source(X, reset=False, given=given)
 
-    def score_samples(self, X: Any) -> Array:
+    def score_samples(self, X: Any, given: Any = None) -> Array:
         """Log-likelihood of each row, (n,), natural logarithm."""
-        model, source = self._model_and_source(X)
+        model, source = self._model_and_source(X, given)
         return as_dtype(model.score_units(source, execute=self._execute()), source.X)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, given: Any = None) -> float:
         """Mean log-likelihood of a row."""
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        return float(self.score_samples(X, given).mean(dtype=np.float64))
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, given: Any = None) -> Array:
         """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13)."""
-        model, source = self._model_and_source(X)
+        model, source = self._model_and_source(X, given)
         return as_dtype(model.predict_proba(source, execute=self._execute()), source.X)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, given: Any = None) -> Array:
         """The most probable component of each row, (n,)."""
-        model, source = self._model_and_source(X)
+        model, source = self._model_and_source(X, given)
         return model.decode(source, execute=self._execute())[0]
 
-    def sample(self, n_samples: int = 1) -> tuple[Array, Array]:
-        """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does."""
+    def sample(self, n_samples: int = 1, given: Any = None) -> tuple[Array, Array]:
+        """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does.
+
+        With covariates ``given`` (n, P) rows are in their order.
+        """
         rng = self.random_state
         rng = rng if isinstance(rng, np.random.Generator) or rng is None else np.random.default_rng(_seed(rng))
-        X, states = self.to_model().sample(n_samples, rng)
+        X, states = self.to_model().sample(n_samples, rng, given)
+        if given is not None:
+            return X, states
         order = np.argsort(states, kind="stable")
         return X[order], states[order]
 
-    def aic(self, X: Any) -> float:
+    def aic(self, X: Any, given: Any = None) -> float:
         """Akaike's criterion on X, lower is better."""
-        model, source = self._model_and_source(X)
+        model, source = self._model_and_source(X, given)
         return model.aic(model.score(source, execute=self._execute()))
 
-    def bic(self, X: Any) -> float:
+    def bic(self, X: Any, given: Any = None) -> float:
         """Schwarz's criterion on X, lower is better."""
-        model, source = self._model_and_source(X)
+        model, source = self._model_and_source(X, given)
         return model.bic(model.score(source, execute=self._execute()), len(source))
 
-    def icl(self, X: Any) -> float:
+    def icl(self, X: Any, given: Any = None) -> float:
         """Integrated completed likelihood on X, lower is better: BIC plus twice the entropy of the responsibilities.
 
         Biernacki, Celeux & Govaert 2000.
         """
-        r = self.predict_proba(X)
+        r = self.predict_proba(X, given)
         entropy = -float(np.sum(r * np.log(np.where(r > 0, r, 1.0)), dtype=np.float64))
-        return self.bic(X) + 2 * entropy
+        return self.bic(X, given) + 2 * entropy
 
 
 def _seed(random_state: Any) -> Any:

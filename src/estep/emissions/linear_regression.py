@@ -1,0 +1,204 @@
+"""Linear regression: the observation given covariates, a line (or plane) with Gaussian errors for each state.
+
+Rows are covariates and observation side by side; the moments of both together are all that an M-step needs. An
+autoregressive chain has lagged observations for covariates (:func:`estep.lagged`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+
+from estep.emissions.covariance import TYPES, check, factorise, full, n_free, regularise, unpack
+from estep.emissions.gaussian import LOG_2PI, quadratic
+from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.interface import Emission, Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.source import Batch
+from estep.statistics import Array, Layout, Statistics
+from estep.summary import Summary
+
+RIDGE = 1e-12
+"""Directions in which covariates vary by less than this part of the most have no coefficient."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRegression(Emission):
+    """y = ``intercepts`` (K, D) + ``coefficients`` (K, D, P) x + errors with ``covariances``, shaped as a Gaussian's.
+
+    ``covariance_type``: of the errors. ``n_given``: P, the covariates x; they come with ``given=``.
+    """
+
+    covariance_type: str = "full"
+    n_given: int | None = None
+    coefficients: Array | None = None
+    intercepts: Array | None = None
+    covariances: Array | None = None
+    origin: Array | None = None
+    floor: Array | None = None
+
+    name: ClassVar[str] = "linear_regression"
+    parameters: ClassVar[tuple[str, ...]] = ("coefficients", "intercepts", "covariances")
+
+    def __post_init__(self) -> None:
+        if self.covariance_type not in TYPES:
+            raise ValueError(f"covariance_type is {self.covariance_type!r}: it is one of {', '.join(TYPES)}")
+        if self.coefficients is not None:
+            shape = np.shape(self.coefficients)
+            if len(shape) != 3 or self.n_given not in (None, shape[2]):
+                raise ValueError(f"coefficients has shape {shape}, expected (K, D, {self.n_given or 'P'})")
+            object.__setattr__(self, "n_given", shape[2])
+            self.freeze("coefficients", shape)
+            self.freeze("intercepts", shape[:2])
+            if self.covariances is not None:
+                self.freeze("covariances", TYPES[self.covariance_type](*shape[:2]))
+                check(np.asarray(self.covariances), self.covariance_type)
+        if self.n_given is not None and (not isinstance(self.n_given, int) or self.n_given < 1):
+            raise ValueError(f"n_given is {self.n_given!r}: it is a whole number from 1")
+        self.freeze("origin", None)
+        self.freeze("floor", None)
+
+    def given_columns(self, n: int) -> Self:
+        if self.n_given not in (None, n):
+            raise ValueError(f"given has {n} columns; the model has {self.n_given}")
+        return replace(self, n_given=n)
+
+    def _values(self) -> tuple[Array, Array, Array]:
+        for name in self.parameters:
+            if self.values()[name] is None:
+                raise missing(self.name, name)
+        assert self.coefficients is not None and self.intercepts is not None and self.covariances is not None
+        return self.coefficients, self.intercepts, self.covariances
+
+    @property
+    def n_components(self) -> int:
+        return len(self._values()[0])
+
+    @property
+    def n_columns(self) -> int:
+        """Of rows as they are read: covariates and observation."""
+        _, D, P = self._values()[0].shape
+        return int(D + P)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        return ("covariances",) if self.covariance_type == "tied" else ()
+
+    @property
+    def n_parameters(self) -> int:
+        K, D, P = self._values()[0].shape
+        return int(K * D * (P + 1)) + n_free(self.covariance_type, K, D)
+
+    @property
+    def layout(self) -> Layout:
+        """moments (K, F): mass, first and second moments of covariates and observation, about the origin."""
+        K, D = self.n_components, self.n_columns
+        return Layout.of(origin=self._origin(), moments=(K, 1 + D + D * (D + 1) // 2))
+
+    def _origin(self) -> Array:
+        return np.zeros(self.n_columns) if self.origin is None else self.origin
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        if self.n_given is None:
+            raise ValueError("linear_regression emissions want covariates: fit(X, given=...)")
+        P, D = self.n_given, len(summary.mean) - self.n_given
+        if D < 1:
+            raise ValueError(f"the data have no columns beside the {P} covariates")
+        variance = np.maximum(summary.variance, summary.floor)[P:]
+        whole = {
+            "full": np.tile(np.diag(variance), (n_components, 1, 1)),
+            "tied": np.diag(variance),
+            "diag": np.tile(variance, (n_components, 1)),
+            "spherical": np.full(n_components, variance.mean()),
+        }[self.covariance_type]
+        fresh: dict[str, Array] = {
+            "coefficients": np.zeros((n_components, D, P)),
+            "intercepts": np.tile(summary.mean[P:], (n_components, 1)),
+            "covariances": whole,
+        }
+        given = {name: value for name, value in self.values().items() if value is not None}
+        return self.with_values(**(fresh | given)).adapt(summary)
+
+    def adapt(self, summary: Summary) -> Self:
+        return self.evolve(origin=summary.mean, floor=summary.floor)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        return kernel_evaluation(self.kernel(batch.summary), batch)
+
+    @cached_property
+    def _factors(self) -> tuple[Array, Array]:
+        """Inverse Cholesky factors (K, D, D) of the error covariances, and log-determinants (K,)."""
+        coefficients, _, covariances = self._values()
+        inverse, logdet = factorise(full(covariances, self.covariance_type, *coefficients.shape[:2]), "full")
+        return inverse, logdet
+
+    def kernel(self, summary: Summary) -> Spec:
+        """The squared length of L^-1 (y - W x - b): a full Gaussian's kernel with a factor of lower rank."""
+        coefficients, intercepts, _ = self._values()
+        K, D, P = coefficients.shape
+        inverse, logdet = self._factors
+        origin, factor, mu = self._origin(), np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
+        factor[:, P:, :P], factor[:, P:, P:] = -inverse @ coefficients, inverse
+        mu[:, P:] = intercepts + coefficients @ origin[:P] - origin[P:]
+        return quadratic("full", mu, factor, -0.5 * (D * LOG_2PI + logdet), origin, summary)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """Weighted least squares (Bishop 2006, eq. 3.15 and 14.5.1), and the mean squares of what is left."""
+        coefficients, intercepts, covariances = self._values()
+        _, D, P = coefficients.shape
+        moments, origin = s["moments"], self._origin()
+        mass = moments[:, 0]
+        unseen = np.flatnonzero(mass <= NOTHING * mass.sum())
+        safe = mass.copy()
+        safe[unseen] = 1.0
+        mean = moments[:, 1 : 1 + P + D] / safe[:, None]
+        C = unpack(moments[:, 1 + P + D :] / safe[:, None], P + D) - mean[:, :, None] * mean[:, None, :]
+        W = np.stack([_slopes(c, P) for c in C])
+        b = mean[:, P:] + origin[P:] - (W @ (mean[:, :P] + origin[:P])[:, :, None])[:, :, 0]
+        cross = W @ C[:, :P, P:]
+        left = C[:, P:, P:] - cross - cross.swapaxes(1, 2) + W @ C[:, :P, :P] @ W.swapaxes(1, 2)
+        left = (left + left.swapaxes(1, 2)) / 2
+        W[unseen], b[unseen] = coefficients[unseen], intercepts[unseen]
+        fresh = self._errors(left, mass, covariances, unseen)
+        floor = None if self.floor is None else self.floor[P:]
+        shaped, _, clamped = regularise(fresh, self.covariance_type, floor, None)
+        notes = tuple((k, "error covariance at its floor") for k in clamped)
+        values = {"coefficients": W, "intercepts": b, "covariances": shaped}  # laid out as a file gives them back
+        return self.evolve(**{name: np.ascontiguousarray(value) for name, value in values.items()}), notes
+
+    def _errors(self, left: Array, mass: Array, old: Array, unseen: Array) -> Array:
+        """Covariances of the errors from those (K, D, D) without a type."""
+        if self.covariance_type == "tied":
+            return np.asarray(np.tensordot(mass, left, axes=1) / mass.sum()) if mass.sum() > 0 else old
+        squares = left.diagonal(axis1=1, axis2=2)
+        fresh = np.array({"full": left, "diag": squares}.get(self.covariance_type, squares.mean(axis=1)))
+        fresh[unseen] = old[unseen]
+        return fresh
+
+    def sample(self, states: Array, rng: np.random.Generator) -> Array:
+        raise ValueError("linear_regression emissions draw given covariates: model.sample(n, given=...)")
+
+    def sample_given(self, states: Array, given: Array, rng: np.random.Generator) -> Array:
+        coefficients, intercepts, covariances = self._values()
+        L = np.linalg.cholesky(full(covariances, self.covariance_type, *coefficients.shape[:2]))[states]
+        errors = (L @ rng.standard_normal((len(states), L.shape[1], 1)))[:, :, 0]
+        return np.asarray(intercepts[states] + (coefficients[states] @ given[:, :, None])[:, :, 0] + errors)
+
+    def validate(self, batch: Batch) -> None:
+        if self.n_given is None:
+            raise ValueError("linear_regression emissions want covariates: fit(X, given=...)")
+        if self.coefficients is not None:
+            check_columns(batch, self.n_columns)
+
+
+def _slopes(C: Array, P: int) -> Array:
+    """Coefficients (D, P) of the last columns on the first P, from their covariances; units do not matter."""
+    deviations = np.sqrt(np.maximum(C.diagonal()[:P], 1e-300))
+    unit = C[:P, :P] / deviations[:, None] / deviations
+    values, vectors = np.linalg.eigh(unit)
+    keep = values > RIDGE * max(values[-1], 0.0)
+    inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
+    return np.asarray(((vectors * inverse) @ vectors.T @ (C[:P, P:] / deviations[:, None])).T / deviations)

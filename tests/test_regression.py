@@ -1,0 +1,132 @@
+"""Linear regression emissions: the observation given covariates; autoregressive chains."""
+
+import numpy as np
+import pytest
+
+import estep
+from estep import Model, lagged
+from estep.emissions import LinearRegression, covariance
+from estep.latents import Chain, Independent
+
+
+def lines(n=400, seed=0):
+    """Two lines that cross."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.uniform(-3, 3, (n, 1)), (rng.random(n) < 0.4).astype(int)
+    y = np.where(z == 0, 1.0 + 2.0 * x[:, 0], -1.0 - 1.0 * x[:, 0]) + rng.normal(0, 0.5, n)
+    return x, y[:, None], z
+
+
+def test_one_component_is_least_squares():
+    rng = np.random.default_rng(0)
+    given, weights = rng.normal(3.0, [1.0, 1e-3, 1e4], (60, 3)), rng.random(60)
+    Y = given @ rng.normal(size=(3, 2)) + rng.normal(size=(60, 2)) + 1e3
+    for shift in (0.0, 1e6):
+        one = estep.MixtureModel(LinearRegression(), 1).fit(Y, sample_weight=weights, given=given + shift)
+        design = np.column_stack([np.ones(60), given])
+        root = np.sqrt(weights)[:, None]
+        solved, *_ = np.linalg.lstsq(root * design, root * Y, rcond=None)
+        np.testing.assert_allclose(one.coefficients_[0], solved[1:].T, rtol=1e-4 if shift else 1e-9)
+        left = Y - design @ solved
+        np.testing.assert_allclose(one.covariances_[0], (left * weights[:, None]).T @ left / weights.sum(), rtol=1e-7)
+
+
+def test_crossing_lines():
+    x, y, z = lines()
+    mixture = estep.MixtureModel(LinearRegression(), 2, n_init=5, random_state=0).fit(y, given=x)
+    order = np.argsort(mixture.coefficients_[:, 0, 0])
+    np.testing.assert_allclose(mixture.coefficients_[order, 0, 0], [-1, 2], atol=0.1)
+    np.testing.assert_allclose(mixture.intercepts_[order, 0], [-1, 1], atol=0.15)
+    found = mixture.predict(y, given=x)
+    assert max((found == z).mean(), (found != z).mean()) > 0.85
+    assert mixture.score(y, given=x) == pytest.approx(mixture.lower_bound_, rel=1e-9)
+    assert mixture.n_features_in_ == 1 and np.isfinite(mixture.bic(y, given=x))
+    drawn, states = mixture.sample(400, given=x)
+    assert drawn.shape == (400, 1) and states.shape == (400,)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical", "tied"])
+def test_densities(kind, level):
+    """log N(y | b + W x, C) of each component."""
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    W, b = rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 2))
+    C = {
+        "full": np.array([[[1.0, 0.3], [0.3, 2.0]], [[0.5, 0.0], [0.0, 0.5]]]), "spherical": np.array([1.0, 0.5]),
+        "tied": np.array([[1.0, 0.3], [0.3, 2.0]]), "diag": np.array([[1.0, 2.0], [0.5, 0.5]]),
+    }[kind]  # fmt: skip
+    model = Model(Independent([0.3, 0.7]), LinearRegression(kind, 3, W, b, C))
+    matrices, G, Y = covariance.full(C, kind, 2, 2), rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    logs = np.log([[0.3], [0.7]]).repeat(20, 1)
+    for k in (0, 1):
+        logs[k] += stats.multivariate_normal(cov=matrices[k]).logpdf(Y - b[k] - G @ W[k].T)
+    np.testing.assert_allclose(model.score_units(model.source(Y, given=G)), np.logaddexp(*logs), rtol=1e-10)
+
+
+def test_an_autoregressive_chain(tmp_path):
+    """Two regimes of an AR(1) that differ in nothing but their memory; save and load."""
+    truth = Model(
+        Chain([0.5, 0.5], [[0.98, 0.02], [0.02, 0.98]]),
+        LinearRegression("full", 1, [[[0.95]], [[-0.8]]], [[0.0], [0.0]], [[[1.0]], [[1.0]]]),
+    )
+    rng = np.random.default_rng(3)
+    states, y = truth.latent.sample(3000, rng), np.zeros((3000, 1))
+    for t in range(1, 3000):
+        y[t] = truth.emission.sample_given(states[t : t + 1], y[t - 1 : t], rng)[0]
+    X, given, lengths = lagged(y)
+    hmm = estep.HMM(LinearRegression(), 2, n_init=3, random_state=0).fit(X, lengths, given=given)
+    order = np.argsort(hmm.coefficients_[:, 0, 0])
+    np.testing.assert_allclose(hmm.coefficients_[order, 0, 0], [-0.8, 0.95], atol=0.06)
+    found = hmm.predict(X, lengths, given=given)
+    assert max((found == states[1:]).mean(), (found != states[1:]).mean()) > 0.9
+    assert hmm.score(X, lengths, given=given) >= truth.score(truth.source(X, lengths, given=given))
+    estep.save(hmm, tmp_path / "m.json")
+    again = estep.estimators.from_model(estep.load(tmp_path / "m.json"))
+    assert again.score(X, lengths, given=given) == hmm.score(X, lengths, given=given)
+    assert hmm.predict_proba(X, lengths, given=given).shape == (2999, 2)
+
+
+def test_lags():
+    X = np.arange(10.0)[:, None]
+    Y, given, lengths = lagged(X, [4, 6], order=2)
+    np.testing.assert_array_equal(Y[:, 0], [2, 3, 6, 7, 8, 9])
+    np.testing.assert_array_equal(given, [[1, 0], [2, 1], [5, 4], [6, 5], [7, 6], [8, 7]])
+    assert lengths.tolist() == [2, 4]
+    with pytest.raises(ValueError, match="sequence 0 has no more than 4 steps"):
+        lagged(X, [4, 6], order=4)
+
+
+def test_covariates_that_say_nothing():
+    """Constant and doubled covariates get no coefficients of their own, and the fit is that without them."""
+    x, y, _ = lines()
+    plain = estep.MixtureModel(LinearRegression(), 1).fit(y, given=x)
+    more = np.column_stack([x, x * 2, np.full(len(x), 7.0)])
+    again = estep.MixtureModel(LinearRegression(), 1).fit(y, given=more)
+    assert again.score(y, given=more) == pytest.approx(plain.score(y, given=x))
+
+
+def test_what_is_wrong_is_named():
+    x, y, _ = lines(50)
+    for kind in (lambda: estep.MixtureModel(LinearRegression(), 2), lambda: estep.HMM("linear_regression", 2)):
+        with pytest.raises(ValueError, match="given has 49 rows; the data have 50"):
+            kind().fit(y, given=x[:-1])
+        with pytest.raises(ValueError, match=r"given\[3, 0\] is nan: covariates are finite"):
+            kind().fit(y, given=np.where(np.arange(50)[:, None] == 3, np.nan, x))
+        with pytest.raises(ValueError, match="want covariates: fit\\(X, given=...\\)"):
+            kind().fit(y)
+        fitted = kind().fit(y, given=x)
+        with pytest.raises(ValueError, match="given has 2 columns; the model has 1"):
+            fitted.predict(y, given=np.hstack([x, x])) if hasattr(fitted, "transmat_") else fitted.model_.source(
+                y, given=np.hstack([x, x])
+            )
+        with pytest.raises(ValueError, match="the data have 1 columns; the model has 2"):
+            fitted.score(y)
+        with pytest.raises(ValueError, match=r"draw given covariates: model.sample\(n, given=...\)"):
+            fitted.model_.sample(3)
+    with pytest.raises(ValueError, match="poisson emissions take no covariates"):
+        estep.PoissonHMM(1).fit(np.ones((50, 1)), given=x)
+    with pytest.raises(ValueError, match="row 2, column 1 is missing: linear_regression"):
+        estep.MixtureModel(LinearRegression(), 1).fit(np.where(np.arange(50)[:, None] == 2, np.nan, y), given=x)
+    with pytest.raises(ValueError, match="n_given is 0"):
+        LinearRegression(n_given=0)
