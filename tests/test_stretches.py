@@ -9,13 +9,13 @@ from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execute import Serial, threads
 from estep.latents import Chain
 from estep.stretches import Joints
-from models import FAMILIES, draw, make_model
+from models import FAMILIES, draw, make_model, rows_of
 
 ROWS = 300
 
 
 def one_sequence(model, n, seed=0):
-    return model.source(model.sample(n, seed)[0])
+    return model.source(rows_of(model, n, seed))
 
 
 def sticky(K, stay):

@@ -19,6 +19,7 @@ from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
 from estep.model import Model, prepared_to_fit
 from estep.passes import Passes
+from estep.reseeding import reseeded
 from estep.several import Several, crews
 from estep.source import Source
 
@@ -28,6 +29,7 @@ ROUNDING_SINGLE = 1e-5
 """The same for data in single precision."""
 RECENT, MARGIN = 15, 100.0
 """Bounds that must agree that gains shrink, and how wrong the estimate of those to come may be, to drop a start."""
+RESEEDED = "re-seeded where the rows were explained worst"
 BEHIND = 0.01
 """How far behind a start must be to be dropped, in nats a row."""
 
@@ -39,17 +41,23 @@ class Stop:
     ``rule="aitken"`` asks for the same of all gains to come, estimated as if each were the same fraction of the one
     before (Aitken; McLachlan & Krishnan 2008, section 4.9): a fit that crawls is not stopped for crawling. ``tol=0``
     makes all ``max_iter`` M-steps, as scikit-learn's does.
+
+    Where a fit ends with components that have collapsed onto few rows, these are put where the rows are explained worst
+    and the fit goes on, ``reseeds`` times at most; the fit with the fewest collapsed components is kept.
     """
 
     tol: float = 1e-8
     max_iter: int = 1000
     rule: str = "gain"
+    reseeds: int = 3
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.tol) and self.tol >= 0):
             raise ValueError(f"tol is {self.tol!r}: it is a number from 0")
         if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
+        if not isinstance(self.reseeds, int) or isinstance(self.reseeds, bool) or self.reseeds < 0:
+            raise ValueError(f"reseeds is {self.reseeds!r}: it is a whole number from 0")
         if self.rule not in ("gain", "aitken"):
             raise ValueError(f"rule is {self.rule!r}: it is 'gain' or 'aitken'")
 
@@ -79,6 +87,15 @@ def _to_come(bounds: Sequence[float]) -> float:
     return gain * gain / (before - gain) if before > gain else float("inf")
 
 
+@dataclass(frozen=True)
+class Event:
+    """What had to be done about a component by the M-step after so many E-steps."""
+
+    iteration: int
+    component: int
+    text: str
+
+
 @dataclass
 class Trace:
     """What happened by iteration: the bound (a total; nan where it was not found), the seconds since the start, how
@@ -87,7 +104,7 @@ class Trace:
     bounds: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     passes: list[float] = field(default_factory=list)
-    events: list[tuple[int, str]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -142,8 +159,14 @@ class Fit:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the M-steps had to regularise, each once."""
-        return tuple(dict.fromkeys(text for _, text in self.trace.events))
+        """What the M-steps had to regularise, and what was re-seeded, each once."""
+        return tuple(dict.fromkeys(f"component {e.component}: {e.text}" for e in self.trace.events))
+
+    @property
+    def collapsed(self) -> tuple[int, ...]:
+        """The components that the last M-step had to regularise: they have shrunk onto few rows."""
+        last = len(self.trace.bounds) - 1 - (self.stop_reason == "bound fell")
+        return tuple(sorted({e.component for e in self.trace.events if e.iteration == last and e.text != RESEEDED}))
 
 
 def fit(
@@ -160,7 +183,7 @@ def fit(
     where the data are invalid or impossible under the model.
     """
     loop = _Loop(model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, [0])
-    return loop.run([model], 0)[0]
+    return _mended(loop, loop.run([model], 0)[0])
 
 
 def fit_races(
@@ -190,12 +213,33 @@ def fit_races(
     by_race: dict[int, list[Fit]] = {}
     for race, one in zip(races, fits, strict=False):
         by_race.setdefault(race, []).append(one)
-    return {race: _best(some, races.count(race)) for race, some in by_race.items()}
+    return {race: _mended(loop, _best(some, races.count(race))) for race, some in by_race.items()}
+
+
+def _mended(loop: _Loop, fit: Fit) -> Fit:
+    """The fit, or one without its collapsed components: see :class:`Stop`."""
+    model, tries = fit.model, [fit]
+    plain = model.prior is None and model.constraints is None and not model.emission.shared
+    for _ in range(loop.stop.reseeds if plain and model.n_components > 1 and loop.stop.max_iter else 0):
+        last = tries[-1]
+        if not last.collapsed or last.stop_reason == "interrupted":
+            break
+        start = reseeded(last.model, loop.source, last.collapsed, loop.execute)
+        again = _Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, [0])
+        try:
+            new = again.run([start], 0)[0]
+        except ValueError:  # impossible from there
+            break
+        new.trace.events[:0] = [Event(0, k, RESEEDED) for k in last.collapsed]
+        tries.append(new)
+    best = min(tries, key=lambda f: (len(f.collapsed), -f.bound))
+    return replace(best, restarts=fit.restarts)
 
 
 def _best(fits: Sequence[Fit], n_starts: int) -> Fit:
+    """The fit with the fewest collapsed components, of those that with the highest bound."""
     interrupted = len(fits) < n_starts or any(f.stop_reason == "interrupted" for f in fits)
-    best = max(fits, key=lambda f: f.bound)
+    best = min(fits, key=lambda f: (len(f.collapsed), -f.bound))
     restarts = tuple(Restart(f.bound, f.n_iter, f.stop_reason) for f in fits)
     return replace(best, restarts=restarts, stop_reason="interrupted" if interrupted else best.stop_reason)
 
@@ -327,7 +371,7 @@ class _Loop:
         for component, text in notes:
             i, k = current.place(component) if isinstance(current, Several) else (0, component)
             if active[i].reason is None:
-                active[i].trace.events.append((len(active[i].trace.bounds), f"component {k}: {text}"))
+                active[i].trace.events.append(Event(len(active[i].trace.bounds), k, text))
 
 
 def _keep(models: Any, which: Sequence[int], n: int) -> Any:

@@ -208,9 +208,9 @@ class Emission(Values, ABC):
         """Statistics in which states of one group have the same, those of all of them."""
         K, out = self.n_components, Statistics(s.layout, s.vector.copy())
         same = (groups[:, None] == groups).astype(float)
-        for name, shape in s.layout.blocks:
-            if shape[:1] != (K,):
-                raise ValueError(f"{self.name} emissions with shared parameters cannot be shared by states as well")
+        if self.shared or any(shape[:1] != (K,) for _, shape in s.layout.blocks):
+            raise ValueError(f"{self.name} emissions with shared parameters cannot be shared by states as well")
+        for name, _ in s.layout.blocks:
             out[name] = np.tensordot(same, s[name], axes=1)
         return out
 

@@ -226,9 +226,9 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
                 stacklevel=4,
             )
         if fit.notes:
+            way_out = "The component has shrunk onto few rows: lower n_components, or give reg_covar or a prior"
             warnings.warn(
-                f"{name}: {'; '.join(fit.notes)}. The component has shrunk onto few rows: lower n_components, or "
-                "give reg_covar",
+                f"{name}: {'; '.join(fit.notes)}. {way_out if fit.collapsed else 'None of them is collapsed now'}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
