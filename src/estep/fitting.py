@@ -39,7 +39,8 @@ class Stop:
     """When to stop: a gain of the bound below ``tol`` a row (of weight 1), or ``max_iter`` M-steps.
 
     ``rule="aitken"`` asks for the same of all gains to come, estimated as if each were the same fraction of the one
-    before (Aitken; McLachlan & Krishnan 2008, section 4.9): a fit that crawls is not stopped for crawling. ``tol=0``
+    before (Aitken; McLachlan & Krishnan 2008, section 4.9): a fit that crawls is not stopped for crawling.
+    ``rule="parameters"`` asks that no parameter changes by more than ``tol``, relative to it or to 1. ``tol=0``
     makes all ``max_iter`` M-steps, as scikit-learn's does.
 
     Where a fit ends with components that have collapsed onto few rows, these are put where the rows are explained worst
@@ -58,8 +59,8 @@ class Stop:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
         if not isinstance(self.reseeds, int) or isinstance(self.reseeds, bool) or self.reseeds < 0:
             raise ValueError(f"reseeds is {self.reseeds!r}: it is a whole number from 0")
-        if self.rule not in ("gain", "aitken"):
-            raise ValueError(f"rule is {self.rule!r}: it is 'gain' or 'aitken'")
+        if self.rule not in ("gain", "aitken", "parameters"):
+            raise ValueError(f"rule is {self.rule!r}: it is 'gain', 'aitken' or 'parameters'")
 
     def reason(
         self, bounds: Sequence[float], weight: float, rounding: float = 0.0, relative: float = ROUNDING
@@ -72,7 +73,8 @@ class Stop:
             gain = bounds[-1] - bounds[-2]
             if gain < -relative * max(abs(bounds[-1]), weight) - (self.tol + rounding) * weight:
                 return "bound fell"
-            if self.tol > 0 and (gain if self.rule == "gain" else _to_come(bounds)) <= self.tol * weight:
+            left = {"gain": gain, "aitken": _to_come(bounds)}.get(self.rule, np.inf)
+            if self.tol > 0 and left <= self.tol * weight:
                 return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
@@ -275,6 +277,18 @@ class _Run:
         self.trace.seconds.append(seconds)
         self.trace.passes.append(passes)
 
+    def settled(self, stop: Stop) -> bool:
+        """Whether no parameter has changed by more than the stop rule asks."""
+        if stop.rule != "parameters" or len(self.seen) < 2:
+            return False
+        before, after = (_pick(*seen) for seen in self.seen)
+        pairs = zip((before.latent, before.emission), (after.latent, after.emission), strict=True)
+        return all(
+            bool((np.abs(now - was) <= stop.tol * np.maximum(np.abs(was), 1.0)).all())
+            for old, new in pairs
+            for was, now in zip(map(np.asarray, old.values().values()), new.values().values(), strict=True)
+        )
+
     def complete(self, data: Passes) -> None:
         """Finds the bound of the last model, where its step did not."""
         if np.isnan(self.trace.bounds[-1]):
@@ -363,6 +377,8 @@ class _Loop:
             bounds = run.trace.bounds
             rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
             run.reason = self.stop.reason(bounds, self.weight, rounding, self.relative)
+            if run.reason in (None, "max_iter") and run.settled(self.stop):
+                run.reason = "converged"
             if run.reason is None and hopeless(bounds, self.rivals[self.races[run.number]], self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]

@@ -64,7 +64,7 @@ def fit_command(
     n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
-    stop_rule: Annotated[str, typer.Option(help="gain|aitken: --tol is of the last gain, or of all to come.")] = "gain",
+    stop_rule: Annotated[str, typer.Option(help="gain|aitken|parameters: what --tol is of.")] = "gain",
     algorithm: Annotated[
         str | None, typer.Option(help=f"{'|'.join(ALGORITHMS)} (default em; student: squarem)")
     ] = None,

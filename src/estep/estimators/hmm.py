@@ -159,8 +159,8 @@ class GaussianHMM(Hidden):
     covariance_type : {"diag", "full", "tied", "spherical"}
     tol : float
         Stops at a gain of the log-likelihood, divided by the number of rows, below this.
-    stop_rule : {"gain", "aitken"}
-        Whether ``tol`` is of the last gain, or of all gains to come as Aitken estimates them.
+    stop_rule : {"gain", "aitken", "parameters"}
+        Whether ``tol`` is of the last gain, of all gains to come as Aitken estimates them, or of parameters' changes.
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
