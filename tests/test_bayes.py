@@ -348,3 +348,22 @@ def test_estimators_take_estimate_and_prior():
     again = estep.estimators.from_model(hmm.model_)
     assert again.estimate == "vb" and again.score(X) == hmm.score(X)
     assert set(FAMILIES) >= set(CONJUGATE)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_constant_and_doubled_columns(kind):
+    """The prior's scale is tiny there, and the posterior's with it: nothing is raised to a floor behind its back."""
+    x = np.r_[rng.normal(0, 1, 50), rng.normal(9, 1, 50)]
+    for X in (np.c_[x, np.full(100, 3.0)], np.c_[x, 2 * x]):
+        mixtures = [estep.GaussianMixture(2, estimate=e, covariance_type=kind, random_state=0) for e in ("vb", "map")]
+        for mixture in (*mixtures, estep.BayesianGaussianMixture(n_components=2, covariance_type=kind, random_state=0)):
+            assert mixture.fit(X).stop_reason_ == "converged"
+            assert abs(mixture.means_[0, 0] - mixture.means_[1, 0]) > 7
+
+
+def test_reg_covar_with_priors():
+    X = blobs()
+    with pytest.raises(ValueError, match="reg_covar is for estimate='ml'"):
+        estep.GaussianMixture(2, reg_covar=1e-3, estimate="map").fit(X)
+    one, two = (estep.BayesianGaussianMixture(reg_covar=r).fit(X).covariance_prior_ for r in (None, 0.5))
+    np.testing.assert_allclose(two, one + 0.5 * np.eye(2))

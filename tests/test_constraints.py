@@ -172,3 +172,52 @@ def test_what_does_not_go_together():
         constrained(with_prior(truth, source, "map"), emission_groups=[0, 0])
     with pytest.raises(ValueError, match="fixed names 'means', which is not given: give means_init"):
         estep.GaussianMixture(2, fixed={"means"}).fit(source.X)
+
+
+def test_map_holds_what_was_given():
+    """Not what the start of a posterior made of it."""
+    X = np.random.default_rng(0).poisson([[1.0, 3.0]], (80, 2)).astype(float)
+    transmat = [[0.7, 0.3], [0.2, 0.8]]
+    hmm = estep.PoissonHMM(2, transmat_init=transmat, estimate="map", fixed={"transmat"}, random_state=0).fit(X)
+    np.testing.assert_array_equal(hmm.transmat_, transmat)
+    rates = [[1.0, 1.0], [3.0, 3.0]]
+    mixture = estep.MixtureModel(Poisson(rates), 2, estimate="map", fixed={"rates"}, random_state=0).fit(X)
+    np.testing.assert_array_equal(mixture.rates_, rates)
+    assert (np.diff(mixture.lower_bounds_) >= -1e-12).all()
+
+
+def test_shared_covariances_of_any_size_are_refused():
+    """D (D + 1) / 2 = K: the block of shared moments looks like one of components."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with pytest.raises(ValueError, match="cannot be shared by states as well"):
+        estep.GaussianHMM(3, covariance_type="tied", emission_groups=(0, 0, 1), random_state=0).fit(X)
+
+
+def test_what_is_fixed_where_it_means_nothing():
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    A = [[0.5, 0.5], [0.2, 0.8]]
+    for options, message in [
+        (
+            {"begins": "stationary", "transmat_init": A, "fixed": {"transmat": [0]}},
+            "do not go with begins='stationary'",
+        ),
+        ({"begins": "stationary", "startprob_init": [0.5, 0.5]}, "startprob_init is given"),
+        ({"emission_groups": (0, 0), "means_init": [[0.0], [1.0]], "fixed": {"means": [1]}}, "do not go together"),
+        ({"topology": "left-right", "transmat_init": A}, "transmat has transitions that the topology"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            estep.GaussianHMM(2, random_state=0, **options).fit(X)
+    gmm = estep.GMMHMM(
+        2, 2, weights_init=[[0.5, 0.5], [0.3, 0.7]], fixed={"weights"}, random_state=0, max_iter=5, tol=1e-3
+    )
+    np.testing.assert_array_equal(gmm.fit(X).weights_, [[0.5, 0.5], [0.3, 0.7]])
+    assert estep.GaussianMixture(2, fixed=None, random_state=0).fit(X).model_.constraints is None
+
+
+def test_warm_starts_take_new_ways():
+    X = estep.datasets.load_faithful().X
+    mixture = estep.GaussianMixture(2, warm_start=True, random_state=0).fit(X)
+    assert mixture.set_params(estimate="map").fit(X).model_.estimate == "map"
+    means = mixture.means_.copy()
+    mixture.set_params(estimate="ml", fixed={"means"}).fit(X[:100])
+    np.testing.assert_array_equal(mixture.means_, means)

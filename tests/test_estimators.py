@@ -358,5 +358,5 @@ def test_aitkens_rule_by_name():
         for rule in ("gain", "aitken")
     )
     assert patient.n_iter_ > quick.n_iter_ and patient.score(FAITHFUL) > quick.score(FAITHFUL)
-    with pytest.raises(ValueError, match="'gain' or 'aitken'"):
+    with pytest.raises(ValueError, match="'gain', 'aitken' or 'parameters'"):
         estep.GaussianMixture(2, stop_rule="bic").fit(FAITHFUL)

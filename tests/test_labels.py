@@ -183,3 +183,12 @@ def test_inconsistent_labels_are_named():
     source = as_source(X, labels=[0] * 6)
     assert source.some(np.array([1, 2])).evidence.labels.tolist() == [0, 0]
     assert replace(source, evidence=None).evidence is None
+
+
+def test_labels_of_a_list_of_sequences_and_huge_ones():
+    X = np.random.default_rng(0).normal(size=(80, 1))
+    labels = [np.zeros(40, int), np.ones(40, int)]
+    hmm = estep.GaussianHMM(2, random_state=0, tol=1e-3).fit([X[:40], X[40:]], labels=labels)
+    np.testing.assert_allclose(hmm.means_[:, 0], [X[:40].mean(), X[40:].mean()], rtol=1e-9)
+    with pytest.raises(ValueError, match="there are not so many states"):
+        estep.GaussianMixture(2).fit(X, labels=np.full(80, 2**32))

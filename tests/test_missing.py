@@ -298,3 +298,49 @@ def test_refusals():
     with pytest.raises(ValueError, match="is -1"):
         estep.CategoricalHMM(1).fit(np.array([[0], [-1]], dtype=np.int32))
     assert Categorical([[0.5, 0.5]]).takes_gaps and Poisson([[1.0]]).takes_gaps
+
+
+def test_the_bound_is_the_score_with_rows_without_values():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    X[:30] = np.nan
+    mixture = estep.GaussianMixture(1).fit(X)
+    assert mixture.lower_bound_ == pytest.approx(mixture.score(X), rel=1e-12)
+    assert mixture.bic(X) == pytest.approx(estep.select(X, [1]).best.bic, rel=1e-12)
+    whole = estep.GaussianMixture(2, estimate="vb", random_state=0).fit(X)
+    assert whole.fit_.bound == pytest.approx(whole.model_.score(X) + whole.model_.penalty, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["poisson", "log_normal", "gamma", "gaussian", "student", "exponential"])
+def test_values_without_weight_are_none(name):
+    X = np.abs(np.random.default_rng(0).normal(size=(80, 2))) + 1
+    X = np.round(X) if name == "poisson" else X
+    X[:40, 1] = np.nan
+    weights = np.r_[np.ones(40), np.zeros(40)]
+    with pytest.raises(ValueError, match="column 1 has no values"):
+        estep.MixtureModel(name, 1).fit(X, sample_weight=weights)
+
+
+def test_gaps_that_come_and_go_in_a_stream():
+    X = np.random.default_rng(0).poisson(3.0, (200, 2)).astype(float)
+    gaps = punch(X)
+    for first, then in ((X, gaps), (gaps, X)):
+        for family in ("poisson", "exponential", NegativeBinomial(n_counts=40)):
+            stream = estep.MixtureModel(family, 2, random_state=0).partial_fit(first).partial_fit(then)
+            assert np.isfinite(stream.score(gaps))
+    one = estep.GaussianMixture(2, random_state=0).partial_fit(X).partial_fit([[3.0, np.nan]])
+    assert np.isfinite(one.means_).all()
+    symbols = np.where(np.arange(60)[:, None] % 7 == 0, np.nan, np.arange(60)[:, None] % 3)
+    hmm = estep.CategoricalHMM(2, random_state=0, tol=1e-2).partial_fit(symbols[1:7]).partial_fit(symbols)
+    assert np.isfinite(hmm.score(symbols))
+
+
+def test_an_empty_sequence_after_one_with_gaps():
+    X = punch(np.random.default_rng(0).normal(size=(80, 2)))
+    for lengths in ([80, 0], [0, 80], [40, 0, 40]):
+        assert np.isfinite(estep.GaussianHMM(2, random_state=0, tol=1e-3).fit(X, lengths).score(X, lengths))
+
+
+def test_bayesian_mixtures_take_gaps():
+    X = punch(estep.datasets.load_faithful().X)
+    mixture = estep.BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    assert sorted(mixture.means_[:, 0].round()) == [2.0, 4.0]

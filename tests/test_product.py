@@ -142,3 +142,28 @@ def test_what_is_wrong_is_named():
     ]:
         with pytest.raises(ValueError, match=message):
             make()
+
+
+def test_names_that_look_alike():
+    """A column may be called like another and a parameter, or like two others."""
+    rng = np.random.default_rng(0)
+    X, C = rng.normal(size=(80, 2)), rng.poisson(2.0, 80)
+    texts = pd.DataFrame({"a.b": rng.choice(list("uvw"), 80), "a_b": rng.choice(list("pqr"), 80)})
+    numbers = pd.DataFrame({"a": X[:, 0], "a.b": C, "b": X[:, 1], "a_b": C})
+    mixed = Product({"a": Gaussian("diag"), "a.b": Poisson(), ("b", "a_b"): Gaussian("diag")})
+    for family, frame in (("auto", texts), (mixed, numbers)):
+        mixture = estep.MixtureModel(family, 2, random_state=0, max_iter=20, tol=1e-3).fit(frame)
+        assert mixture.score(frame) == pytest.approx(mixture.lower_bound_, rel=1e-12)
+    with pytest.raises(ValueError, match=r"two parts are called 'x\+y'"):
+        Product({("x", "y"): Gaussian(), "x+y": Poisson()})
+
+
+def test_attributes_set_by_hand_keep_the_symbols():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"t": ["x", "y"] * 20 + ["z"] * 40, "v": rng.normal(size=80)})
+    hmm = estep.HMM(Product({"t": Categorical(), "v": Gaussian()}), 2, random_state=0).fit(frame)
+    some = frame[frame.t != "x"]
+    model = hmm.to_model()
+    hmm.transmat_ = np.full((2, 2), 0.5)
+    assert hmm.to_model().symbols == model.symbols == (("t", ("x", "y", "z")),)
+    assert np.isfinite(hmm.score(some))

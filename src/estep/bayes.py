@@ -50,6 +50,8 @@ def with_prior(
         raise ValueError(f"the {emission.name} emission has no conjugate prior: its estimate is 'ml'")
     if getattr(latent, "begins", "") == "stationary":
         raise ValueError("a stationary start has no conjugate prior: its estimate is 'ml'")
+    if getattr(emission, "reg_covar", None) is not None:
+        raise ValueError("reg_covar is for estimate='ml': a larger scale of the prior does its work")
     given = _by_name(prior, {**latent.blocks, **emission.blocks})
     resolved: dict[str, Prior] = {}
     for part in (latent, emission):

@@ -49,6 +49,18 @@ class Constraints:
             values[name] = np.where(mask, was, free * (left / total) if total > 0 else was)
         return new.evolve(**values) if values else new
 
+    def as_given(self, given: Model, model: Model) -> Model:
+        """``model`` with what is held as ``given`` had it."""
+        values, now, kept = given.emission.values(), model.emission.values(), {}
+        for name, mask in self.held.items():
+            if name not in values:
+                continue
+            was, value = np.asarray(values[name]), np.asarray(now[name])
+            own = name not in model.emission.shared
+            kept[name] = np.where(mask.reshape(-1, *[1] * (value.ndim - 1)), was, value) if own else was
+        emission = model.emission.with_values(**kept) if kept else model.emission
+        return replace(model, latent=self.latent(given.latent, model.latent), emission=emission)
+
     def put_back(self, model: Model, latent: Any, emission: Any) -> tuple[Any, Any]:
         """Latent part and emission with what is held: components of an emission hold all of their parameters."""
         held = [mask for name, mask in self.held.items() if name in emission.values()]
@@ -100,6 +112,10 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
     if model.posterior is not None or (groups is not None and model.prior is not None):
         raise ValueError(f"{'fixed' if held else 'emission_groups'} does not go with estimate={model.estimate!r}")
     emission = model.emission
+    if getattr(model.latent, "begins", "") == "stationary" and {"startprob", "transmat"} & set(held):
+        raise ValueError("fixed names startprob or transmat, which do not go with begins='stationary'")
+    if groups is not None and any(name in emission.values() for name in held):
+        raise ValueError("emission_groups and fixed parameters of the emission do not go together")
     if groups is not None:
         first = np.array([int(np.argmax(groups == g)) for g in groups])
         emission = emission.with_values(
@@ -114,6 +130,8 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
 
 
 def _by_name(fixed: Any) -> dict[str, Any]:
+    if fixed is None:
+        return {}
     if isinstance(fixed, Mapping):
         return dict(fixed)
     if isinstance(fixed, str) or not isinstance(fixed, Iterable):

@@ -45,7 +45,8 @@ def as_evidence(labels: Any, n: int) -> Evidence:
 
     Raises ValueError for other shapes and values, and for a row that allows no state.
     """
-    array = np.asarray(labels)
+    parts = labels if isinstance(labels, list) and labels and all(hasattr(p, "shape") for p in labels) else None
+    array = np.asarray(labels) if parts is None else np.concatenate(parts)
     if len(array) != n if array.ndim else True:
         raise ValueError(f"labels are of {len(array) if array.ndim else 1} rows; the data have {n}")
     if array.ndim == 2 and array.dtype.kind in "bu":
@@ -60,4 +61,6 @@ def as_evidence(labels: Any, n: int) -> Evidence:
     if (array < -1).any():
         row = int(np.argmax(array < -1))
         raise ValueError(f"labels[{row}] is {array[row]}: states are 0, 1, 2, ..., -1 is unknown")
+    if (array >= 2**31).any():
+        raise ValueError(f"labels[{int(np.argmax(array))}] is {array.max()}: there are not so many states")
     return Evidence(labels=array.astype(np.int32))

@@ -38,6 +38,8 @@ def encode(data: Any, known: Symbols = ()) -> tuple[Array, tuple[str, ...], Symb
         else:
             texts = [None if e else str(v) for v, e in zip(series.to_list(), empty, strict=True)]
             symbols[column] = names.get(column) or tuple(sorted({t for t in texts if t is not None}))
+            if not symbols[column]:
+                raise ValueError(f"column {column!r} has no values: leave it out")
             codes: dict[str | None, float] = {None: np.nan, **{t: float(i) for i, t in enumerate(symbols[column])}}
             if unknown := next((t for t in texts if t not in codes), None):
                 raise ValueError(f"column {column!r} has {unknown!r}; the model knows {', '.join(symbols[column])}")
@@ -54,6 +56,8 @@ def propose(data: Any) -> Product:
     """
     frame = is_frame(data)
     X, names, symbols = encode(data) if frame else (np.asarray(data, dtype=np.float64), (), ())
+    if X.ndim != 2:
+        raise ValueError(f"families are proposed for the columns of a table; the data have shape {X.shape}")
     texts = dict(symbols)
     kinds: dict[str, list[Any]] = {"gaussian": [], "poisson": [], "bernoulli": []}
     parts: dict[Any, Emission] = {}

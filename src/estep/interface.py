@@ -243,6 +243,11 @@ class Emission(Values, ABC):
     """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""
 
     @property
+    def room_for_gaps(self) -> bool:
+        """Whether missing cells have statistics of their own, for which :meth:`adapt` makes room."""
+        return False
+
+    @property
     def rounding(self) -> float:
         """The error of a log-density that rounding of the parameters may cause; falls below it are no falls."""
         return 0.0

@@ -265,7 +265,10 @@ class Model:
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             return self.moving.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
 
-        return _as_came(data, source, self._units(source, leaf, execute, same_filter, backward=False))
+        loglik = self._units(source, leaf, execute, same_filter, backward=False)
+        if source.empty is not None:
+            loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
+        return _as_came(data, source, loglik)
 
     def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
         """Total log-likelihood; -inf where the data are impossible under the model."""

@@ -43,6 +43,8 @@ class Patterns:
             wanted = pattern_order(X)
             if (np.diff(wanted) < 0).any():
                 order, X, missing = wanted, X[wanted], missing[wanted]
+        if not len(X):
+            return cls(X, None, np.zeros(1, np.int64), np.zeros((0, X.shape[1]), np.uint8))
         changes = 1 + np.flatnonzero((missing[1:] != missing[:-1]).any(axis=1))
         starts = np.concatenate([[0], changes, [len(X)]]).astype(np.int64)
         return cls(X, order, starts, np.ascontiguousarray(~missing[starts[:-1]], dtype=np.uint8))

@@ -117,6 +117,7 @@ class Source:
     order: Array | None = None  # where the rows were when they came, where they have been sorted
     missing: bool = False  # whether cells were missing before a family made something of the rows
     evidence: Evidence | None = None  # what is known of the rows' states
+    empty: Array | None = None  # (n,), which rows have no value at all
     symbols: tuple[Any, ...] = ()  # of the columns of a table that are texts, see estep.frames
 
     def __len__(self) -> int:
@@ -220,7 +221,9 @@ class Source:
         """Some of the rows, as independent ones with these weights."""
         base = None if self.base is None else self.base[rows]
         known = None if self.evidence is None else self.evidence.some(rows)
-        some = replace(self, X=self.X[rows], ends=None, weights=weights, base=base, order=None, evidence=known)
+        some = replace(
+            self, X=self.X[rows], ends=None, weights=weights, base=base, order=None, evidence=known, empty=None
+        )
         return replace(some, missing=self.summary.missing)
 
     def chained(self) -> Source:
@@ -233,15 +236,21 @@ class Source:
 
     def by_pattern(self) -> Source:
         """Independent rows sorted by what is missing in them; rows without any value have no weight."""
-        order, empty = pattern_order(self.X), absent(self.X).all(axis=1)
+        order, empty = pattern_order(self.X), np.asarray(absent(self.X).all(axis=1))
         weights = self.weights
         if empty.any():
             weights = np.where(empty, 0.0, 1.0 if weights is None else weights)
         known = None if self.evidence is None else self.evidence.some(order)
         weights = None if weights is None else weights[order]
         new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known)
+        new = replace(new, empty=empty[order] if empty.any() else None)
         new.__dict__["summary"] = self.summary
         return new
+
+    @property
+    def n_with_values(self) -> int:
+        """Rows that have a value."""
+        return len(self) if self.empty is None else len(self) - int(self.empty.sum())
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""

@@ -224,7 +224,7 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
     if sample.evidence is not None:
         return _assign_labelled(X, weights, sample.evidence.allowed(K), rng)
     means = emission.values().get("means")
-    if means is not None:
+    if means is not None and means.shape[1] == X.shape[1]:
         return nearest(X, units(means))
     if method == "random_from_data":
         p = None if weights is None else weights / weights.sum()

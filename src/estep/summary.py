@@ -114,6 +114,7 @@ def _survey_gaps(X: Array, weights: Array | None, found: Array, name: Callable[[
             np.fmax(used_high, np.fmax.reduce(used, axis=0), out=used_high)
         total += (there * mass).sum(axis=0)
         of_rows += float(mass[there.any(axis=1)].sum())
+    low[total == 0], high[total == 0] = np.inf, -np.inf  # nothing that counts
     some, safe = total > 0, np.where(total > 0, total, 1.0)
     with np.errstate(invalid="ignore"):
         middle = np.where(some, used_low / 2 + used_high / 2, 0.0)

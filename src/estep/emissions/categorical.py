@@ -29,7 +29,7 @@ class Categorical(ConjugateEmission):
     n_symbols: int | None = None
 
     gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
-    """The statistics have room for rows without a symbol, which come as symbol M."""
+    """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
 
     name: ClassVar[str] = "categorical"
     takes_gaps: ClassVar[bool] = True
@@ -69,9 +69,12 @@ class Categorical(ConjugateEmission):
     def form(self) -> str:
         return self.name
 
+    @property
+    def room_for_gaps(self) -> bool:
+        return True
+
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
-        M = self.n_symbols or int(summary.high[0]) + 1
-        return np.where(X < 0, M, X).astype(np.int32) if summary.missing else X, None
+        return X + np.int32(1) if summary.missing else X, None
 
     def adapt(self, summary: Summary) -> Self:
         return self.evolve(gaps=summary.missing)
@@ -87,10 +90,14 @@ class Categorical(ConjugateEmission):
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Expected symbol frequencies (Rabiner 1989, eq. 40c)."""
-        counts = s["counts"][:, : self.n_symbols]
+        counts = self._counts(s)
         mass = counts.sum(axis=1, keepdims=True)
         kept = np.where(mass > 0, counts, self._probabilities())
         return self.evolve(emissionprob=kept / kept.sum(axis=1, keepdims=True)), ()
+
+    def _counts(self, s: Statistics) -> Array:
+        """The counts of the symbols, a view."""
+        return s["counts"][:, -self._probabilities().shape[1] :]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return draw(self._probabilities(), states, rng)[:, None]
@@ -106,7 +113,7 @@ class Categorical(ConjugateEmission):
 
     def _spec(self, logs: Array, summary: Summary) -> Spec:
         if summary.missing:
-            logs = np.hstack([logs, np.zeros((len(logs), 1))])
+            logs = np.hstack([np.zeros((len(logs), 1)), logs])
         return Spec("table", len(logs), 1, M=logs.shape[1], weights=logs)
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
@@ -115,9 +122,7 @@ class Categorical(ConjugateEmission):
         return {"emissionprob": Dirichlet(1 / M + (0 if variational else 1))}
 
     def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {
-            "emissionprob": prior["emissionprob"].absorb(s["counts"][:, : self.n_symbols], self._probabilities() > 0)
-        }
+        return {"emissionprob": prior["emissionprob"].absorb(self._counts(s), self._probabilities() > 0)}
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
         return self._spec(q["emissionprob"].expected_log(), summary)
@@ -127,7 +132,7 @@ class Categorical(ConjugateEmission):
 
     def typical(self, mass: Array) -> Statistics:
         s = Statistics.zeros(self.layout)
-        s["counts"][:, : self.n_symbols] = mass[:, None] * self._probabilities()
+        self._counts(s)[...] = mass[:, None] * self._probabilities()
         return s
 
     def validate(self, batch: Batch) -> None:

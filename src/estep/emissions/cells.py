@@ -153,6 +153,10 @@ class Cells(Emission):
         there = [np.where(missing, 0.0, t) for t in self.statistics(np.where(missing, 1.0, X))]
         return np.hstack([*there, missing]), self.base(X, summary)
 
+    @property
+    def room_for_gaps(self) -> bool:
+        return True
+
     def n_prepared(self, columns: int, missing: bool) -> int:
         return columns * (self.per_cell + missing)
 

@@ -85,6 +85,10 @@ class MixtureOf(ConjugateEmission):
     def takes_gaps(self) -> bool:  # type: ignore[override]
         return self.inner.takes_gaps
 
+    @property
+    def room_for_gaps(self) -> bool:
+        return self.inner.room_for_gaps
+
     def points(self, X: Array, summary: Summary) -> Array:
         return self.inner.points(X, summary)
 

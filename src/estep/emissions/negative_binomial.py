@@ -37,7 +37,7 @@ class NegativeBinomial(Emission):
     sizes: Array | None = None
     n_counts: int | None = None
     gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
-    """The histograms have a last row for cells that are missing."""
+    """The histograms have a first row for cells that are missing."""
 
     name: ClassVar[str] = "negative_binomial"
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
@@ -84,23 +84,28 @@ class NegativeBinomial(Emission):
     def form(self) -> str:
         return self.name
 
+    @property
+    def room_for_gaps(self) -> bool:
+        return True
+
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         """Row numbers of one table for all columns: count x of column d is row x D + d."""
         D = X.shape[1]
         if summary.missing:
-            X = np.where(np.isnan(X), max(self.n_counts or 1, int(summary.high.max()) + 1), X)
+            X = np.where(np.isnan(X), 0, X + 1)
         return (X * D + np.arange(D)).astype(np.int32), None
 
     def points(self, X: Array, summary: Summary) -> Array:
         if not summary.missing:
             return X
-        missing = summary.high.max() // X.shape[1] * X.shape[1] <= X
+        missing = X.shape[1] > X
         total = np.where(missing, 0, X).sum(axis=0)
         return np.where(missing, total / np.maximum((~missing).sum(axis=0), 1), X)
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
-        mean, variance = np.maximum((summary.mean - np.arange(D)) / D, 1e-3), summary.variance / D**2
+        mean = np.maximum((summary.mean - np.arange(D)) / D - summary.missing, 1e-3)
+        variance = summary.variance / D**2
         sizes = np.clip(mean**2 / np.maximum(variance - mean, 1e-3 * mean), 1e-3, 1e3)
         means = np.tile(mean, (n_components, 1)) if self.means is None else self.means
         given = np.tile(sizes, (n_components, 1)) if self.sizes is None else self.sizes
@@ -120,7 +125,7 @@ class NegativeBinomial(Emission):
         K, D = self._values()[0].shape
         table = self._table(self._n_counts(summary))
         if summary.missing:
-            table = np.concatenate([table, np.zeros((K, 1, D))], axis=1)
+            table = np.concatenate([np.zeros((K, 1, D)), table], axis=1)
         return Spec("table", K, D, M=table.shape[1] * D, weights=table.reshape(K, -1))
 
     def _table(self, M: int) -> Array:
@@ -141,7 +146,7 @@ class NegativeBinomial(Emission):
         return True
 
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
-        counts = s["counts"][:, : self.n_counts]
+        counts = s["counts"][:, self.gaps :]
         mass = counts.sum(axis=1)
         seen = mass > NOTHING * mass.sum()
         safe = np.where(seen, mass, 1.0)

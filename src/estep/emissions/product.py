@@ -48,6 +48,10 @@ class Product(ConjugateEmission):
         if len(set(flat)) < len(flat):
             twice = next(c for c in flat if flat.count(c) > 1)
             raise ValueError(f"column {twice!r} has two families")
+        labels = [_label(columns) for columns, _ in parts]
+        if len(set(labels)) < len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise ValueError(f"two parts are called {twice!r}: rename a column")
         object.__setattr__(self, "parts", parts)
 
     @property
@@ -97,6 +101,10 @@ class Product(ConjugateEmission):
     @property
     def takes_gaps(self) -> bool:  # type: ignore[override]
         return all(family.takes_gaps for family in self.families)
+
+    @property
+    def room_for_gaps(self) -> bool:
+        return any(family.room_for_gaps for family in self.families)
 
     @property
     def rounding(self) -> float:
@@ -316,7 +324,8 @@ def _label(columns: Key) -> str:
 
 def _own(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of one part, under their own names."""
-    return {name[len(label) + 1 :]: value for name, value in values.items() if name.startswith(f"{label}.")}
+    split = ((*name.rpartition("."), value) for name, value in values.items())
+    return {name: value for part, _, name, value in split if part == label}
 
 
 def _together(parts: Sequence[Spec | None]) -> Spec | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from estep.data import beside
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
-from estep.model import Model, prepared_to_fit
+from estep.model import Model, prepared, prepared_to_fit
 from estep.passes import Passes
 from estep.source import Source
 from estep.starts import start_model
@@ -69,9 +70,17 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """Latent and emission with the given starts, without other parameters."""
         raise NotImplementedError
 
+    def _fixed(self) -> Any:
+        """What is fixed, by the names that the model has for what the attributes show."""
+        if self.fixed is None or isinstance(self.fixed, str):
+            return self.fixed or ()
+        by_attribute = {self._attribute(name)[:-1]: name for name in ("mix_weights",)}
+        given = dict(self.fixed) if isinstance(self.fixed, Mapping) else dict.fromkeys(self.fixed, True)
+        return {by_attribute.get(name, name): which for name, which in given.items()}
+
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""
-        for name in () if self.warm_start and hasattr(self, "model_") else self.fixed:
+        for name in () if self.warm_start and hasattr(self, "model_") else self._fixed():
             if name in values and values[name] is None:
                 raise ValueError(f"fixed names {name!r}, which is not given: give {name}_init, or the emission with it")
 
@@ -110,11 +119,15 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         source = prepared_to_fit(source, emission if old is None else old.emission)
 
         def start(i: int) -> Model:
-            if old is not None:
-                return old
-            begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
-            begun = with_prior(begun, source, self.estimate, self._prior(source))
-            return constrained(begun, self.fixed, self.emission_groups)
+            if old is None:
+                begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
+            elif old.estimate == self.estimate:
+                return constrained(old, self._fixed(), self.emission_groups)
+            else:
+                begun = replace(old, prior=None, posterior=None, constraints=None)
+            model = with_prior(begun, source, self.estimate, self._prior(source))
+            model = constrained(model, self._fixed(), self.emission_groups)
+            return model if model.constraints is None else model.constraints.as_given(begun, model)
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
@@ -130,10 +143,12 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
         execute, running = self._execute(), getattr(self, "running_", None)
         dtype = np.float32 if source.X.dtype == np.float32 else np.float64
+        if self._parts()[1].room_for_gaps:  # one layout for all blocks
+            source = replace(source, missing=True)
         if running is None:
             self._run(source)
         model = self.model_
-        source = prepared_to_fit(source, model.emission)
+        source = prepared(source, model.emission)
         with execute.running():
             block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
         running = algorithm.update(running, block)
@@ -166,7 +181,10 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             for name, value in part.values().items():
                 with np.errstate(over="ignore"):
                     rounded = np.array(value, dtype=dtype)
-                setattr(self, self._attribute(name), rounded if np.isfinite(rounded).all() else np.array(value))
+                kept = rounded if np.isfinite(rounded).all() else np.array(value)
+                setattr(self, self._attribute(name), kept)
+                if "." in name:  # of a table: a name that can be written, to read
+                    setattr(self, f"{name.replace('.', '_').replace('+', '_')}_", kept)
         self.model_ = model
 
     def to_model(self) -> Model:
@@ -192,8 +210,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             np.shape(values[n]) == np.asarray(v).shape for n, v in fitted.emission.values().items()
         ):
             emission = fitted.emission  # with its origin and floor
-        columns = () if fitted is None else fitted.columns
-        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), columns)
+        columns, symbols = ((), ()) if fitted is None else (fitted.columns, fitted.symbols)
+        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), columns, symbols)
 
     def _unchanged(self, model: Model) -> bool:
         for part in (model.latent, model.emission):
@@ -208,7 +226,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _attribute(self, name: str) -> str:
         """The attribute that holds a parameter."""
-        return f"{name.replace('.', '_').replace('+', '_')}_"
+        return f"{name}_"
 
     def _warn(self, fit: Fit) -> None:
         name = type(self).__name__

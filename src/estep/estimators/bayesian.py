@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from estep.emissions import Gaussian
 from estep.estimators.mixture import GaussianMixture
 from estep.interface import Algorithm
+from estep.latents import Independent
 from estep.model import Model
 from estep.priors import Dirichlet, DirichletProcess, NormalInverseWishart, Prior, Sticks
 from estep.source import Source
@@ -40,6 +42,8 @@ class BayesianGaussianMixture(GaussianMixture):
         D.
     covariance_prior : float or array, optional
         (D, D) for full and tied, (D,) for diag, a number for spherical: the covariance of the data.
+    reg_covar : float, optional
+        Added to the diagonal of ``covariance_prior``.
     covariance_type, tol, max_iter, n_init, init_params, means_init ... :
         As those of :class:`GaussianMixture`.
 
@@ -89,18 +93,26 @@ class BayesianGaussianMixture(GaussianMixture):
     ) -> None:
         self._keep(locals())
 
+    def _parts(self) -> tuple[Independent, Gaussian]:
+        latent, emission = super()._parts()
+        return latent, emission.evolve(reg_covar=None)
+
     def _prior(self, source: Source) -> Mapping[str, Prior]:
         kind, D = self.weight_concentration_prior_type, source.X.shape[1]
         if kind not in WEIGHTS:
             raise ValueError(f"weight_concentration_prior_type is {kind!r}: it is one of {', '.join(WEIGHTS)}")
         concentration = self.weight_concentration_prior
         weights = WEIGHTS[kind](1 / self.n_components if concentration is None else concentration)  # type: ignore[call-arg]
-        covariance = self.covariance_prior
+        covariance = _spread(source, self.covariance_type) if self.covariance_prior is None else self.covariance_prior
+        if self.reg_covar:
+            full = self.covariance_type in ("full", "tied")
+            covariance = np.asarray(covariance) * (np.eye(D) if full and np.ndim(covariance) < 2 else 1.0)
+            covariance = covariance + self.reg_covar * (np.eye(D) if full else 1.0)
         gaussian = NormalInverseWishart(
             source.summary.mean if self.mean_prior is None else self.mean_prior,
             1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
             D if self.degrees_of_freedom_prior is None else self.degrees_of_freedom_prior,
-            _spread(source, self.covariance_type) if covariance is None else covariance,
+            covariance,
         )
         return {"weights": weights, "means": gaussian}
 
@@ -121,7 +133,8 @@ class BayesianGaussianMixture(GaussianMixture):
 
 def _spread(source: Source, covariance_type: str) -> Array:
     """The covariance of the data, in the shape of a component's; above the floor."""
-    X, summary = source.X.astype(np.float64, copy=False) - source.summary.mean, source.summary
+    summary = source.summary
+    X = np.nan_to_num(source.X.astype(np.float64, copy=False) - summary.mean)  # missing cells are at the mean
     weights = np.ones(len(X)) if source.weights is None else source.weights
     rows = max(weights.sum() - 1, 1.0)
     if covariance_type in ("full", "tied"):

@@ -41,6 +41,8 @@ class Hidden(ModelEstimator):
         raise NotImplementedError
 
     def _parts(self) -> tuple[Chain, Emission]:
+        if self.begins == "stationary" and self.startprob_init is not None:
+            raise ValueError("startprob_init is given: begins='stationary' finds it from the transition matrix")
         return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._emission()
 
     def fit(

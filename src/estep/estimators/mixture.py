@@ -111,8 +111,10 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         return as_dtype(model.score_units(source, execute=self._execute()), source.X)
 
     def score(self, X: Any, y: Any = None, given: Any = None) -> float:
-        """Mean log-likelihood of a row."""
-        return float(self.score_samples(X, given).mean(dtype=np.float64))
+        """Mean log-likelihood of a row, of those that have a value."""
+        model, source = self._model_and_source(X, given)
+        ready = model.source(source)
+        return float(model.score(ready, execute=self._execute()) / max(ready.n_with_values, 1))
 
     def predict_proba(self, X: Any, given: Any = None) -> Array:
         """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13)."""
@@ -145,7 +147,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     def bic(self, X: Any, given: Any = None) -> float:
         """Schwarz's criterion on X, lower is better."""
         model, source = self._model_and_source(X, given)
-        return model.bic(model.score(source, execute=self._execute()), len(source))
+        ready = model.source(source)
+        return model.bic(model.score(ready, execute=self._execute()), ready.n_with_values)
 
     def icl(self, X: Any, given: Any = None) -> float:
         """Integrated completed likelihood on X, lower is better: BIC plus twice the entropy of the responsibilities.

@@ -73,6 +73,8 @@ class Chain(Latent, Conjugate):
         startprob, transmat = self.startprob, self.transmat
         if startprob is None:
             startprob = np.eye(K)[0] if self.ordered else np.full(K, 1 / K)
+        if self.topology is not None and transmat is not None and (transmat[~self.allowed(K)] > 0).any():
+            raise ValueError(f"transmat has transitions that the topology {self.topology!r} does not allow")
         if transmat is None:
             allowed = self.allowed(K)
             transmat = allowed / allowed.sum(axis=1, keepdims=True)

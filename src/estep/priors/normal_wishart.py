@@ -98,8 +98,11 @@ class NormalInverseWishart(Prior):
         """``scale / dofs``, its factors, and notes where rounding has made one singular."""
         kind = self.covariance_type
         each = dofs if kind in ("tied", "spherical") else np.reshape(dofs, (-1,) + (1,) * (self.scale.ndim - 1))
-        covariances, factors, low = regularise(self.scale / each, kind, floor, None)
-        return covariances, factors, tuple((k, "covariance at its floor") for k in low)
+        try:
+            return self.scale / each, factorise(self.scale / each, kind), ()
+        except np.linalg.LinAlgError:
+            covariances, factors, low = regularise(self.scale / each, kind, floor, None)
+            return covariances, factors, tuple((k, "covariance at its floor") for k in low)
 
     @property
     def mode_dofs(self) -> Array:
