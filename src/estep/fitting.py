@@ -17,8 +17,9 @@ import numpy as np
 from estep.algorithms import EM
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
-from estep.model import Model, prepared_to_fit
+from estep.model import Model
 from estep.passes import Passes
+from estep.preparing import prepared_to_fit
 from estep.reseeding import reseeded
 from estep.several import Several, crews
 from estep.source import Source

@@ -11,12 +11,11 @@ import numpy as np
 
 from estep.data import as_source, beside
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.product import Product
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
-from estep.patterns import absent
+from estep.preparing import prepared
 from estep.priors import Conjugate, Prior
 from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
@@ -424,41 +423,6 @@ def _as_came(data: Any, source: Source, values: Array) -> Array:
     """Values of the rows of ``source`` in the order of ``data``, from which it was made."""
     sorted_before = isinstance(data, Source) and data.order is source.order
     return values if sorted_before else source.unsorted(values)
-
-
-def prepared_to_fit(source: Source, emission: Emission) -> Source:
-    """As :func:`prepared`; raises ValueError naming a column without any value too."""
-    if not source.form:
-        source.summary.require_values()
-    return prepared(source, emission)
-
-
-def prepared(source: Source, emission: Emission) -> Source:
-    """``source`` validated and as ``emission`` reads it; as it is where that was done before.
-
-    Raises ValueError naming the first row that the family cannot have produced.
-    """
-    if source.form:
-        if source.form != emission.form:
-            raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
-        return source
-    if source.order is not None:
-        return source
-    if isinstance(emission, Product):
-        emission.check_symbols(source.columns, [column for column, _ in source.symbols])
-    missing = source.summary.missing
-    if missing and not emission.takes_gaps:
-        row = int(np.argmax(absent(source.X).any(axis=1)))
-        column = int(np.argmax(absent(source.X[row])))
-        raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
-    for batch in source.chunks(LEAF_ROWS):
-        emission.validate(batch)
-    if missing and source.ends is None:
-        source = source.by_pattern()
-    if not emission.form:
-        return source
-    X, base = emission.prepare(source.X, source.summary)
-    return replace(source, X=X, base=base, form=emission.form, missing=missing)
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:

@@ -20,7 +20,8 @@ from estep.execute import Execute, Serial
 from estep.fitting import Callback, Fit, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
-from estep.model import Model, prepared_to_fit
+from estep.model import Model
+from estep.preparing import prepared_to_fit
 from estep.starts import start_model
 
 CRITERIA = ("bic", "aic")

@@ -16,7 +16,8 @@ from estep.evidence import Evidence
 from estep.fitting import Stop, fit
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
-from estep.model import Model, prepared_to_fit
+from estep.model import Model
+from estep.preparing import prepared_to_fit
 from estep.source import Source
 from estep.statistics import Array, Statistics
 

@@ -73,6 +73,14 @@ def full(covariances: Array, covariance_type: str, K: int, D: int) -> Array:
     return covariances[:, None, None] * np.eye(D)
 
 
+def of_variances(variance: Array, covariance_type: str, K: int) -> Array:
+    """Covariances of K components that have the variances (D,), and nothing else."""
+    if covariance_type == "spherical":
+        return np.full(K, variance.mean())
+    one = variance if covariance_type == "diag" else np.diag(variance)
+    return one if covariance_type == "tied" else np.tile(one, (K, *[1] * one.ndim))
+
+
 def check(covariances: Array, covariance_type: str) -> None:
     """Raises ValueError naming what is not symmetric and positive definite."""
     if covariance_type in ("diag", "spherical"):

@@ -15,7 +15,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.covariance import TYPES, check, clamp, factorise, full, halved, n_free, regularise, unpack, upper
+from estep.emissions.covariance import (
+    TYPES,
+    check,
+    clamp,
+    factorise,
+    full,
+    halved,
+    n_free,
+    of_variances,
+    regularise,
+    unpack,
+    upper,
+)
 from estep.emissions.gaps import GapEvaluation, precisions_of
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
@@ -116,12 +128,7 @@ class Gaussian(ConjugateEmission):
         D = len(summary.mean)
         means = np.tile(summary.mean, (n_components, 1))
         variance = np.maximum(summary.variance, summary.floor)
-        whole = {
-            "full": np.tile(np.diag(variance), (n_components, 1, 1)),
-            "tied": np.diag(variance),
-            "diag": np.tile(variance, (n_components, 1)),
-            "spherical": np.full(n_components, variance.mean()),
-        }[self.covariance_type]
+        whole = of_variances(variance, self.covariance_type, n_components)
         shape = TYPES[self.covariance_type](n_components, D)
         for name, given, want in (("means", self.means, means.shape), ("covariances", self.covariances, shape)):
             if given is not None and given.shape != want:

@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.covariance import TYPES, check, factorise, full, n_free, regularise, unpack
+from estep.emissions.covariance import TYPES, check, factorise, full, n_free, of_variances, regularise, unpack
 from estep.emissions.gaussian import LOG_2PI, quadratic
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
@@ -108,16 +108,10 @@ class LinearRegression(Emission):
         if D < 1:
             raise ValueError(f"the data have no columns beside the {P} covariates")
         variance = np.maximum(summary.variance, summary.floor)[P:]
-        whole = {
-            "full": np.tile(np.diag(variance), (n_components, 1, 1)),
-            "tied": np.diag(variance),
-            "diag": np.tile(variance, (n_components, 1)),
-            "spherical": np.full(n_components, variance.mean()),
-        }[self.covariance_type]
         fresh: dict[str, Array] = {
             "coefficients": np.zeros((n_components, D, P)),
             "intercepts": np.tile(summary.mean[P:], (n_components, 1)),
-            "covariances": whole,
+            "covariances": of_variances(variance, self.covariance_type, n_components),
         }
         given = {name: value for name, value in self.values().items() if value is not None}
         return self.with_values(**(fresh | given)).adapt(summary)

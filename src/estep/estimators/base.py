@@ -19,8 +19,9 @@ from estep.data import beside
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
 from estep.interface import Algorithm, Emission, Latent
-from estep.model import Model, prepared, prepared_to_fit
+from estep.model import Model
 from estep.passes import Passes
+from estep.preparing import prepared, prepared_to_fit
 from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Array

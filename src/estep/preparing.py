@@ -1,0 +1,49 @@
+"""Data as a family reads them: checked cell by cell, sorted by what is missing, and made ready once for a fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from estep.emissions.product import Product
+from estep.interface import Emission
+from estep.patterns import absent
+from estep.source import Source
+
+CHUNK = 65536
+
+
+def prepared_to_fit(source: Source, emission: Emission) -> Source:
+    """As :func:`prepared`; raises ValueError naming a column without any value too."""
+    if not source.form:
+        source.summary.require_values()
+    return prepared(source, emission)
+
+
+def prepared(source: Source, emission: Emission) -> Source:
+    """``source`` validated and as ``emission`` reads it; as it is where that was done before.
+
+    Raises ValueError naming the first row that the family cannot have produced.
+    """
+    if source.form:
+        if source.form != emission.form:
+            raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
+        return source
+    if source.order is not None:
+        return source
+    if isinstance(emission, Product):
+        emission.check_symbols(source.columns, [column for column, _ in source.symbols])
+    missing = source.summary.missing
+    if missing and not emission.takes_gaps:
+        row = int(np.argmax(absent(source.X).any(axis=1)))
+        column = int(np.argmax(absent(source.X[row])))
+        raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
+    for batch in source.chunks(CHUNK):
+        emission.validate(batch)
+    if missing and source.ends is None:
+        source = source.by_pattern()
+    if not emission.form:
+        return source
+    X, base = emission.prepare(source.X, source.summary)
+    return replace(source, X=X, base=base, form=emission.form, missing=missing)
