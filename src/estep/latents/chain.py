@@ -27,8 +27,8 @@ class Chain(Latent, Conjugate):
     """Start probabilities ``startprob`` (K,) and transition matrix ``transmat`` (K, K), rows adding up to 1.
 
     Zeros in either stay zero in every estimate. ``begins``: "anywhere", or "stationary" where the start is the
-    stationary distribution of the transition matrix. ``topology``: the transitions that a start may have, a name of
-    :data:`estep.latents.topology.TOPOLOGIES` or a matrix with zeros.
+    stationary distribution of the transition matrix. ``topology``: the transitions that a start may have, "ergodic",
+    "left-right", "bakis", "banded", or a matrix with zeros.
     """
 
     startprob: Array | None = None
