@@ -61,13 +61,6 @@ class Constraints:
         emission = model.emission.with_values(**kept) if kept else model.emission
         return replace(model, latent=self.latent(given.latent, model.latent), emission=emission)
 
-    def put_back(self, model: Model, latent: Any, emission: Any) -> tuple[Any, Any]:
-        """Latent part and emission with what is held: components of an emission hold all of their parameters."""
-        held = [mask for name, mask in self.held.items() if name in emission.values()]
-        if held:
-            emission = emission.keeping(model.emission, held[0])
-        return self.latent(model.latent, latent), emission
-
     def n_fewer(self, model: Model) -> int:
         """Parameters that are not free."""
         values = {**model.latent.values(), **model.emission.values()}

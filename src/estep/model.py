@@ -179,9 +179,8 @@ class Model:
         q = {**of_latent.absorb(self.prior, hidden), **of_emission.absorb(self.prior, seen)}
         if self.posterior is None:
             (latent, _), (emission, notes) = of_latent.mode(q), of_emission.mode(q)
-            if self.constraints is not None:
-                latent, emission = self.constraints.put_back(self, latent, emission)
-            return self._evolve(latent=latent, emission=emission), notes
+            new = self._evolve(latent=latent, emission=emission)
+            return new if self.constraints is None else self.constraints.as_given(self, new), notes
         (latent, _), (emission, notes) = of_latent.mean(q), of_emission.mean(q)
         return self._evolve(latent=latent, emission=emission, posterior=q), notes
 

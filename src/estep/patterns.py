@@ -20,6 +20,15 @@ def pattern_order(X: Array) -> Array:
     return np.lexsort(packed.T[::-1])
 
 
+def unsorted(values: Array, order: Array | None) -> Array:
+    """Values of rows (n, ...) that were sorted by ``order``, in the order in which these came."""
+    if order is None:
+        return values
+    out = np.empty_like(values)
+    out[order] = values
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Patterns:
     """Rows (n, D) sorted into runs that have the same columns.
@@ -60,8 +69,4 @@ class Patterns:
 
     def unsorted(self, rows: Array) -> Array:
         """The reverse of :meth:`sorted`."""
-        if self.order is None:
-            return rows
-        out = np.empty_like(rows)
-        out[self.order] = rows
-        return out
+        return unsorted(rows, self.order)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from estep.evidence import Evidence
-from estep.patterns import Patterns, absent, pattern_order
+from estep.patterns import Patterns, absent, pattern_order, unsorted
 from estep.statistics import Array
 from estep.summary import Summary, summarize
 
@@ -254,11 +254,7 @@ class Source:
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""
-        if self.order is None:
-            return values
-        out = np.empty_like(values)
-        out[self.order] = values
-        return out
+        return unsorted(values, self.order)
 
     def place(self, row: int) -> int:
         """Where a row was when the rows came."""
