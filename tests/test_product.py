@@ -167,3 +167,21 @@ def test_attributes_set_by_hand_keep_the_symbols():
     hmm.transmat_ = np.full((2, 2), 0.5)
     assert hmm.to_model().symbols == model.symbols == (("t", ("x", "y", "z")),)
     assert np.isfinite(hmm.score(some))
+
+
+@pytest.mark.parametrize("beside", ["gaussian-full", "rayleigh"])
+def test_mixtures_of_counts_take_part(beside, level):
+    """Parts that are looked up in tables, beside one with a kernel and one without."""
+    rng = np.random.default_rng(0)
+    counts = FAMILIES["mixture-of-negative-binomial"](2, 1, rng)
+    other = FAMILIES[beside](2, 1, rng)
+    model = Model(Independent([0.4, 0.6]), Product({0: counts, 1: other}))
+    X = model.sample(50, 0)[0]
+    logs = np.log([[0.4, 0.6]]).repeat(50, 0)
+    for family, own in zip(model.emission.families, (X[:, :1], X[:, 1:]), strict=True):
+        for k in (0, 1):
+            alone = Model(Independent([1.0 - k, float(k)]), family)
+            logs[:, k] += alone.score_units(own)
+    np.testing.assert_allclose(model.score_units(X), np.logaddexp(*logs.T), rtol=1e-10)
+    fit = estep.fit(model, X, stop=Stop(tol=1e-9, max_iter=20))
+    assert (np.diff(fit.trace.bounds) >= -1e-10 * abs(fit.bound)).all()

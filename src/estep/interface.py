@@ -239,6 +239,9 @@ class Emission(Values, ABC):
     takes_gaps: ClassVar[bool] = False
     """Whether cells may be missing: NaN, or a symbol below 0."""
 
+    looked_up: ClassVar[bool] = False
+    """Whether prepared rows are whole numbers, rows of a table of densities."""
+
     blended: ClassVar[tuple[str, ...]] = ()
     """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""
 

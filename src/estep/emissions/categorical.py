@@ -33,6 +33,7 @@ class Categorical(ConjugateEmission):
 
     name: ClassVar[str] = "categorical"
     takes_gaps: ClassVar[bool] = True
+    looked_up: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
     blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}

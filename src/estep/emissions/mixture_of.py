@@ -86,6 +86,10 @@ class MixtureOf(ConjugateEmission):
         return self.inner.takes_gaps
 
     @property
+    def looked_up(self) -> bool:  # type: ignore[override]
+        return self.inner.looked_up
+
+    @property
     def room_for_gaps(self) -> bool:
         return self.inner.room_for_gaps
 

@@ -43,6 +43,7 @@ class NegativeBinomial(Emission):
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
     blended: ClassVar[tuple[str, ...]] = ("means",)
     takes_gaps: ClassVar[bool] = True
+    looked_up: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in self.parameters:

@@ -189,7 +189,7 @@ class Product(ConjugateEmission):
         out, at = [], 0
         for (_, family), own in zip(self.parts, self._cut(batch.summary), strict=True):
             X = batch.X[:, at : at + len(own.mean)]
-            X = X.astype(np.int32) if family.kernel(own) is not None and _is_table(family) else np.ascontiguousarray(X)
+            X = X.astype(np.int32) if family.looked_up else np.ascontiguousarray(X)
             out.append(Batch(X, batch.weights, batch.ends, batch.first_row, batch.first_sequence, own, batch.halo))
             at += len(own.mean)
         return out
@@ -340,7 +340,3 @@ def _as_symbols(X: Array) -> Array:
         row = int(np.argmax(bad[:, 0]))
         raise ValueError(f"row {row} of a column of symbols is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
     return np.where(np.isnan(X), -1, X).astype(np.int32)
-
-
-def _is_table(family: Emission) -> bool:
-    return family.rows == "symbols" or family.name == "negative_binomial"

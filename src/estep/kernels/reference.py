@@ -96,8 +96,9 @@ def _log_densities(spec: Spec, X: Array) -> Array:
 def _columns(spec: Spec, X: Array) -> list[tuple[Spec, Array]]:
     """The parts of a product spec, each with its own columns."""
     stops = np.cumsum([part.D for part in spec.several])
-    cut = zip(spec.several, stops, strict=True)
-    return [(part, X[:, b - part.D : b].astype(np.int32 if part.kind == "table" else np.float64)) for part, b in cut]
+    types = [np.int32 if (part.parts or part).kind == "table" else np.float64 for part in spec.several]
+    cut = zip(spec.several, stops, types, strict=True)
+    return [(part, X[:, b - part.D : b].astype(dtype)) for part, b, dtype in cut]
 
 
 def _joint(spec: Spec, X: Array) -> Array:
