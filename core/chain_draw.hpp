@@ -31,7 +31,7 @@ void draw(const Spec &spec, const estep::Chain &chain, const Rows &rows, const d
         for (int64_t t0 = 0; t0 < T; t0 += tile->size) {
             const int64_t n = T - t0 < tile->size ? T - t0 : tile->size;
             tile->load(rows, {first + t0, nullptr}, n);
-            tile->densities(L.data(), Place{b.data(), K, ld, ld, 0}, scale.data());
+            tile->densities(L.data(), Place{b.data(), K, ld, ONE_SLOT, 0}, scale.data());
             for (int64_t t = t0; t < t0 + n; t++) {
                 double *a = alpha + t * K, most = 0;
                 for (int64_t j = 0; j < K; j++) {

@@ -9,14 +9,15 @@ namespace {
 constexpr int64_t STEPS = 16;  // of a block of expected transitions
 
 // The rows of up to W segments, step by step: column t `used` + l is step t of lane l. A lane that is over repeats its
-// last; vectors without a segment are not used.
+// last; vectors without a segment are not used, of which the number is a power of two.
 template <int G>
 struct LaneRows {
     static constexpr int64_t W = G * V;
     int64_t T = 0, shortest = 0, used = W, length[W];  // 0 in lanes without a segment
+    int power = 0;                                     // used = 2^power
 
     void set(const Segment *list, int count) {
-        T = 0, shortest = INT64_MAX, used = round_up(count, V);
+        T = 0, shortest = INT64_MAX, used = count <= V ? V : W, power = __builtin_ctz(static_cast<unsigned>(used));
         for (int l = 0; l < W; l++) {
             length[l] = l < count ? list[l].stop - list[l].first : 0;
             first[l] = list[l < count ? l : 0].first;
@@ -28,7 +29,7 @@ struct LaneRows {
     const int64_t *index(int64_t c0, int64_t n) {  // the rows of columns c0 to c0 + n
         rows.grow(n + V);
         for (int64_t c = 0; c < n; c += V) {
-            const int64_t t = (c0 + c) / used, *from = first + (c0 + c) % used, *most = last + (c0 + c) % used;
+            const int64_t t = (c0 + c) >> power, l0 = c0 + c - (t << power), *from = first + l0, *most = last + l0;
             for (int64_t l = 0; l < V; l++) rows[c + l] = from[l] + (t < most[l] ? t : most[l]);
         }
         return rows.data();
@@ -85,7 +86,7 @@ class Lanes {
         at.set(list, n);
         T = at.T, shortest = at.shortest;
         for (int l = 0; l < W; l++) lost[l] = revived[l] = false;
-        tile.record(record ? columns() : 0);
+        tile.record(record ? (columns() + tile.size - 1) / tile.size : 0);
         densities();
         tile.record(0);
         again();
@@ -116,7 +117,7 @@ class Lanes {
 
     // Planes (K, ld) of n expected states from column c on, zero in the padding.
     void gamma(int64_t c, int64_t n, real *out, int64_t ld) const {
-        const Place from{p.b.data(), K, W, at.used, at.used + c};
+        const Place from{p.b.data(), K, W, at.power, at.used + c};
         for (int64_t i = 0; i < n; i += V) {
             const real *row = from(i);
             for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(row + k * W));
@@ -125,7 +126,7 @@ class Lanes {
     real start(int l, int64_t k) const { return p.b[slot + k * W + l]; }  // expected states of the first row
     int64_t columns() const { return T * at.used; }
     const int64_t *index(int64_t c, int64_t n) { return at.index(c, n); }
-    bool holds(int64_t c) const { return c / at.used < at.length[c % at.used]; }  // or is padding
+    bool holds(int64_t c) const { return c >> at.power < at.length[c & (at.used - 1)]; }  // or is padding
 
     void filtered(int l, real *out) const { column(p.alpha + at.length[l] * slot + l, out); }  // at the last row
     void before(int l, real *out) const { column(p.beta + l, out); }  // after backward: at the row before the first
@@ -145,7 +146,7 @@ class Lanes {
         for (int64_t c = 0; c < columns(); c += tile.size) {
             const int64_t n = columns() - c < tile.size ? columns() - c : tile.size;
             tile.load(rows, {0, at.index(c, n)}, n);
-            tile.densities(p.L.data(), {p.b.data(), K, W, at.used, at.used + c}, p.scale + c);
+            tile.densities(p.L.data(), {p.b.data(), K, W, at.power, at.used + c}, p.scale + c);
         }
         for (int64_t i = slot; i < (T + 1) * slot && at.used < W; i += W)  // unused lanes stay empty
             for (int64_t l = at.used; l < W; l += V) store(p.b + i + l, vec{});
@@ -263,9 +264,12 @@ class Lanes {
                 vec s[G];
                 for (int g = 0; g < G; g++) s[g] = scaling(load(p.c + (t - 1) * W + g * V));
                 real *w = p.w + (t - first) * slot;
+                const int64_t ahead = t > 2 ? 2 * slot : 0;  // downwards, the processor does not foresee
                 for (int64_t k = 0; k < K; k++)
                     for (int g = 0; g < G; g++) {
                         const int64_t at = t * slot + k * W + g * V;
+                        __builtin_prefetch(p.alpha + at - ahead);
+                        __builtin_prefetch(p.b + at - ahead, 1);
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
                         store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
                         store(p.b + at, alpha * beta);

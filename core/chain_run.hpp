@@ -249,7 +249,7 @@ class ChainRun {
         for (int64_t i = 0; i < T; i += tile->size) {
             const int64_t n = T - i < tile->size ? T - i : tile->size;
             tile->load(rows, {segment.first + i, nullptr}, n);
-            tile->densities(planes.L.data(), {b.data(), K, ld, ld, 0}, planes.scale + i);
+            tile->densities(planes.L.data(), {b.data(), K, ld, ONE_SLOT, 0}, planes.scale + i);
             to_rows(b.data(), ld, K, n, planes.rows + i * Kp, Kp);
         }
         Alone one(model, planes);

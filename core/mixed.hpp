@@ -37,11 +37,10 @@ class MixedTile final : public Tile {
         known = false;
     }
 
-    void record(int64_t columns) override {
-        const int64_t tiles = (columns + size - 1) / size;
-        mode = columns && tiles * chunk * static_cast<int64_t>(sizeof(real)) <= MOST ? records : forgets;
+    void record(int64_t tiles) override {
+        mode = tiles && tiles * chunk * static_cast<int64_t>(sizeof(real)) <= MOST ? records : forgets;
         if (mode == records) shares.grow((1 + tiles) * chunk);
-        if (columns) at = recorded = 0;
+        if (tiles) at = recorded = 0;
     }
     void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
 

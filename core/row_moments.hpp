@@ -54,8 +54,7 @@ class RowMoments {
             const vec least = splat(largest * NEXT_TO_NOTHING);
             int32_t *list = matter + k * (size + V), c = 0;
             for (int64_t i = 0; i < padded; i += V)
-                for (unsigned m = above(load(resp + k * ldr + i), least); m; m &= m - 1)
-                    list[c++] = static_cast<int32_t>(i) + __builtin_ctz(m);
+                c += which(above(load(resp + k * ldr + i), least), static_cast<int32_t>(i), list + c);
             count[k] = c;
             if ((found += c) > limit) return false;
         }

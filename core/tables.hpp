@@ -22,15 +22,19 @@ class DenseTile final : public Tile {  // the rows are log-densities
 
 class TableTile final : public Tile {  // each of D columns holds a row number of the table
     const int64_t Kp;
-    Array<int32_t> symbols;    // (D, ld)
-    Buffer linear, logs, top;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
-    Array<double> sums;        // (M, Kp)
+    Array<int32_t> kept;  // (D, ld) a tile: of the loaded rows, then of those recorded
+    int32_t *symbols;     // (D, ld)
+    enum { forgets, records, replays } mode = forgets;
+    int64_t at = 0, recorded = 0;  // tiles
+    Buffer linear, logs, top;      // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
+    Array<double> sums;            // (M, Kp)
 
   public:
     explicit TableTile(const Spec &s)
         : Tile(s, 384),
           Kp(round_up(s.K, V)),
-          symbols(s.D * ld),
+          kept(s.D * ld),
+          symbols(kept.data()),
           linear(s.M * Kp),
           logs(s.M * Kp),
           top(s.M),
@@ -42,14 +46,26 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
             top[m] = t <= -1e290 ? -INFINITY : static_cast<real>(t);
             for (int64_t k = 0; k < K; k++) {
                 const bool never = from[k] <= -1e290;
-                const real p = static_cast<real>(std::exp(from[k] - t));
-                linear[m * Kp + k] = never ? 0 : p > FAINT ? p : FAINT;
+                linear[m * Kp + k] = never ? -INFINITY : static_cast<real>(std::fmax(from[k] - t, -1e4));
                 logs[m * Kp + k] = never ? -INFINITY : static_cast<real>(from[k]);
+            }
+            for (int64_t k = 0; k < K; k += V) {
+                const vec x = ::load(linear + m * Kp + k);
+                store(linear + m * Kp + k, x < IMPOSSIBLE ? vec{} : vmax(vexp(x), splat(FAINT)));
             }
         }
     }
+    void record(int64_t tiles) override {
+        if (tiles) recorded = at = 0;
+        mode = tiles && spec.D <= K ? records : forgets;
+        if (mode == records) kept.grow((1 + tiles) * spec.D * ld);
+    }
+    void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
+        symbols = kept + (mode == forgets ? 0 : ++at) * spec.D * ld;
+        if (mode == records) recorded = at;
+        if (mode == replays) return;
         if (rows.dtype == Dtype::i32) read(static_cast<const int32_t *>(rows.data));
         else read(static_cast<const double *>(rows.data));
     }
@@ -72,10 +88,8 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
                 transpose(r);
                 for (int64_t d = 0; d < spec.D; d++)
 #pragma GCC unroll 16
-                    for (int64_t j = 0; j < V; j++) {  // padding has responsibility 0
-                        double *to = sums + symbols[d * ld + i + j] * Kp + k0;
-                        for (int64_t l = 0; l < V; l++) to[l] += static_cast<double>(r[j][l]);
-                    }
+                    for (int64_t j = 0; j < V; j++)  // padding has responsibility 0
+                        add(sums + symbols[d * ld + i + j] * Kp + k0, r[j]);
             }
     }
     void finish(double *stats) override {

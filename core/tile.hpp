@@ -42,13 +42,19 @@ struct Pick {
     int64_t operator()(int64_t i) const { return index ? index[i] : first + i; }
 };
 
-// Where a matrix of K rows keeps them for the column of each vector: slot after slot of W columns, of which some are
-// used, each with its K rows.
+// Where a matrix of K rows keeps them for the column of each vector: slot after slot of W columns, of which the first
+// 2^power are used, each with its K rows.
 struct Place {
     real *p;
-    int64_t K, W, used, first;
-    real *operator()(int64_t i) const { return p + (first + i) / used * K * W + (first + i) % used; }
+    int64_t K, W;
+    int power;
+    int64_t first;
+    real *operator()(int64_t i) const {
+        const int64_t c = first + i, slot = c >> power;
+        return p + slot * K * W + (c - (slot << power));
+    }
 };
+constexpr int ONE_SLOT = 62;  // all columns in one
 
 // The log-densities p (K, ld) at one vector of rows, with their weights, become shares of `whole`: 0 where below what
 // counts, as it is where nothing is possible. Returns the logarithm of their sum; the first `count` of near (K,) are
@@ -99,8 +105,8 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     virtual void finish(double *stats) = 0;                      // adds what accumulate gathered
     virtual ~Tile() {}
 
-    // Between record(columns) and record(0), what densities find of that many columns may be kept; between
-    // replay(true) and replay(false), the same columns are accumulated in the same order.
+    // Between record(tiles) and record(0), what densities find of that many loads may be kept; between replay(true) and
+    // replay(false), the same rows are loaded and accumulated in the same order.
     virtual void record(int64_t) {}
     virtual void replay(bool) {}
 
@@ -144,6 +150,8 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
   private:
+    typedef int64_t indices __attribute__((vector_size(V * sizeof(int64_t)), aligned(8), may_alias));
+
     template <class T>
     struct some {  // as many of T as a vector has lanes
         typedef T type __attribute__((vector_size(V * sizeof(T)), aligned(sizeof(T)), may_alias));
@@ -167,7 +175,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     void copy(const T *from, real *__restrict x) const {
         const int64_t D = spec.D;
         const real *h = high.data(), *l = low.data();
-        for (int64_t i = 0; i < n && D < V; i++) {
+        for (int64_t i = D < V ? copy_lanes(from, x) : n; i < n; i++) {
             const T *row = from + picked(i) * source.D;
             for (int64_t d = 0; d < D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - h[d]) - l[d];
         }
@@ -177,6 +185,17 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         }
         for (int64_t d = 0; d < D; d++)
             for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
+    }
+
+    template <class T>
+    int64_t copy_lanes(const T *from, real *x) const {  // of rows here and there, whole vectors; how many
+        int64_t i = 0;
+        if constexpr (std::is_same_v<T, real> && sizeof(real) == 8)
+            for (; picked.index && i + V <= n; i += V) {
+                const ivec at = *reinterpret_cast<const indices *>(picked.index + i) * source.D;
+                for (int64_t d = 0; d < spec.D; d++) store(x + d * ld + i, (gather(from + d, at) - high[d]) - low[d]);
+            }
+        return i;
     }
 
     template <class T>

@@ -54,6 +54,11 @@ inline vec splat(real x) { return vec{} + x; }
 inline vec load(const real *p) { return *reinterpret_cast<const vecu *>(p); }
 inline void store(real *p, vec v) { *reinterpret_cast<vecu *>(p) = v; }
 inline vec vmax(vec a, vec b) { return a > b ? a : b; }
+typedef double doubles __attribute__((vector_size(V * sizeof(double)), aligned(sizeof(double)), may_alias));
+inline void add(double *to, vec v) {  // in double
+    doubles &sum = *reinterpret_cast<doubles *>(to);
+    sum += __builtin_convertvector(v, doubles);
+}
 
 // One stage of a V x V transposition: lanes with bit S set change places between rows i and i + S.
 template <int S, int... J>
@@ -99,6 +104,47 @@ inline unsigned above(vec a, vec b) {
     unsigned s = 0;
     for (int i = 0; i < V; i++) s |= static_cast<unsigned>(a[i] > b[i]) << i;
     return s;
+#endif
+}
+// p[i] for each lane's i.
+inline vec gather(const real *p, ivec i) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(real) == 8) return (vec)_mm512_mask_i64gather_pd(_mm512_setzero_pd(), 0xff, (__m512i)i, p, 8);
+    else return (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, (__m512i)i, p, 4);
+#else
+    vec r;
+    for (int l = 0; l < V; l++) r[l] = p[i[l]];
+    return r;
+#endif
+}
+// The same within V reals.
+inline vec permute(vec p, ivec i) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(real) == 8) return (vec)_mm512_maskz_permutexvar_pd(0xff, (__m512i)i, (__m512d)p);
+    else return (vec)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)i, (__m512)p);
+#else
+    vec r;
+    for (int l = 0; l < V; l++) r[l] = p[i[l]];
+    return r;
+#endif
+}
+// Writes first + the places of the bits, in order, with room for V; how many.
+inline int32_t which(unsigned bits, int32_t first, int32_t *to) {
+#if defined(__AVX512VL__)
+    const auto mask = static_cast<__mmask16>(bits);
+    if constexpr (V == 16) {
+        const __m512i all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(all, _mm512_set1_epi32(first))));
+    } else {
+        const __m256i all = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(to),
+                            _mm256_maskz_compress_epi32(static_cast<__mmask8>(mask), all));
+    }
+    return __builtin_popcount(bits);
+#else
+    int32_t n = 0;
+    for (; bits; bits &= bits - 1) to[n++] = first + __builtin_ctz(bits);
+    return n;
 #endif
 }
 inline bool any(ivec m) {

@@ -7,7 +7,7 @@ namespace {
 
 template <int G>
 class Paths {
-    static constexpr int64_t W = G * V, N_BLOCK = 8 / G;
+    static constexpr int64_t W = G * V, N_BLOCK = 8 / G, BLOCK = 16;
     const estep::Chain &chain;
     const Rows &rows;
     ChainModel m;
@@ -156,30 +156,43 @@ class Paths {
     // The paths of all lanes that end in `last`, and the best states before their first rows.
     void trace(const whole *last, whole *before_first, int32_t *path) const {
         ivec state[G] = {};
-        for (int64_t t = at.T; t >= 1; t--) {
-            for (int l = 0; l < count; l++) {
-                if (at.length[l] == t) state[l / V][l % V] = last[l];
-                if (at.length[l] >= t) path[segments[l].first + t - 1] = static_cast<int32_t>(state[l / V][l % V]);
-            }
-            for (int g = 0; g < G; g++) {
-                const real *x = p.alpha + (t - 1) * slot + g * V, *a[V];
-                for (int l = 0; l < V; l++) a[l] = to_state + state[g][l] * K;
-                ivec best{};
-                vec most;
-                for (int l = 0; l < V; l++) most[l] = a[l][0];
-                most += load(x);
-                for (int64_t i = 1; i < K; i++) {
-                    vec y;
-                    for (int l = 0; l < V; l++) y[l] = a[l][i];
-                    y += load(x + i * W);
-                    ivec better = y > most;
-                    best = better ? ivec{} + static_cast<whole>(i) : best;
-                    most = better ? y : most;
+        whole passed[BLOCK * W];  // states of some steps, to be written lane by lane
+        for (int64_t stop = at.T; stop >= 1; stop -= BLOCK) {
+            const int64_t first = stop - BLOCK + 1 > 1 ? stop - BLOCK + 1 : 1;
+            for (int64_t t = stop; t >= first; t--) {
+                for (int l = 0; l < count && t >= at.shortest; l++)
+                    if (at.length[l] == t) state[l / V][l % V] = last[l];
+                for (int g = 0; g < G; g++) {
+                    std::memcpy(passed + (t - first) * W + g * V, &state[g], sizeof(ivec));
+                    const real *x = p.alpha + (t - 1) * slot + g * V;
+                    state[g] = K <= V ? came_from<true>(state[g], x) : came_from<false>(state[g], x);
                 }
-                state[g] = best;
+            }
+            for (int l = 0; l < count; l++) {
+                int32_t *to = path + segments[l].first + first - 1;
+                const int64_t n = (at.length[l] < stop ? at.length[l] : stop) - first + 1;
+                for (int64_t t = 0; t < n; t++) to[t] = static_cast<int32_t>(passed[t * W + l]);
             }
         }
         for (int l = 0; l < count; l++) before_first[l] = state[l / V][l % V];
+    }
+
+    // The best states before those, from the scores x (K, W).
+    template <bool FEW>
+    ivec came_from(ivec state, const real *x) const {
+        auto arrive = [&](int64_t i) {  // the log-probability from state i
+            return FEW ? permute(load(logtrans + i * m.Kp), state)
+                       : gather(to_state + i, state * static_cast<whole>(K));
+        };
+        ivec best{};
+        vec most = arrive(0) + load(x);
+        for (int64_t i = 1; i < K; i++) {
+            const vec y = arrive(i) + load(x + i * W);
+            const ivec better = y > most;
+            best = better ? ivec{} + static_cast<whole>(i) : best;
+            most = better ? y : most;
+        }
+        return best;
     }
 
     // The path of one lane, when it ends elsewhere, up to where it meets the one written; the state before its first
@@ -203,7 +216,7 @@ class Paths {
             const int64_t left = at.T * at.used - c < tile->size ? at.T * at.used - c : tile->size;
             tile->load(rows, {0, at.index(c, left)}, left);
             tile->log_densities(p.L.data());
-            const Place to{p.b.data(), K, W, at.used, at.used + c};
+            const Place to{p.b.data(), K, W, at.power, at.used + c};
             for (int64_t i = 0; i < left; i += V)
                 for (int64_t k = 0; k < K; k++) {
                     vec y = load(p.L + k * tile->ld + i);

@@ -11,6 +11,7 @@ from estep.emissions import (
     Bernoulli,
     Categorical,
     Exponential,
+    FactorAnalysis,
     Gamma,
     Gaussian,
     LinearRegression,
@@ -44,6 +45,12 @@ def gaussian(kind, K, D, rng):
     return Gaussian(kind, rng.normal(0, 2, (K, D)), covariances(kind, K, D, rng))
 
 
+def factor_analysis(kind, K, D, rng):
+    kind, noise = kind if D > 1 else "diag", rng.gamma(2.0, 0.5, (K, D))
+    noise = noise if kind == "diag" else noise[:, 0]
+    return FactorAnalysis(1, kind, rng.normal(0, 2, (K, D)), rng.normal(size=(K, D, 1)), noise)
+
+
 FAMILIES = {
     **{
         f"gaussian-{kind}": (lambda K, D, rng, kind=kind: gaussian(kind, K, D, rng))
@@ -71,6 +78,10 @@ FAMILIES = {
             )
         )
         for kind in ("full", "tied", "diag", "spherical")
+    },
+    **{
+        f"factor-analysis-{kind}": (lambda K, D, rng, kind=kind: factor_analysis(kind, K, D, rng))
+        for kind in ("diag", "spherical")
     },
     "rayleigh": lambda K, D, rng: Rayleigh(rng.gamma(2.0, 1.0, (K, D))),
 }

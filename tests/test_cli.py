@@ -91,6 +91,33 @@ def test_other_families():
     assert done.returncode == 2 and "gaussian, student, log_normal" in done.stderr
 
 
+def test_a_table_of_mixed_columns(tmp_path):
+    rows = ["height,visits,job,smokes,person"]
+    for i in range(40):
+        tall = i % 4 == 0
+        job = "" if i == 7 else "smith" if tall else "nurse"
+        rows.append(f"{(185 if tall else 170) + i % 7},{i % 3 + 5 * tall},{job},{int(tall)},{i // 10}")
+    data, model = tmp_path / "people.csv", tmp_path / "m.json"
+    data.write_text("\n".join(rows) + "\n")
+    columns = ("--columns", "height,visits,job,smokes")
+    done = run("fit", "mixture", data, "-k", 2, "--emission", "auto", *columns, "-o", model)
+    assert done.returncode == 0, done.stderr
+    assert "height: gaussian, visits: poisson, smokes: bernoulli, job: categorical" in done.stderr
+    states = [line.split(",")[0] for line in ok("decode", model, data).splitlines()[1:]]
+    assert [s == states[0] for s in states] == [i % 4 == 0 for i in range(40)]
+    assert {line.split(",")[3] for line in ok("sample", model, "-n", 50).splitlines()[1:]} == {"nurse", "smith"}
+    assert "total" in ok("score", model, data)
+    out = ok("fit", "hmm", data, "-k", 2, "--emission", "auto", "--sequence", "person")
+    assert "product hidden Markov model" in out
+    done = run("fit", "gmm", data, "-k", 2, "--emission", "auto")
+    assert done.returncode == 2 and "gmm is a Gaussian mixture" in done.stderr
+
+
+def test_factors():
+    out = ok("fit", "mixture", "faithful", "--emission", "factor_analysis", "--factors", 2, "-k", 1)
+    assert "loading" in out and "-1289.79674" in out  # as many factors as columns: a Gaussian
+
+
 def test_fit_by_another_algorithm():
     command = ("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--json")
     em, fast = (json.loads(ok(*command, *more)) for more in ((), ("--algorithm", "squarem", "--stop-rule", "aitken")))

@@ -16,7 +16,8 @@ ALONE = {
     "gamma": ["shapes", "rates"], "von-mises": ["means", "concentrations"], "negative-binomial": ["means", "sizes"],
     "student-full": ["means", "covariances", "dofs"], "log-normal": ["means", "covariances"],
     "mixture-of-gaussian-full": ["mix_weights", "means", "covariances"], "poisson": ["rates"],
-    "categorical": ["emissionprob"], "rayleigh": ["scales"], "exponential": ["rates"],
+    "categorical": ["emissionprob"], "factor-analysis-diag": ["means", "loadings", "noise_variance"],
+    "factor-analysis-spherical": ["loadings", "noise_variance"], "rayleigh": ["scales"], "exponential": ["rates"],
 }  # fmt: skip
 CASES = [(family, block) for family, blocks in ALONE.items() for block in blocks]
 

@@ -11,6 +11,7 @@ from estep.emissions import (
     FAMILIES,
     Bernoulli,
     Exponential,
+    FactorAnalysis,
     Gamma,
     Gaussian,
     LogNormal,
@@ -48,6 +49,10 @@ DENSITIES = {
     "von_mises": (
         VonMises([[1.0, -3.0]], [[2.0, 500.0]]),
         lambda X: stats.vonmises([2.0, 500.0], loc=[1.0, -3.0]).logpdf(X).sum(axis=1),
+    ),
+    "factor_analysis": (
+        FactorAnalysis(1, "diag", [[1.0, 5.0]], [[[1.0], [-2.0]]], [[0.5, 1.0]]),
+        lambda X: stats.multivariate_normal([1.0, 5.0], [[1.5, -2.0], [-2.0, 5.0]]).logpdf(X),
     ),
     "student": (
         Student(Gaussian("full", [[1.0, 5.0]], [SIGMA]), [3.5]),

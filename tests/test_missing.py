@@ -111,8 +111,8 @@ def test_a_missing_cell_is_summed_over(family):
 
 
 @pytest.mark.parametrize(
-    "family", ["gaussian-full", "gaussian-tied", "gaussian-spherical", "student-full", "poisson", "gamma",
-               "negative-binomial", "categorical", "mixture-of-gaussian-full"],
+    "family", ["gaussian-full", "gaussian-tied", "gaussian-spherical", "factor-analysis-diag", "student-full",
+               "poisson", "gamma", "negative-binomial", "categorical", "mixture-of-gaussian-full"],
 )  # fmt: skip
 def test_the_end_is_a_maximum(family):
     """No nearby parameters have a higher likelihood of the cells that are there."""

@@ -118,6 +118,9 @@ def test_own_emissions_take_part():
 def test_proposals():
     product = estep.propose(np.array([[0.5, 1.0, 3.0], [-1.0, 0.0, 4.0]]))
     assert {label: f.name for label, f in product._labelled()} == {"0": "gaussian", "2": "poisson", "1": "bernoulli"}
+    years, visits = np.arange(1950, 2000.0), np.random.default_rng(0).poisson(100.0, 50)
+    product = estep.propose(np.stack([years, visits], axis=1))
+    assert {label: f.name for label, f in product._labelled()} == {"0": "gaussian", "1": "poisson"}
 
 
 def test_what_is_wrong_is_named():
@@ -185,3 +188,31 @@ def test_mixtures_of_counts_take_part(beside, level):
     np.testing.assert_allclose(model.score_units(X), np.logaddexp(*logs.T), rtol=1e-10)
     fit = estep.fit(model, X, stop=Stop(tol=1e-9, max_iter=20))
     assert (np.diff(fit.trace.bounds) >= -1e-10 * abs(fit.bound)).all()
+
+
+@pytest.mark.parametrize("make", MAKE)
+def test_chains_of_frames(make, capsys):
+    _, data = columns(400)
+    cut = {name: [values[:150], values[150:]] for name, values in data.items()}
+    parts = [make({name: halves[i] for name, halves in cut.items()}) for i in (0, 1)]
+    whole, lengths = make(data), [150, 250]
+    hmm = estep.HMM("auto", 2, random_state=0).fit(parts)
+    assert "HMM proposes a product of" in capsys.readouterr().out
+    again = estep.HMM(hmm.emission_, 2, random_state=0).fit(whole, lengths)
+    paired = estep.HMM(hmm.emission_, 2, random_state=0).fit((whole, lengths))
+    assert hmm.score(parts) == again.score(whole, lengths) == paired.score((whole, lengths))
+    np.testing.assert_array_equal(hmm.predict(parts), hmm.predict(whole, lengths))
+    with pytest.raises(ValueError, match="have their lengths already"):
+        hmm.score(parts, lengths)
+    with pytest.raises(ValueError, match="sequence 1 has columns"):
+        hmm.score([parts[0], make({"x": [1.0]})])
+
+
+def test_columns_that_are_not_used_may_hold_anything():
+    frame = pd.DataFrame(columns(300)[1])
+    kinds = estep.propose(frame)
+    much = frame.assign(infinite=np.inf, empty=np.nan, nothing=None, names=[f"n{i}" for i in range(300)])
+    mixture, plain = (estep.MixtureModel(kinds, 2, random_state=0).fit(data) for data in (much, frame))
+    assert mixture.score(much) == plain.score(frame) == mixture.model_.score(much) / 300
+    with pytest.raises(ValueError, match="no column 'height'"):
+        estep.MixtureModel(kinds, 2).fit(frame.drop(columns="height"))

@@ -26,13 +26,15 @@ def as_source(
     columns: tuple[str, ...] = (),
     labels: Any = None,
     symbols: tuple[Any, ...] = (),
+    only: tuple[str, ...] = (),
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
     reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. ``labels``: what is
     known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. A "table" may be a data frame with
-    columns of texts, which become symbols in the order of their names, or of the ``symbols`` given.
+    columns of texts, which become symbols in the order of their names, or of the ``symbols`` given; of a frame it may
+    read some columns ``only``.
 
     Raises ValueError or TypeError naming what is wrong and where.
     """
@@ -43,7 +45,7 @@ def as_source(
             return data
         X = _as_rows(data.X, rows, data.columns)
         return data if X is data.X else replace(data, X=X)
-    data, lengths, names, symbols = _table(data, lengths, rows, symbols)
+    data, lengths, names, symbols = _table(data, lengths, rows, symbols, only)
     columns = names or columns
     X = _as_rows(data, rows, columns)
     ends = None if lengths is None else _check_lengths(lengths, len(X))
@@ -86,14 +88,15 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
 
 
 def _table(
-    data: Any, lengths: Any, rows: str, symbols: tuple[Any, ...]
+    data: Any, lengths: Any, rows: str, symbols: tuple[Any, ...], only: tuple[str, ...]
 ) -> tuple[Any, Any, tuple[str, ...], tuple[Any, ...]]:
     """(rows, lengths, column names, symbols) of any accepted form."""
     if rows == "table":
-        from estep.frames import encode, is_frame
+        from estep.frames import encode, is_frame, joined
 
+        data, lengths = joined(data, lengths)
         if is_frame(data):
-            X, names, symbols = encode(data, symbols)
+            X, names, symbols = encode(data, symbols, only)
             return X, lengths, names, symbols
     return *_unpack(data, lengths), ()
 

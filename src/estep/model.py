@@ -11,6 +11,7 @@ import numpy as np
 
 from estep.data import as_source, beside
 from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.product import used_columns
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
@@ -247,7 +248,9 @@ class Model:
         if isinstance(self.latent, Independent) and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
         known = self.symbols if self.emission.rows == "table" else ()
-        source = as_source(data, lengths, weights, self.emission.rows, labels=labels, symbols=known)
+        source = as_source(
+            data, lengths, weights, self.emission.rows, labels=labels, symbols=known, only=used_columns(self.emission)
+        )
         if given is not None:
             self.emission.given_columns(np.shape(given)[-1] if np.ndim(given) > 1 else 1)
             source = beside(source, given)

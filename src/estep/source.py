@@ -18,6 +18,8 @@ from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
 EVEN = 64  # leaves, up to which there is a power of two of them
+FEW = 8  # leaves that many sequences have at least, where each has SHORT rows
+SHORT = 4096
 LARGE = 32768  # rows of a leaf where there are many
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
 
@@ -167,6 +169,8 @@ class Source:
         if count > EVEN:
             count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
         count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count
+        if self.ends is not None:  # some lanes of sequences at a time stay in the cache, however many a leaf has
+            count = max(count // 2 if count < EVEN else count, min(n // SHORT, FEW), 1)
         if self.ends is None:
             return [self.batch(a, b) for a, b in pairwise([n * i // count for i in range(count + 1)])]
         share, leaves, first, first_sequence = -(-n // count), [], 0, 0

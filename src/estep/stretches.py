@@ -43,8 +43,10 @@ class Joints:
     """The joints between stretches among some leaves, for any number of passes over them."""
 
     def __init__(self, leaves: Sequence[Batch], n_states: int) -> None:
-        self.of = [None if b.halo is None else Joint(np.zeros((4, n_states))) for b in leaves]
+        self._messages = np.zeros((len(leaves), 4, n_states))
+        self.of = [None if b.halo is None else Joint(m) for b, m in zip(leaves, self._messages, strict=True)]
         self._pairs = [(i - 1, i) for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins]
+        self._rights = np.array([j for _, j in self._pairs], dtype=np.int64)
         self._single = leaves[0].summary.single
         self._forgets = True
 
@@ -57,12 +59,12 @@ class Joints:
     ) -> T:
         """``once()`` works on all leaves; again with exact messages where the joints do not agree.
 
-        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of two neighbours,
-        told whether the data are in single precision.
+        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of all that have a
+        neighbour to the right (P, 4, K) with those of these, told whether the data are in single precision.
         """
         if self._forgets:
             result = once()
-            if all(agree(self._joint(i).messages, self._joint(j).messages, self._single) for i, j in self._pairs):
+            if not self._pairs or agree(self._messages[self._rights - 1], self._messages[self._rights], self._single):
                 return result
             self._forgets = False
         for joint in self.of:
@@ -83,42 +85,40 @@ class Joints:
 
 
 def same_posterior(a: Array, b: Array, single: bool) -> bool:
-    """Whether two neighbours have one posterior: what the left one hands on, weighted by what follows, and back."""
+    """Whether neighbours have one posterior: what the left ones hand on, weighted by what follows, and back."""
     tolerance = SAME_SINGLE if single else SAME
-    ended, used, follows = _linear(a[2]), _linear(b[0]), _linear(b[3])
-    harmless = float(np.abs(ended - used) @ follows) <= tolerance * float(ended @ follows)
-    return harmless and _gap(_linear(a[1]), follows, tolerance) <= tolerance
+    ended, used, follows = _linear(a[:, 2]), _linear(b[:, 0]), _linear(b[:, 3])
+    changed, whole = (np.abs(ended - used) * follows).sum(axis=1), (ended * follows).sum(axis=1)
+    return bool((changed <= tolerance * whole).all()) and _alike(_linear(a[:, 1]), follows, tolerance, tolerance)
 
 
 def same_filter(a: Array, b: Array, single: bool) -> bool:
     """Whether the filtered distributions are the same: no more is known going forward."""
     small, tolerance = (SMALL_SINGLE, SAME_SINGLE) if single else (SMALL, SAME)
-    return _gap(_linear(a[2]), _linear(b[0]), small) <= tolerance
+    return _alike(_linear(a[:, 2]), _linear(b[:, 0]), small, tolerance)
 
 
 def same_path(a: Array, b: Array, single: bool) -> bool:
     """Whether the scores of all states are the same up to a constant, and the state at the joint; always in double."""
-    if not (np.isfinite(a[2].max()) and np.isfinite(b[0].max())):
+    ends, uses = (x.max(axis=1, keepdims=True) for x in (a[:, 2], b[:, 0]))
+    if not (np.isfinite(ends).all() and np.isfinite(uses).all()):
         return False
-    ended, used = a[2] - a[2].max(), b[0] - b[0].max()
+    ended, used = a[:, 2] - ends, b[:, 0] - uses
     with np.errstate(invalid="ignore"):
         apart = np.where(ended == used, 0.0, np.abs(ended - used))  # equal infinities too
-    return bool((apart <= 1e-10 * (1 + np.abs(used))).all()) and np.array_equal(a[1], b[3])
+    return bool((apart <= 1e-10 * (1 + np.abs(used))).all()) and np.array_equal(a[:, 1], b[:, 3])
 
 
 def _linear(logs: Array) -> Array:
-    """Probabilities from logs up to a constant; zeros where these say nothing."""
-    top = logs.max()
-    if not np.isfinite(top):
-        return np.zeros(len(logs))
-    p = np.exp(logs - top)
-    return np.asarray(p / p.sum())
+    """Probabilities (P, K) from logs up to a constant each; zeros where these say nothing."""
+    top = logs.max(axis=1, keepdims=True)
+    says = np.isfinite(top)
+    p = np.where(says, np.exp(logs - np.where(says, top, 0.0)), 0.0)
+    return np.asarray(p / np.where(says, p.sum(axis=1, keepdims=True), 1.0))
 
 
-def _gap(a: Array, b: Array, small: float) -> float:
-    """The largest relative difference between entries, but for those below ``small``; 1 where one says nothing."""
+def _alike(a: Array, b: Array, small: float, tolerance: float) -> bool:
+    """Whether all entries but those below ``small`` differ by ``tolerance`` at most, relatively, and say something."""
     most = np.maximum(a, b)
-    count = most > small
-    if a.sum() == 0 or b.sum() == 0:
-        return 1.0
-    return float((np.abs(a - b)[count] / most[count]).max())
+    near = (np.abs(a - b) <= tolerance * most) | (most <= small)
+    return bool(near.all()) and bool(a.any(axis=1).all()) and bool(b.any(axis=1).all())

@@ -19,9 +19,10 @@ from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
 from estep.cli.tables import Table, read_table
-from estep.emissions import FAMILIES, Gaussian, LogNormal, MixtureOf, Student
+from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.execute import threads
 from estep.fitting import Fit, Stop
+from estep.frames import proposed
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
@@ -55,8 +56,11 @@ def fit_command(
     components: Annotated[
         str, typer.Option("-k", "--components", help="Components or states; of a range (1-8) the best is kept.")
     ],
-    emission: Annotated[str, typer.Option(help="|".join(FAMILIES))] = "gaussian",
+    emission: Annotated[
+        str, typer.Option(help="|".join(FAMILIES) + "|auto: one for each column, by its values")
+    ] = "gaussian",
     covariance: Annotated[str | None, typer.Option(help="full|tied|diag|spherical (default full; hmm: diag)")] = None,
+    factors: Annotated[int, typer.Option(min=1, help="factor_analysis: factors of each component.")] = 1,
     mix: Annotated[int, typer.Option(min=1, help="hmm: parts of each state's own mixture (GMM-HMM).")] = 1,
     criterion: Annotated[str, typer.Option(help="bic|aic: what chooses among several -k.")] = "bic",
     columns: Columns = None,
@@ -77,15 +81,18 @@ def fit_command(
     as_json: Json = False,
 ) -> None:
     """Fit a mixture or a hidden Markov model to DATA."""
-    family = _family(kind, emission, covariance)
-    if mix > 1:
-        if kind != "hmm":
-            raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
-        family = MixtureOf(family, mix)
+    family = None if emission == "auto" and kind != "gmm" else _family(kind, emission, covariance, factors)
+    if mix > 1 and kind != "hmm":
+        raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
     if sequence is not None and kind != "hmm":
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     _check_out(out)
-    table = read_table(data, family.rows, columns, sequence)
+    table = read_table(data, "table" if family is None else family.rows, columns, sequence)
+    if family is None:
+        family = proposed(table.source.X, table.source.columns, table.symbols)
+        print(f"estep: --emission auto takes a {family.form}", file=sys.stderr)
+    if mix > 1:
+        family = MixtureOf(family, mix)
     latent = Chain() if kind == "hmm" else Independent()
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
@@ -127,11 +134,11 @@ def _check_out(out: Path | None) -> None:
         raise ValueError(f"{out}: the folder {folder} cannot be written to")
 
 
-def _family(kind: str, emission: str, covariance: str | None) -> Emission:
+def _family(kind: str, emission: str, covariance: str | None, factors: int) -> Emission:
     if kind not in ("mixture", "gmm", "hmm"):
         raise ValueError(f"{kind!r} is not a kind of model: it is mixture, gmm or hmm")
     if emission not in FAMILIES:
-        raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}")
+        raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}, auto")
     if kind == "gmm" and emission != "gaussian":
         raise ValueError(f"gmm is a Gaussian mixture: write mixture --emission {emission}")
     gaussian = Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
@@ -144,6 +151,8 @@ def _family(kind: str, emission: str, covariance: str | None) -> Emission:
         return around[emission]
     if covariance is not None:
         raise ValueError(f"--covariance is for {', '.join(around)} emissions, not {emission}")
+    if emission == "factor_analysis":
+        return FactorAnalysis(factors)
     return FAMILIES[emission]()
 
 
@@ -279,10 +288,16 @@ def sample(
     fitted = read(model).model
     X, states = fitted.sample(n, seed)
     columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
-    names = fitted.symbols
+    names = {columns[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
+    shown = [
+        [names[c][int(v)] for v in x]
+        if names.get(c)
+        else (x if fitted.emission.rows != "symbols" else x.astype(int)).tolist()
+        for c, x in zip(columns, X.T, strict=True)
+    ]
     rows = [
-        [int(s), *((names[int(v)] if names else int(v)) if fitted.emission.rows == "symbols" else repr(v) for v in row)]
-        for s, row in zip(states.tolist(), X.tolist(), strict=True)
+        [s, *(v if isinstance(v, str) else repr(v) for v in row)]
+        for s, *row in zip(states.tolist(), *shown, strict=True)
     ]
     _write_csv(["state" if "state" not in columns else "estep_state", *columns], rows, out)
 

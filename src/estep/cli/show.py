@@ -90,12 +90,14 @@ def _title(model: Model) -> str:
 SINGULAR = {
     "means": "mean", "covariances": "covariance", "rates": "rate", "emissionprob": "probability", "shapes": "shape",
     "probabilities": "probability", "concentrations": "concentration", "sizes": "size", "dofs": "dof",
+    "loadings": "loading", "noise_variance": "noise",
 }  # fmt: skip
 
 
 def _heading(model: Model, name: str, value: Array) -> str:
-    names = model.symbols or model.columns
-    heading = SINGULAR.get(name, name)
+    column, _, own = name.rpartition(".")  # of a table, parameters are called by their columns
+    names = dict(model.symbols).get(column, ()) if model.emission.rows == "table" else model.symbols or model.columns
+    heading = f"{column} {SINGULAR.get(own, own)}".strip()
     return f"{heading} of {', '.join(names)}" if value.ndim == 2 and value.shape[1] == len(names) <= 8 else heading
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from estep.data import as_source
 from estep.datasets import NAMES
+from estep.frames import codes
 from estep.source import Source
 from estep.statistics import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows as the model reads them, with the names of their sequences."""
+    """Rows as the model reads them, with the names of their sequences.
+
+    ``symbols``: their names; of a table, pairs of a column and its texts.
+    """
 
     source: Source
-    symbols: tuple[str, ...] = ()
+    symbols: tuple[Any, ...] = ()
     sequences: tuple[str, ...] = ()
 
 
@@ -28,10 +33,10 @@ def read_table(
     rows: str,
     columns: str | None = None,
     sequence: str | None = None,
-    symbols: tuple[str, ...] = (),
+    symbols: tuple[Any, ...] = (),
     wanted: tuple[str, ...] = (),
 ) -> Table:
-    """DATA as a :class:`Table`; ``rows`` is "real" or "symbols".
+    """DATA as a :class:`Table`; ``rows`` is "real", "symbols" or "table" (columns of texts too).
 
     ``columns``: names, separated by commas; left out, those the model was fitted on (``wanted``) where DATA has them,
     else all that are numeric. ``symbols``: the names a saved model knows. Raises ValueError or OSError naming what is
@@ -53,9 +58,13 @@ def read_table(
         if len(chosen) != 1:
             raise ValueError(f"symbols come in one column, {data} gives {len(chosen)}: choose one with --columns")
         X, symbols = _codes(raw[names.index(chosen[0])], symbols, chosen[0])
+    elif rows == "table":
+        X, symbols = _mixed([raw[names.index(c)] for c in chosen], chosen, dict(symbols))
     else:
         X = np.stack([_numbers(raw[names.index(c)], c) for c in chosen], axis=1)
     source = as_source(X, lengths, rows="symbols" if rows == "symbols" else "real", columns=tuple(chosen))
+    if rows == "table":
+        source = replace(source, symbols=symbols)
     return Table(source, symbols, sequences)
 
 
@@ -153,7 +162,7 @@ def _choose(
     if wanted and all(c in names for c in wanted):
         return list(wanted)
     others = [n for n in names if n != sequence]
-    chosen = others if rows == "symbols" else [n for n in others if _is_numeric(raw[names.index(n)])]
+    chosen = others if rows in ("symbols", "table") else [n for n in others if _is_numeric(raw[names.index(n)])]
     texts = [n for n in others if n not in chosen]
     if texts:
         raise ValueError(
@@ -183,6 +192,20 @@ def _codes(column: Array, symbols: tuple[str, ...], name: str) -> tuple[Array, t
         row, text = unknown[0]
         raise ValueError(f"column {name!r}, row {row}: the model has no symbol {text[:40]!r}")
     return np.array([[number[t]] for t in texts]), known
+
+
+def _mixed(columns: list[Array], names: list[str], known: dict[str, tuple[str, ...]]) -> tuple[Array, tuple[Any, ...]]:
+    """Columns of numbers and of texts, these numbered, with their names."""
+    out, symbols = [], []
+    for column, name in zip(columns, names, strict=True):
+        if _is_numeric(column) and name not in known:
+            out.append(column.astype(np.float64))
+            continue
+        texts = [None if v is None or str(v).strip() in ("", "NA") else str(v) for v in column.tolist()]
+        numbers, texts_of = codes(texts, name, known.get(name, ()))
+        out.append(numbers)
+        symbols.append((name, texts_of))
+    return np.column_stack(out), tuple(symbols)
 
 
 def _runs(column: Array, name: str) -> tuple[Array, tuple[str, ...]]:

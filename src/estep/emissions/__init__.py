@@ -3,6 +3,7 @@
 from estep.emissions.bernoulli import Bernoulli
 from estep.emissions.categorical import Categorical
 from estep.emissions.exponential import Exponential
+from estep.emissions.factor_analysis import FactorAnalysis
 from estep.emissions.gamma import Gamma
 from estep.emissions.gaussian import Gaussian
 from estep.emissions.linear_regression import LinearRegression
@@ -20,7 +21,7 @@ FAMILIES: dict[str, type[Emission]] = {
     family.name: family
     for family in (
         Gaussian, Categorical, Poisson, Bernoulli, Multinomial, NegativeBinomial, Exponential, Gamma, LogNormal,
-        Student, VonMises, LinearRegression,
+        Student, VonMises, FactorAnalysis, LinearRegression,
     )
 }  # fmt: skip
 """The built-in families by name: those that need no other."""
@@ -38,6 +39,7 @@ def make_emission(emission: Emission | str) -> Emission:
 
 
 __all__ = [
-    "FAMILIES", "Bernoulli", "Categorical", "Exponential", "Gamma", "Gaussian", "LinearRegression", "LogNormal",
+    "FAMILIES", "Bernoulli", "Categorical", "Exponential", "FactorAnalysis", "Gamma", "Gaussian", "LinearRegression",
+    "LogNormal",
     "MixtureOf", "Multinomial", "NegativeBinomial", "Poisson", "Product", "Student", "VonMises", "make_emission",
 ]  # fmt: skip

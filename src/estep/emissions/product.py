@@ -311,6 +311,12 @@ class Product(ConjugateEmission):
         return Statistics(self.layout, np.concatenate([f.typical(mass).vector for _, f in self._conjugates()]))
 
 
+def used_columns(emission: Emission) -> tuple[str, ...]:
+    """The columns that an emission reads, where all of them are named; else none."""
+    columns = [c for key, _ in emission.parts for c in key] if isinstance(emission, Product) else []
+    return tuple(columns) if all(isinstance(c, str) for c in columns) else ()
+
+
 def _key(columns: Any) -> Key:
     key = tuple(columns) if isinstance(columns, tuple | list) else (columns,)
     if not key or not all(isinstance(c, str | int | np.integer) and not isinstance(c, bool) for c in key):

@@ -16,8 +16,10 @@ from estep.algorithms import Online, make_algorithm
 from estep.bayes import with_prior
 from estep.constraints import constrained
 from estep.data import beside
+from estep.emissions import make_emission
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, Stop, fit_races
+from estep.frames import propose
 from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model
 from estep.passes import Passes
@@ -70,6 +72,19 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def _parts(self) -> tuple[Latent, Emission]:
         """Latent and emission with the given starts, without other parameters."""
         raise NotImplementedError
+
+    def _emission(self) -> Emission | str:
+        raise NotImplementedError
+
+    def _propose(self, X: Any) -> None:
+        """For "auto": families for the columns of X, shown, and kept in ``emission_``."""
+        if self._emission() == "auto":
+            self.emission_ = propose(X)
+            print(f"{type(self).__name__} proposes a {self.emission_.form}")
+
+    def _resolved(self) -> Emission:
+        """The family; that which was proposed for "auto"."""
+        return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
 
     def _fixed(self) -> Any:
         """What is fixed, by the names that the model has for what the attributes show."""

@@ -13,7 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from estep.data import as_source, check_weights
-from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson, make_emission
+from estep.emissions import Categorical, Gaussian, MixtureOf, Poisson
+from estep.emissions.product import used_columns
 from estep.estimators.base import ModelEstimator
 from estep.fitting import Fit
 from estep.interface import Algorithm, Emission
@@ -37,13 +38,10 @@ class Hidden(ModelEstimator):
     n_symbols: int | None
     emission: Emission | str
 
-    def _emission(self) -> Emission:
-        raise NotImplementedError
-
     def _parts(self) -> tuple[Chain, Emission]:
         if self.begins == "stationary" and self.startprob_init is not None:
             raise ValueError("startprob_init is given: begins='stationary' finds it from the transition matrix")
-        return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._emission()
+        return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._resolved()
 
     def fit(
         self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
@@ -88,15 +86,20 @@ class Hidden(ModelEstimator):
         return self
 
     def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None) -> Source:
-        source = as_source(X, lengths, None, self._emission().rows, labels=labels, symbols=self._symbols()).chained()
-        source = self._beside(source, given)
+        if not hasattr(self, "running_"):
+            self._propose(X)
+        emission = self._resolved()
+        source = as_source(
+            X, lengths, None, emission.rows, labels=labels, symbols=self._symbols(), only=used_columns(emission)
+        )
+        source = self._beside(source.chained(), given)
         if sample_weight is None:
             return source
         return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
 
     def _symbols(self) -> tuple[Any, ...]:
         """Those of a table that more data are to have: of a stream, not of a new fit."""
-        return self.model_.symbols if hasattr(self, "running_") and self._emission().rows == "table" else ()
+        return self.model_.symbols if hasattr(self, "running_") and self._resolved().rows == "table" else ()
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0
@@ -395,6 +398,9 @@ class PoissonHMM(Hidden):
 class HMM(Hidden):
     """A hidden Markov model of any emission: ``HMM("poisson", 3)``, ``HMM(Gaussian("full"), 2)``, or your own.
 
+    ``HMM("auto", K).fit(frame, lengths)`` proposes a family for each column of a data frame (:func:`estep.propose`),
+    shows them and keeps them in ``emission_``.
+
     Starts of the emission are given in the emission itself, for example ``Poisson(rates=...)``; the other parameters
     are those of :class:`GaussianHMM`.
     """
@@ -426,5 +432,5 @@ class HMM(Hidden):
     ) -> None:
         self._keep(locals())
 
-    def _emission(self) -> Emission:
-        return make_emission(self.emission)
+    def _emission(self) -> Emission | str:
+        return self.emission

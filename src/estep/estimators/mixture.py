@@ -10,11 +10,11 @@ from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.data import as_source, frame_columns
-from estep.emissions import Bernoulli, Gaussian, Student, make_emission
+from estep.emissions import Bernoulli, Gaussian, Student
+from estep.emissions.product import used_columns
 from estep.estimators.base import ModelEstimator, as_dtype
 from estep.estimators.precisions import precision_attributes, to_covariances
 from estep.fitting import Fit
-from estep.frames import propose
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
 from estep.model import Model
@@ -72,13 +72,13 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         return self.fit(X, y, sample_weight).predict(X)
 
     def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Source:
-        if self._emission() == "auto" and reset:
-            self.emission_ = propose(X)
-            print(f"{type(self).__name__} proposes a {self.emission_.form}")
+        if reset:
+            self._propose(X)
         rows = self._resolved().rows
         if rows == "table":
             known = () if reset or not hasattr(self, "model_") else self.model_.symbols
-            source = as_source(X, weights=sample_weight, rows=rows, labels=labels, symbols=known)
+            only = used_columns(self._resolved())
+            source = as_source(X, weights=sample_weight, rows=rows, labels=labels, symbols=known, only=only)
             self.n_features_in_ = source.X.shape[1]
             return source
         columns = frame_columns(X)  # a text column is an error that names it
@@ -87,17 +87,10 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         source = as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
         return self._beside(source, given)
 
-    def _resolved(self) -> Emission:
-        """The family; that which was proposed for "auto"."""
-        return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self._emission() == "auto" or self._resolved().takes_gaps
         return tags
-
-    def _emission(self) -> Emission | str:
-        raise NotImplementedError
 
     def _bound_unit(self, fit: Fit) -> float:
         return fit.weight
