@@ -113,6 +113,16 @@ def test_a_table_of_mixed_columns(tmp_path):
     assert done.returncode == 2 and "gmm is a Gaussian mixture" in done.stderr
 
 
+def test_rows_with_empty_cells_stay_in_order(tmp_path):
+    data, model = tmp_path / "x.csv", tmp_path / "m.json"
+    rows = [f"{10 * (i % 2)},{10 * (i % 2) + i / 100}" for i in range(40)]
+    rows[4], rows[11] = "0,", ",10.5"
+    data.write_text("\n".join(["a,b", *rows]) + "\n")
+    ok("fit", "mixture", data, "-k", 2, "-o", model)
+    states = [line.split(",")[0] for line in ok("decode", model, data).splitlines()[1:]]
+    assert [s == states[0] for s in states] == [i % 2 == 0 for i in range(40)]
+
+
 def test_factors():
     out = ok("fit", "mixture", "faithful", "--emission", "factor_analysis", "--factors", 2, "-k", 1)
     assert "loading" in out and "-1289.79674" in out  # as many factors as columns: a Gaussian

@@ -81,7 +81,7 @@ def fit_command(
     as_json: Json = False,
 ) -> None:
     """Fit a mixture or a hidden Markov model to DATA."""
-    family = None if emission == "auto" and kind != "gmm" else _family(kind, emission, covariance, factors)
+    family = _family(kind, emission, covariance, factors)
     if mix > 1 and kind != "hmm":
         raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
     if sequence is not None and kind != "hmm":
@@ -134,13 +134,16 @@ def _check_out(out: Path | None) -> None:
         raise ValueError(f"{out}: the folder {folder} cannot be written to")
 
 
-def _family(kind: str, emission: str, covariance: str | None, factors: int) -> Emission:
+def _family(kind: str, emission: str, covariance: str | None, factors: int) -> Emission | None:
+    """The family; None for "auto", which depends on the data."""
     if kind not in ("mixture", "gmm", "hmm"):
         raise ValueError(f"{kind!r} is not a kind of model: it is mixture, gmm or hmm")
-    if emission not in FAMILIES:
+    if emission not in (*FAMILIES, "auto"):
         raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}, auto")
     if kind == "gmm" and emission != "gaussian":
         raise ValueError(f"gmm is a Gaussian mixture: write mixture --emission {emission}")
+    if factors > 1 and emission != "factor_analysis":
+        raise ValueError(f"--factors is for factor_analysis emissions, not {emission}")
     gaussian = Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
     around: dict[str, Emission] = {
         "gaussian": gaussian,
@@ -153,7 +156,7 @@ def _family(kind: str, emission: str, covariance: str | None, factors: int) -> E
         raise ValueError(f"--covariance is for {', '.join(around)} emissions, not {emission}")
     if emission == "factor_analysis":
         return FactorAnalysis(factors)
-    return FAMILIES[emission]()
+    return None if emission == "auto" else FAMILIES[emission]()
 
 
 def _components(text: str) -> list[int]:
@@ -212,8 +215,7 @@ def _load(path: Path, data: str, columns: str | None, sequence: str | None) -> t
     model = read(path).model
     if sequence is not None and isinstance(model.latent, Independent):
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
-    table = read_table(data, model.emission.rows, columns, sequence, model.symbols, model.columns)
-    return model, Table(model.source(table.source), (), table.sequences)
+    return model, read_table(data, model.emission.rows, columns, sequence, model.symbols, model.columns)
 
 
 @app.command()
