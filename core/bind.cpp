@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "factorise.hpp"
 #include "spec.hpp"
 
 namespace nb = nanobind;
@@ -343,6 +344,13 @@ void gap_moments(const std::string &level, const Doubles &x, const Integers &sta
     kernels(level).gap_moments(g, weight.data(), times.data(), mass.data(), first.data(), second.data());
 }
 
+bool factors(const Doubles &C, const Out &inverse, const Out &logdet) {
+    require(C.ndim() == 3 && C.shape(1) == C.shape(2), "covariances");
+    require(inverse.size() == C.size() && logdet.size() == C.shape(0), "factors");
+    return estep::factorise(static_cast<int64_t>(C.shape(0)), static_cast<int64_t>(C.shape(1)), C.data(),
+                            inverse.data(), logdet.data());
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -370,6 +378,7 @@ NB_MODULE(_core, m) {
     m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
     m.def("gap_distances", &gap_distances);
     m.def("gap_moments", &gap_moments);
+    m.def("factorise", &factors);
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
           nb::arg("next") = -1, nb::arg("scores") = nb::none(), nb::arg("allowed") = nb::none());

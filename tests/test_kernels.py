@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import estep
 from estep import Model, Stop, kernels
 from estep.emissions import Categorical, Gaussian, Poisson
+from estep.kernels import reference
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
@@ -354,3 +355,21 @@ def test_survey_keeps_digits_far_from_zero_and_beside_an_outlier(level):
     kernels.load(level).survey(x, None, np.zeros((6, 1)))
     kernels.load(level).survey(x, (np.arange(5000) > 0).astype(float), out := np.zeros((6, 1)))
     assert out[5, 0] / 4999 == pytest.approx(np.var(x[1:]), rel=1e-10)
+
+
+@pytest.mark.parametrize("D", [1, 2, 5, 16])
+def test_small_factors_are_lapack_s(D, level):
+    rng = np.random.default_rng(D)
+    A = rng.normal(size=(4, D, D + 2)) * np.logspace(-4, 4, D)[:, None]
+    C = A @ A.swapaxes(1, 2)
+    (inverse, logdet), (wanted, sizes) = (np.empty_like(C), np.empty(4)), (np.empty_like(C), np.empty(4))
+    assert kernels.load(level).factorise(C, inverse, logdet) and reference.factorise(C, wanted, sizes)
+    np.testing.assert_allclose(inverse, wanted, rtol=1e-9, atol=1e-12 * np.abs(wanted).max())
+    np.testing.assert_allclose(logdet, sizes, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(inverse @ C @ inverse.swapaxes(1, 2), np.broadcast_to(np.eye(D), C.shape), atol=1e-9)
+    for bad in (-1.0, 0.0, np.nan):
+        C[1, 0, 0] = bad
+        assert not kernels.load(level).factorise(C, inverse, logdet)
+    if D > 1:
+        C[1] = 1.0  # of rank 1
+        assert not kernels.load(level).factorise(C, inverse, logdet)

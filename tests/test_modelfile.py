@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 import estep
+from estep import constrained
+from estep.algorithms import Online
+from estep.algorithms.online import Running
+from estep.emissions import Poisson
 from estep.modelfile import read, to_document
 from models import FAMILIES, Rayleigh, draw, make_model
 
@@ -128,6 +132,42 @@ def places(value, path=()):
         yield from places(child, (*path, key))
 
 
+def test_constraints_are_kept(tmp_path):
+    X = estep.datasets.load_earthquakes().X
+    free = estep.HMM(Poisson([[15.0], [15.0], [25.0]]), 3, fixed={"startprob": [0]}, emission_groups=[0, 0, 1])
+    hmm = free.set_params(startprob_init=[1, 0, 0], max_iter=3, tol=0).fit(X)
+    estep.save(hmm, tmp_path / "m.json")
+    again = estep.load_estimator(tmp_path / "m.json")
+    assert again.model_.n_parameters == hmm.model_.n_parameters
+    np.testing.assert_array_equal(again.emission_groups, [0, 0, 1])
+    for estimator in (hmm, again):
+        estimator.set_params(warm_start=True, max_iter=5, tol=0).fit(X)
+    np.testing.assert_array_equal(again.rates_, hmm.rates_)
+    assert again.rates_[0] == again.rates_[1]
+    document = json.loads((tmp_path / "m.json").read_text())
+    for change, message in [
+        ([], "constraints is not an object"),
+        ({"fixed": {"x": [0]}, "emission_groups": None}, "fixed names 'x'"),
+        ({"fixed": {"rates": [7]}, "emission_groups": None}, "components from 0 to 2"),
+        ({"fixed": {}, "emission_groups": [0, 1, 1]}, "emissions are not the same"),
+        ({"fixed": [], "emission_groups": None}, "constraints.fixed is not an object"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            estep.load(write(tmp_path / "bad.json", document | {"constraints": change}))
+
+
+def test_a_damaged_stream_is_named(tmp_path):
+    online = estep.MixtureModel("poisson", 2, random_state=0).partial_fit(estep.datasets.load_earthquakes().X)
+    estep.save(online, tmp_path / "m.json")
+    document = json.loads((tmp_path / "m.json").read_text())
+    good = document["online"]
+    for change in ({"mean": [1.0]}, {"blocks": 0}, {"weight": -1}, {"exponent": 2.0}, {"delay": "x"}, {"blocks": 1.5}):
+        with pytest.raises(ValueError, match=r"m\.json"):
+            estep.load(write(tmp_path / "m.json", document | {"online": good | change}))
+    with pytest.raises(ValueError, match="online is not an object"):
+        estep.load(write(tmp_path / "m.json", document | {"online": {}}))
+
+
 @pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "gaussian-diag", "poisson", "categorical"])
 def test_any_mutation_is_a_model_or_a_value_error(family, tmp_path):
     """Every place of the document replaced by every odd value: a clear error or a model that works, nothing else."""
@@ -157,5 +197,13 @@ def test_the_documented_schema_is_true(family, latent):
     document = to_document(make_model(family, latent, K=2, D=2), {"a": 1})
     jsonschema.validate(document, schema)
     for change in (["version"], ["latent", "name"], ["columns"]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken(document, change, 7), schema)
+    model = make_model(family, latent, K=2, D=2)
+    model = constrained(model, {name: [0] for name in model.latent.values()})
+    running = Running(model.layout, np.zeros(model.layout.size), 3, 30.0)
+    document = json.loads(json.dumps(to_document(model, None, (Online(), running))))
+    jsonschema.validate(document, schema)
+    for change in (["constraints", "fixed"], ["online", "mean"], ["online"]):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken(document, change, 7), schema)

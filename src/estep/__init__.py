@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         MixtureModel,
         PoissonHMM,
         StudentMixture,
+        load_estimator,
     )
 
 __version__ = "0.1.0"
@@ -80,6 +81,7 @@ __all__ = [
     "lagged",
     "latents",
     "load",
+    "load_estimator",
     "priors",
     "propose",
     "save",
@@ -92,7 +94,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Estimators import scikit-learn, which takes a second: only when first touched."""
-    if name in _ESTIMATORS:
+    if name in (*_ESTIMATORS, "load_estimator"):
         return getattr(import_module("estep.estimators"), name)
     if name in ("estimators", "plots"):
         return import_module(f"estep.{name}")

@@ -27,6 +27,11 @@ class Constraints:
     held: Mapping[str, Array] = field(default_factory=dict)
     groups: Array | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """For a model file: components that are held by block, and the groups."""
+        held = {name: np.flatnonzero(mask).tolist() for name, mask in self.held.items()}
+        return {"fixed": held, "emission_groups": None if self.groups is None else self.groups.tolist()}
+
     def emission(self, emission: Emission, s: Statistics) -> tuple[Emission, Notes]:
         """The M-step of the emission."""
         if self.groups is not None:
@@ -120,6 +125,19 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
     if own:
         emission.check_holding(own, with_prior=model.prior is not None)
     return new
+
+
+def from_dict(model: Model, entry: Any) -> Model:
+    """``model`` with the constraints of a file. Raises ValueError for what does not go with it."""
+    if not isinstance(entry, Mapping) or set(entry) != {"fixed", "emission_groups"}:
+        raise ValueError("constraints is not an object with fixed and emission_groups")
+    if not isinstance(entry["fixed"], Mapping):
+        raise ValueError("constraints.fixed is not an object")
+    again = constrained(model, entry["fixed"], entry["emission_groups"])
+    same = zip(again.emission.values().values(), model.emission.values().values(), strict=True)
+    if not all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in same):
+        raise ValueError("emission_groups name states of one group whose emissions are not the same")
+    return again
 
 
 def _by_name(fixed: Any) -> dict[str, Any]:

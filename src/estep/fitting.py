@@ -74,9 +74,10 @@ class Stop:
             gain = bounds[-1] - bounds[-2]
             if gain < -relative * max(abs(bounds[-1]), weight) - (self.tol + rounding) * weight:
                 return "bound fell"
-            left = {"gain": gain, "aitken": _to_come(bounds)}.get(self.rule, np.inf)
-            if self.tol > 0 and left <= self.tol * weight:
-                return "converged"
+            if self.tol > 0 and self.rule != "parameters":
+                left = gain if self.rule == "gain" else _to_come(bounds)
+                if left <= self.tol * weight:
+                    return "converged"
         return "max_iter" if len(bounds) > self.max_iter else None
 
 
@@ -279,8 +280,8 @@ class _Run:
         self.trace.passes.append(passes)
 
     def settled(self, stop: Stop) -> bool:
-        """Whether no parameter has changed by more than the stop rule asks."""
-        if stop.rule != "parameters" or len(self.seen) < 2:
+        """Whether no parameter has changed by more than ``stop.tol``."""
+        if len(self.seen) < 2:
             return False
         before, after = (_pick(*seen) for seen in self.seen)
         pairs = zip((before.latent, before.emission), (after.latent, after.emission), strict=True)
@@ -374,11 +375,12 @@ class _Loop:
 
     def _judge(self, active: Sequence[_Run], current: Any) -> list[int]:
         """Those that go on; the others have a reason."""
+        stop, by_change = self.stop, self.stop.rule == "parameters"
         for run in active:
             bounds = run.trace.bounds
             rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
-            run.reason = self.stop.reason(bounds, self.weight, rounding, self.relative)
-            if run.reason in (None, "max_iter") and run.settled(self.stop):
+            run.reason = stop.reason(bounds, self.weight, rounding, self.relative)
+            if by_change and run.reason in (None, "max_iter") and run.settled(stop):
                 run.reason = "converged"
             if run.reason is None and hopeless(bounds, self.rivals[self.races[run.number]], self.weight):
                 run.reason = "dropped"

@@ -115,9 +115,10 @@ class Values:
         """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
         out: dict[str, Any] = {"name": self.name}
         for f in fields(self):  # type: ignore[arg-type]
-            if f.metadata.get("transient"):
+            value = getattr(self, f.name)
+            if f.metadata.get("transient") or (f.metadata.get("optional") and value == f.default):
                 continue
-            out[f.name] = _plain(getattr(self, f.name))
+            out[f.name] = _plain(value)
         return out
 
     @classmethod
@@ -186,6 +187,12 @@ class Emission(Values, ABC):
             now = np.asarray(value)
             kept[name] = np.where(mask.reshape(-1, *[1] * (now.ndim - 1)), np.asarray(was[name]), now)
         return self.with_values(**kept)
+
+    def some(self, components: Any) -> Self:
+        """Some components alone, by a slice or an array of their numbers."""
+        values = {name: np.asarray(value)[components] for name, value in self.values().items()}
+        plain = type(self).with_values is Values.with_values  # then they are right as they are
+        return self.evolve(**values) if plain else self.with_values(**values)
 
     @property
     def alone(self) -> bool:

@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from estep.algorithms import Online
+from estep.algorithms.online import Running
+from estep.constraints import from_dict
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
 from estep.interface import Emission, Values
@@ -31,20 +34,26 @@ LATENTS = {"independent": Independent, "chain": Chain}
 
 @dataclass(frozen=True)
 class Document:
-    """A model file as read: the model, and where it came from."""
+    """A model file as read: the model, where it came from, and the state of online EM (with its step sizes)."""
 
     model: Model
     provenance: dict[str, Any] = field(default_factory=dict)
+    online: tuple[Online, Running] | None = None
 
 
 def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> None:
     """Writes a :class:`Model`, or a fitted estimator's, to ``path``; an older file is replaced in one step.
 
+    An estimator's file has what ``partial_fit`` keeps of the data too, for :func:`estep.load_estimator` to go on from.
     Raises TypeError for anything else and OSError where the file cannot be written.
     """
+    online = None
     if not isinstance(model, Model):
+        running = getattr(model, "running_", None)
+        if running is not None:
+            online = model.algorithm if isinstance(model.algorithm, Online) else Online(), running
         model = _estimator_model(model)
-    text = json.dumps(to_document(model, provenance), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(to_document(model, provenance, online), indent=1, allow_nan=False) + "\n"
     target = Path(path)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -60,9 +69,11 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
         raise
 
 
-def to_document(model: Model, provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def to_document(
+    model: Model, provenance: Mapping[str, Any] | None = None, online: tuple[Online, Running] | None = None
+) -> dict[str, Any]:
     """The JSON document of a model, as a dictionary."""
-    return {
+    document = {
         "format": FORMAT,
         "version": VERSION,
         "latent": model.latent.to_dict(),
@@ -72,6 +83,35 @@ def to_document(model: Model, provenance: Mapping[str, Any] | None = None) -> di
         "symbols": [[s[0], list(s[1])] if isinstance(s, tuple) else s for s in model.symbols],
         "provenance": dict(provenance or {}),
     }
+    if model.constraints is not None:
+        document["constraints"] = model.constraints.to_dict()
+    if online is not None:
+        steps, running = online
+        document["online"] = {
+            "exponent": steps.exponent,
+            "delay": steps.delay,
+            "blocks": running.blocks,
+            "weight": running.weight,
+            "mean": running.mean.tolist(),
+        }
+    return document
+
+
+def _online(model: Model, entry: Any) -> tuple[Online, Running]:
+    """Step sizes and running statistics of an entry."""
+    if not isinstance(entry, dict) or set(entry) != {"exponent", "delay", "blocks", "weight", "mean"}:
+        raise ValueError("online is not an object with exponent, delay, blocks, weight and mean")
+    for name, value in entry.items():
+        _check_numbers(f"online.{name}", value)
+        if name != "mean" and not isinstance(value, int | float):
+            raise ValueError(f"online.{name} is {value!r}: it is a number")
+    mean = np.asarray(entry["mean"], dtype=np.float64)
+    blocks, weight = entry["blocks"], entry["weight"]
+    if mean.shape != (model.layout.size,) or not np.isfinite(mean).all():
+        raise ValueError(f"online.mean has shape {mean.shape}, expected {(model.layout.size,)} finite numbers")
+    if not isinstance(blocks, int) or blocks < 1 or not weight > 0:
+        raise ValueError("online: blocks is a whole number from 1, weight a number above 0")
+    return Online(entry["exponent"], entry["delay"]), Running(model.layout, mean, blocks, float(weight))
 
 
 def _priors(model: Model) -> dict[str, Any]:
@@ -144,7 +184,10 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"it has version {version!r}, this estep reads version {VERSION}")
-    keys = {"format", "version", "latent", "emission", "prior", "columns", "symbols", "provenance"}
+    keys = {
+        *("format", "version", "latent", "emission", "prior", "constraints"),
+        *("online", "columns", "symbols", "provenance"),
+    }
     if unknown := sorted(set(document) - keys):
         raise ValueError(f"it has an unknown entry {unknown[0]!r}")
     provenance = document.get("provenance", {})
@@ -160,7 +203,10 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     _check_names(model)
     if document.get("prior") is not None:
         model = _with_priors(model, document["prior"])
-    return Document(model, provenance)
+    if document.get("constraints") is not None:
+        model = from_dict(model, document["constraints"])
+    online = None if document.get("online") is None else _online(model, document["online"])
+    return Document(model, provenance, online)
 
 
 def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any]]) -> Any:
@@ -176,7 +222,7 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
             entry[name] = _value(entry, name, classes)
         elif kind is Product and name == "parts":
             entry[name] = _parts(value, classes)
-        elif name != "name":
+        elif name != "name" and not (name == "gaps" and isinstance(value, bool)):
             _check_numbers(f"{key}.{name}", value)
     return kind.from_dict(entry)
 

@@ -85,8 +85,7 @@ class Several:
 
     def _of(self, components: slice | Array) -> Emission:
         """The emission of some components alone."""
-        values = {name: np.asarray(value)[components] for name, value in self.emission.values().items()}
-        return self.emission.with_values(**values)
+        return self.emission.some(components)
 
     def model(self, i: int) -> Model:
         """The i-th model."""

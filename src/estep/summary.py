@@ -55,8 +55,12 @@ class Summary:
             raise ValueError(f"column {d}{name} has no values: leave it out")
 
     def radius(self, origin: Array) -> Array:
-        """The largest distance from ``origin`` in each column, (D,)."""
-        return np.asarray(np.maximum(np.abs(self.low - origin), np.abs(self.high - origin)))
+        """The largest distance from ``origin`` in each column, (D,); kept for the next call with the same array."""
+        kept: tuple[Array, Array] | None = self.__dict__.get("_radius")
+        if kept is None or kept[0] is not origin:
+            kept = origin, np.asarray(np.maximum(np.abs(self.low - origin), np.abs(self.high - origin)))
+            self.__dict__["_radius"] = kept
+        return kept[1]
 
 
 def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing: bool = False) -> Summary:

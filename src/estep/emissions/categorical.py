@@ -28,7 +28,7 @@ class Categorical(ConjugateEmission):
     emissionprob: Array | None = None
     n_symbols: int | None = None
 
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
 
     name: ClassVar[str] = "categorical"

@@ -34,7 +34,7 @@ class Cells(Emission):
     is one, so it takes back the constants of its column.
     """
 
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
 
     takes_gaps: ClassVar[bool] = True
 

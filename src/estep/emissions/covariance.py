@@ -8,6 +8,8 @@ from functools import cache
 
 import numpy as np
 
+from estep import kernels
+from estep.kernels import reference
 from estep.statistics import Array
 
 TYPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
@@ -17,6 +19,9 @@ TYPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
     "spherical": lambda K, D: (K,),
 }
 """The shape of the covariances for K components of D columns, by type."""
+
+SMALL = 16
+"""Columns up to which the compiled factors, without the cost of several calls, take less time than LAPACK's."""
 
 RELATIVE = 1e-12
 """The floor, as a fraction of each column's variance."""
@@ -32,12 +37,6 @@ def n_free(covariance_type: str, K: int, D: int) -> int:
 def upper(D: int) -> tuple[Array, Array]:
     """Rows and columns of the entries i <= j, in the order in which they are packed."""
     return np.triu_indices(D)
-
-
-@cache
-def lower(D: int) -> Array:
-    """1 on and below the diagonal, else 0."""
-    return np.tri(D)
 
 
 def unpack(packed: Array, D: int) -> Array:
@@ -112,14 +111,12 @@ def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
     if covariance_type in ("diag", "spherical"):
         log = np.log(covariances)
         return 1 / np.sqrt(covariances), log.sum(axis=1) if covariance_type == "diag" else log
-    variances = covariances.diagonal(axis1=-2, axis2=-1)
-    if not variances.min() > 0:
-        raise np.linalg.LinAlgError("a variance is not positive")
-    deviations = np.sqrt(variances)
-    scale = 1 / deviations
-    L = np.linalg.cholesky(covariances * (scale[..., :, None] * scale[..., None, :]))
-    inverse = np.linalg.inv(L) * lower(L.shape[-1]) * scale[..., None, :]
-    return inverse, 2 * np.log(L.diagonal(axis1=-2, axis2=-1) * deviations).sum(axis=-1)
+    stack = np.ascontiguousarray(covariances if covariances.ndim == 3 else covariances[None])
+    inverse, logdet = np.empty(stack.shape), np.empty(len(stack))
+    run = kernels.active().factorise if stack.shape[-1] <= SMALL else reference.factorise
+    if not run(stack, inverse, logdet):
+        raise np.linalg.LinAlgError("a matrix is not positive definite")
+    return (inverse, logdet) if covariances.ndim == 3 else (inverse[0], logdet[0])
 
 
 def regularise(

@@ -36,7 +36,7 @@ class NegativeBinomial(Emission):
     means: Array | None = None
     sizes: Array | None = None
     n_counts: int | None = None
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"transient": True})
+    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The histograms have a first row for cells that are missing."""
 
     name: ClassVar[str] = "negative_binomial"

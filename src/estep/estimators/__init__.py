@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from estep.algorithms import Online
 from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
@@ -11,10 +16,11 @@ from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureM
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
+from estep.modelfile import read
 
 __all__ = [
     "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture",
-    "MixtureModel", "PoissonHMM", "StudentMixture", "from_model",
+    "MixtureModel", "PoissonHMM", "StudentMixture", "from_model", "load_estimator",
 ]  # fmt: skip
 
 
@@ -44,7 +50,25 @@ def from_model(model: Model) -> Any:
     estimator.set_params(estimate=model.estimate, prior=model.prior)
     if isinstance(model.latent, Chain):
         estimator.set_params(begins=model.latent.begins)
+    if model.constraints is not None:
+        held = {estimator._argument(name): np.flatnonzero(mask) for name, mask in model.constraints.held.items()}
+        estimator.set_params(fixed=held, emission_groups=model.constraints.groups)
     estimator._set_model(model)
+    return estimator
+
+
+def load_estimator(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Any:
+    """The estimator in a file that :func:`estep.save` wrote, with the parameters of its model.
+
+    ``partial_fit`` goes on where the saved one stood, to the same bits. Arguments beside those of the model (``tol``,
+    ``random_state`` ...) are the defaults. Errors are those of :func:`estep.load`.
+    """
+    document = read(path, families)
+    estimator = from_model(document.model)
+    if document.online is not None:
+        steps, estimator.running_ = document.online
+        if steps != Online():
+            estimator.set_params(algorithm=steps)
     return estimator
 
 

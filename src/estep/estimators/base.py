@@ -90,9 +90,13 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """What is fixed, by the names that the model has for what the attributes show."""
         if self.fixed is None or isinstance(self.fixed, str):
             return self.fixed or ()
-        by_attribute = {self._attribute(name)[:-1]: name for name in ("mix_weights",)}
+        by_attribute = {self._argument(name): name for name in ("mix_weights",)}
         given = dict(self.fixed) if isinstance(self.fixed, Mapping) else dict.fromkeys(self.fixed, True)
         return {by_attribute.get(name, name): which for name, which in given.items()}
+
+    def _argument(self, name: str) -> str:
+        """What ``fixed`` calls a parameter of the model."""
+        return self._attribute(name)[:-1]
 
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""

@@ -67,6 +67,7 @@ class Kernels:
     draw: Callable[..., None]
     gap_distances: Callable[..., None]
     gap_moments: Callable[..., None]
+    factorise: Callable[..., bool]
 
 
 def _compiled() -> ModuleType | None:
@@ -95,7 +96,16 @@ def load(level: str) -> Kernels:
     if level == "reference":
         r = reference
         return Kernels(
-            level, r.log_densities, r.mixture, r.chain, r.viterbi, r.survey, r.draw, gaps.distances, gaps.moments
+            level,
+            r.log_densities,
+            r.mixture,
+            r.chain,
+            r.viterbi,
+            r.survey,
+            r.draw,
+            gaps.distances,
+            gaps.moments,
+            r.factorise,
         )
     core: Any = _compiled()
 
@@ -112,7 +122,7 @@ def load(level: str) -> Kernels:
     densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
     distances, moments = of_rows(core.gap_distances), of_rows(core.gap_moments)
     viterbi, draw = bound(core.viterbi), bound(core.draw)
-    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments)
+    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, core.factorise)
 
 
 def active() -> Kernels:

@@ -396,3 +396,22 @@ def survey(X: Array, weight: Array | None, out: Array) -> tuple[bool, float]:
     out[4] = middle + w @ (used - middle) / w.sum()
     out[5] = w @ (used - out[4]) ** 2
     return True, float(w.sum())
+
+
+def factorise(covariances: Array, inverse: Array, logdet: Array) -> bool:
+    """L^-1 (n, D, D), lower triangular, with L L' = ``covariances``, and log-determinants (n,), into the last two.
+
+    The matrices are factorised with a unit diagonal. False where one is not positive definite.
+    """
+    variances = covariances.diagonal(axis1=-2, axis2=-1)
+    if not variances.min() > 0:
+        return False
+    deviations = np.sqrt(variances)
+    scale = 1 / deviations
+    try:
+        L = np.linalg.cholesky(covariances * (scale[:, :, None] * scale[:, None, :]))
+    except np.linalg.LinAlgError:
+        return False
+    inverse[:] = np.linalg.inv(L) * np.tri(L.shape[-1]) * scale[:, None, :]
+    logdet[:] = 2 * np.log(L.diagonal(axis1=1, axis2=2) * deviations).sum(axis=1)
+    return True
