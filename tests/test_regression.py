@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import estep
 from estep import Model, lagged
+from estep.data import beside
 from estep.emissions import LinearRegression, covariance
 from estep.latents import Chain, Independent
+from estep.priors import MatrixNormalInverseWishart
+from models import make_model
 
 
 def lines(n=400, seed=0):
@@ -126,7 +130,64 @@ def test_what_is_wrong_is_named():
             fitted.model_.sample(3)
     with pytest.raises(ValueError, match="poisson emissions take no covariates"):
         estep.PoissonHMM(1).fit(np.ones((50, 1)), given=x)
-    with pytest.raises(ValueError, match="row 2, column 1 is missing: linear_regression"):
-        estep.MixtureModel(LinearRegression(), 1).fit(np.where(np.arange(50)[:, None] == 2, np.nan, y), given=x)
+    with pytest.raises(ValueError, match=r"given\[2, 0\] is nan: covariates are finite"):
+        estep.MixtureModel(LinearRegression(), 1).fit(y, given=np.where(np.arange(50)[:, None] == 2, np.nan, x))
     with pytest.raises(ValueError, match="n_given is 0"):
         LinearRegression(n_given=0)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_missing_observations(kind, shift):
+    """The observations that are there have their marginal given the covariates."""
+    rng = np.random.default_rng(0)
+    model = make_model(f"regression-{kind}", "independent", K=2, D=2, seed=3)
+    x = rng.normal(1.0, 2.0, (60, 2))
+    y, _ = model.sample(60, 1, given=x)
+    y[::3, 0], y[::5, 1] = np.nan, np.nan
+    e = model.emission
+    moved = e.with_values(intercepts=e.intercepts - e.coefficients @ np.full(2, shift))
+    found = Model(model.latent, moved).score_units(beside(estep.as_source(y), x + shift))
+    C = covariance.full(model.emission.covariances, kind, 2, 2)
+    for i in (0, 1, 3, 5):
+        there = ~np.isnan(y[i])
+        each = [
+            np.log(model.latent.weights[k])
+            + (
+                stats.multivariate_normal(
+                    (model.emission.intercepts[k] + model.emission.coefficients[k] @ x[i])[there],
+                    C[k][np.ix_(there, there)],
+                ).logpdf(y[i, there])
+                if there.any()
+                else 0.0
+            )
+            for k in range(2)
+        ]
+        assert found[i] == pytest.approx(np.logaddexp(*each), rel=1e-11 if shift == 0 else 1e-6, abs=1e-11)
+
+
+def test_rows_without_an_observation_say_nothing():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 2))
+    y = x @ [[1.0], [2.0]] + rng.normal(size=(80, 1))
+    lost = rng.random(80) < 0.3
+    some = estep.MixtureModel(LinearRegression(), 1, tol=1e-13).fit(np.where(lost[:, None], np.nan, y), given=x)
+    rest = estep.MixtureModel(LinearRegression(), 1).fit(y[~lost], given=x[~lost])
+    for name in ("coefficients_", "intercepts_", "covariances_"):
+        np.testing.assert_allclose(getattr(some, name), getattr(rest, name), rtol=1e-4, atol=1e-5)
+    assert some.score(y, given=x) == pytest.approx(rest.score(y, given=x), abs=1e-6)
+
+
+def test_priors_keep_slopes_small():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(12, 10))
+    y = x[:, :1] + 0.1 * rng.normal(size=(12, 1))
+    precision = np.full(11, 10.0)
+    prior = MatrixNormalInverseWishart(np.zeros((1, 11)), precision, 3.0, 0.1)
+    for estimate in ("map", "vb"):
+        ridge = estep.MixtureModel(LinearRegression(), 1, estimate=estimate, prior={"coefficients": prior})
+        ridge.fit(y, given=x)
+        design = np.column_stack([np.ones(12), x])
+        wanted = np.linalg.solve(design.T @ design + np.diag(precision), design.T @ y)[:, 0]
+        np.testing.assert_allclose(ridge.coefficients_[0, 0], wanted[1:], rtol=1e-9)
+        np.testing.assert_allclose(ridge.intercepts_[0, 0], wanted[0], rtol=1e-9)

@@ -18,7 +18,7 @@ from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
-from estep.priors import Prior
+from estep.priors import Prior, PseudoRows
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
@@ -236,10 +236,12 @@ class Cells(Emission):
             both = np.logical_and.reduce(list(held.values()))[:, None]
             fresh = {n: np.where(both, old[n], fresh[n]) for n in old}
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
-        stopped = new.at_limit()
-        if not stopped.any():
-            return new, ()
-        return new, tuple((int(k), f"{' and '.join(self.parameters)} at their limit") for k in np.flatnonzero(stopped))
+        return new, new.limit_notes()
+
+    def limit_notes(self) -> Notes:
+        """What to say of components that have reached a limit."""
+        text = f"{' and '.join(self.parameters)} at their limit"
+        return tuple((int(k), text) for k in np.flatnonzero(self.at_limit()))
 
     def validate(self, batch: Batch) -> None:
         if self.values()[self.parameters[0]] is not None:
@@ -278,3 +280,53 @@ class ConjugateCells(Cells, ConjugateEmission):
         K, D = self.first().shape
         rows = np.hstack([np.ones((K, 1)), self.mean_statistics().reshape(K, -1), np.zeros((K, D * self.gaps))])
         return Statistics(self.layout, (rows * mass[:, None]).ravel())
+
+
+class PseudoCells(ConjugateCells):
+    """Families of cells whose parameters have a conjugate prior together, and no posterior in closed form: its mode is
+    that of more rows."""
+
+    @abstractmethod
+    def terms(self) -> tuple[Array, Array]:
+        """What :meth:`natural` gives, whatever the data."""
+
+    @abstractmethod
+    def check_statistics(self, statistics: Array) -> None:
+        """Raises ValueError where no rows have these mean statistics (K, F, D)."""
+
+    def natural(self, summary: Summary) -> tuple[Array, Array]:
+        return self.terms()
+
+    def _about(self, statistics: Array) -> Array:
+        """Statistics (K, F, D) about the origin."""
+        origin = self.centre()
+        return statistics if origin is None else statistics - origin.reshape(self.per_cell, -1)
+
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """One row like the data."""
+        if variational:
+            raise ValueError(f"{self.name} emissions have no posterior in closed form: estimate is 'ml' or 'map'")
+        return {self.parameters[0]: PseudoRows(1.0, self.present_means(summary).reshape(self.per_cell, -1))}
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        block = self.parameters[0]
+        shaped = prior[block].shaped(block, self.n_components, self.per_cell, self.n_columns)
+        self.check_statistics(shaped.statistics)
+        return {block: shaped}
+
+    def learn(self, prior: PseudoRows, mass: Array, sums: Array) -> PseudoRows:
+        origin = self.centre()
+        raw = sums if origin is None else sums + mass[:, None] * origin.reshape(self.per_cell, -1)
+        return prior.learn(mass, raw)
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        new = self.evolve(**self.estimate(self._about(q[self.parameters[0]].statistics)))
+        return new, new.limit_notes()
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        one = prior[self.parameters[0]]
+        constants, weights = self.terms()
+        return float((one.rows * (constants + (weights * self._about(one.statistics)).sum(axis=1))).sum())
+
+    def expected_natural(self, q: Any, summary: Summary) -> tuple[Array, Array]:
+        raise NotImplementedError("there is no posterior in closed form")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import ABOVE_0, Cells
-from estep.emissions.special import gamma_shape, inverse_digamma, stirling
+from estep.emissions.cells import ABOVE_0, PseudoCells
+from estep.emissions.special import gamma_shape, inverse_digamma, log_less_digamma, stirling
+from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
 from estep.summary import Summary
 
@@ -17,7 +19,7 @@ MOST = 1e10
 
 
 @dataclass(frozen=True, eq=False)
-class Gamma(Cells):
+class Gamma(PseudoCells):
     """Shapes ``shapes`` and rates ``rates`` (K, D): the mean is shape / rate, the variance shape / rate^2.
 
     ``origin`` (2 D,): the point that the statistics x and log x are taken about, zero and the data's mean of log x.
@@ -29,6 +31,7 @@ class Gamma(Cells):
 
     name: ClassVar[str] = "gamma"
     parameters: ClassVar[tuple[str, ...]] = ("shapes", "rates")
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"shapes": (PseudoRows,)}
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "numbers above 0"
 
@@ -50,7 +53,7 @@ class Gamma(Cells):
     def centre(self) -> Array | None:
         return self.origin
 
-    def natural(self, summary: Summary) -> tuple[Array, Array]:
+    def terms(self) -> tuple[Array, Array]:
         """shape log(rate) + (shape - 1) log x - rate x - log Gamma(shape), with log x about the origin."""
         assert self.rates is not None
         shapes, middle = self.first(), self._middle()
@@ -76,6 +79,15 @@ class Gamma(Cells):
             return {"rates": self.first() / means[:, 0]}
         target = np.log(np.asarray(self.rates)) + means[:, 1] + self._middle()
         return {"shapes": np.clip(inverse_digamma(target), ABOVE_0, MOST)}
+
+    def mean_statistics(self) -> Array:
+        shapes, means = self.first(), self._means()
+        return np.stack([means, np.log(means) - log_less_digamma(shapes) - self._middle()], axis=1)
+
+    def check_statistics(self, statistics: Array) -> None:
+        mean, log = statistics[:, 0], statistics[:, 1]
+        if (mean <= 0).any() or (np.log(np.where(mean > 0, mean, 1.0)) < log - 1e-9 * (1 + np.abs(log))).any():
+            raise ValueError("statistics of the prior of shapes: means are above 0, mean logarithms at most their logs")
 
     def at_limit(self) -> Array:
         return np.asarray((self.first() >= MOST).any(axis=1))

@@ -6,17 +6,31 @@ autoregressive chain has lagged observations for covariates (:func:`estep.lagged
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.covariance import TYPES, check, factorise, full, n_free, of_variances, regularise, unpack
-from estep.emissions.gaussian import LOG_2PI, quadratic
+from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.covariance import (
+    RELATIVE,
+    TYPES,
+    check,
+    factorise,
+    full,
+    n_free,
+    of_variances,
+    regularise,
+    unpack,
+    upper,
+)
+from estep.emissions.gaussian import LOG_2PI, Gaussian, quadratic
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.priors import MatrixNormalInverseWishart, Prior
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
@@ -26,7 +40,7 @@ RIDGE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class LinearRegression(Emission):
+class LinearRegression(ConjugateEmission):
     """y = ``intercepts`` (K, D) + ``coefficients`` (K, D, P) x + errors with ``covariances``, shaped as a Gaussian's.
 
     ``covariance_type``: of the errors. ``n_given``: P, the covariates x; they come with ``given=``.
@@ -42,6 +56,8 @@ class LinearRegression(Emission):
 
     name: ClassVar[str] = "linear_regression"
     parameters: ClassVar[tuple[str, ...]] = ("coefficients", "intercepts", "covariances")
+    takes_gaps: ClassVar[bool] = True
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"coefficients": (MatrixNormalInverseWishart,)}
 
     def __post_init__(self) -> None:
         if self.covariance_type not in TYPES:
@@ -120,7 +136,25 @@ class LinearRegression(Emission):
         return self.evolve(origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
-        return kernel_evaluation(self.kernel(batch.summary), batch)
+        spec = self.kernel(batch.summary)
+        return self._with_gaps(batch) if spec is None else kernel_evaluation(spec, batch)
+
+    def _with_gaps(self, batch: Batch) -> Evaluation:
+        """Rows of which some observations are missing: those of covariates and observation as one Gaussian, whose
+        covariates have any distribution, less the densities of these."""
+        coefficients, intercepts, covariances = self._values()
+        K, D, P = coefficients.shape
+        summary = batch.summary
+        centre, variance = summary.mean[:P], np.maximum(summary.variance, summary.floor)[:P]
+        cross = coefficients * variance
+        C = np.zeros((K, P + D, P + D))
+        C[:, :P, :P], C[:, P:, :P], C[:, :P, P:] = np.diag(variance), cross, cross.swapaxes(1, 2)
+        C[:, P:, P:] = cross @ coefficients.swapaxes(1, 2) + full(covariances, self.covariance_type, K, D)
+        means = np.hstack([np.tile(centre, (K, 1)), intercepts + coefficients @ centre])
+        joint = Gaussian(means=means, origin=self._origin()).evolve(covariances=C).evaluate(batch)
+        apart = (batch.X[:, :P] - centre) ** 2 / variance
+        given = -0.5 * (apart.sum(axis=1) + np.log(variance).sum() + P * LOG_2PI)
+        return Evaluation(joint.log_densities - given[:, None], joint.accumulate)
 
     @cached_property
     def _factors(self) -> tuple[Array, Array]:
@@ -129,15 +163,26 @@ class LinearRegression(Emission):
         inverse, logdet = factorise(full(covariances, self.covariance_type, *coefficients.shape[:2]), "full")
         return inverse, logdet
 
-    def kernel(self, summary: Summary) -> Spec:
-        """The squared length of L^-1 (y - W x - b): a full Gaussian's kernel with a factor of lower rank."""
-        coefficients, intercepts, _ = self._values()
+    def kernel(self, summary: Summary) -> Spec | None:
+        """The squared length of L^-1 (y - W x - b): a full Gaussian's kernel with a factor of lower rank.
+
+        None where cells are missing.
+        """
+        if summary.missing:
+            return None
+        coefficients, _, _ = self._values()
         K, D, P = coefficients.shape
         inverse, logdet = self._factors
-        origin, factor, mu = self._origin(), np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
+        factor, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
         factor[:, P:, :P], factor[:, P:, P:] = -inverse @ coefficients, inverse
-        mu[:, P:] = intercepts + coefficients @ origin[:P] - origin[P:]
-        return quadratic("full", mu, factor, -0.5 * (D * LOG_2PI + logdet), origin, summary)
+        mu[:, P:] = self._at_origin()
+        return quadratic("full", mu, factor, -0.5 * (D * LOG_2PI + logdet), self._origin(), summary)
+
+    def _at_origin(self) -> Array:
+        """The expected observation about the origin, (K, D), where the covariates are there."""
+        coefficients, intercepts, _ = self._values()
+        P = coefficients.shape[2]
+        return np.asarray(intercepts + coefficients @ self._origin()[:P] - self._origin()[P:])
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted least squares (Bishop 2006, eq. 3.15 and 14.5.1), and the mean squares of what is left."""
@@ -163,6 +208,93 @@ class LinearRegression(Emission):
         values = {"coefficients": W, "intercepts": b, "covariances": shaped}  # laid out as a file gives them back
         return self.evolve(**{name: np.ascontiguousarray(value) for name, value in values.items()}), notes
 
+    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        """As for Gaussians: a hundredth of a row like the data without slope, and the least rows for a covariance, of
+        which each component has its share of the volume."""
+        K, D, P = self._values()[0].shape
+        variance = np.maximum(summary.variance, summary.floor)
+        scale = variance[P:] / K ** (2 / D)
+        scale = scale.mean() if self.covariance_type == "spherical" else scale
+        squares = 0.01 * np.concatenate([[1.0], variance[:P]])
+        origin = self._origin()
+        return {
+            "coefficients": MatrixNormalInverseWishart(
+                np.zeros((D, 1 + P)), squares, D + 2, scale, self.covariance_type, origin
+            )
+        }
+
+    def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
+        K, D, _ = self._values()[0].shape
+        return {"coefficients": prior["coefficients"].shaped(self.covariance_type, K, D, self._origin())}
+
+    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        P, both = self._values()[0].shape[2], self.n_columns
+        moments = s["moments"]
+        whole = np.empty((len(moments), 1 + both, 1 + both))  # of (1, x, y)
+        whole[:, 0, 0], whole[:, 1:, 1:] = moments[:, 0], unpack(moments[:, 1 + both :], both)
+        whole[:, 0, 1:] = whole[:, 1:, 0] = moments[:, 1 : 1 + both]
+        at = 1 + P
+        q = prior["coefficients"].absorb(whole[:, :at, :at], whole[:, at:, :at], whole[:, at:, at:])
+        return {"coefficients": q}
+
+    def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        return self._at(q["coefficients"], q["coefficients"].mode_dofs)
+
+    def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
+        """Expected coefficients and intercepts, and covariances that are the inverse of the expected precisions."""
+        return self._at(q["coefficients"], q["coefficients"].dofs)
+
+    def _at(self, q: MatrixNormalInverseWishart, dofs: Array) -> tuple[Self, Notes]:
+        P = q.mean.shape[2] - 1
+        covariances, _, notes = q.covariances(dofs, None if self.floor is None else self.floor[P:])
+        return self.evolve(**q.values(), covariances=np.ascontiguousarray(covariances)), notes
+
+    def log_prior(self, prior: Mapping[str, Any]) -> float:
+        return float(prior["coefficients"].log_density(*self._values()))
+
+    def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
+        """Beside the errors, D (1, x)' precision^-1 (1, x): how far the coefficients may be off (Minka 2000)."""
+        if summary.missing:
+            return None
+        one: MatrixNormalInverseWishart = q["coefficients"]
+        coefficients, _, _ = self._values()
+        K, D, P = coefficients.shape
+        inverse, logdet = self._factors
+        G = D * np.linalg.inv(one.precision)
+        lowest = -np.linalg.solve(G[:, 1:, 1:], G[:, 1:, :1])[:, :, 0]  # where covariates are best known
+        least = G[:, 0, 0] + (G[:, 0, 1:] * lowest).sum(axis=1)
+        factor, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
+        factor[:, :P, :P] = np.linalg.inv(np.linalg.cholesky(np.linalg.inv(G[:, 1:, 1:])))
+        factor[:, P:, :P], factor[:, P:, P:] = -inverse @ coefficients, inverse
+        mu[:, :P] = lowest
+        mu[:, P:] = self._at_origin() + (coefficients @ lowest[:, :, None])[:, :, 0]
+        constant = one.constant() - 0.5 * (D * LOG_2PI + logdet + least)
+        return quadratic("full", mu, factor, constant, self._origin(), summary)
+
+    def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
+        spec = self.expected(q, batch.summary)
+        if spec is not None:
+            return kernel_evaluation(spec, batch)
+        one, seen = q["coefficients"], self._with_gaps(batch)
+        _, D, Q = one.mean.shape
+        design = np.column_stack([np.ones(len(batch.X)), batch.X[:, : Q - 1] - self._origin()[: Q - 1]])
+        doubt = np.einsum("nq,kqr,nr->nk", design, np.linalg.inv(one.precision), design)
+        return Evaluation(seen.log_densities + one.constant() - 0.5 * D * doubt, seen.accumulate)
+
+    def typical(self, mass: Array) -> Statistics:
+        """Covariates about the origin, with the variances of the data."""
+        coefficients, _, covariances = self._values()
+        K, D, P = coefficients.shape
+        x = np.diag(np.ones(P) if self.floor is None else self.floor[:P] / RELATIVE)
+        y, cross = self._at_origin(), coefficients @ x
+        second = np.zeros((K, P + D, P + D))
+        second[:, :P, :P], second[:, P:, :P] = x, cross
+        second[:, :P, P:] = cross.swapaxes(1, 2)
+        second[:, P:, P:] = cross @ coefficients.swapaxes(1, 2) + y[:, :, None] * y[:, None, :]
+        second[:, P:, P:] += full(covariances, self.covariance_type, K, D)
+        rows = np.hstack([np.ones((K, 1)), np.zeros((K, P)), y, second[(slice(None), *upper(P + D))]])
+        return Statistics(self.layout, (rows * mass[:, None]).ravel())
+
     def _errors(self, left: Array, mass: Array, old: Array, unseen: Array) -> Array:
         """Covariances of the errors from those (K, D, D) without a type."""
         if self.covariance_type == "tied":
@@ -186,6 +318,9 @@ class LinearRegression(Emission):
             raise ValueError("linear_regression emissions want covariates: fit(X, given=...)")
         if self.coefficients is not None:
             check_columns(batch, self.n_columns)
+        lacking = np.isnan(batch.X[:, : self.n_given]).any(axis=1)
+        if lacking.any():
+            raise ValueError(f"row {batch.first_row + int(np.argmax(lacking))}: covariates are not missing")
 
 
 def _slopes(C: Array, P: int) -> Array:

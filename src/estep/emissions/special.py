@@ -67,18 +67,23 @@ def log_bessel(kappa: Array) -> Array:
     return np.asarray(2 * HALF_LOG_2PI + kappa + np.log(i0e(kappa)))
 
 
+def bessel_ratio(kappa: Array) -> Array:
+    """I1(kappa) / I0(kappa): the length of the mean vector."""
+    from scipy.special import i0e, i1e
+
+    return np.asarray(i1e(kappa) / i0e(kappa))
+
+
 def concentration(length: Array) -> Array:
     """The kappa, at most MOST_CONCENTRATED, for which I1(kappa) / I0(kappa) = ``length``.
 
     Mardia & Jupp 2000, section 5.3.1.
     """
-    from scipy.special import i0e, i1e
-
     R = np.clip(length, 0.0, 1 - 0.5 / MOST_CONCENTRATED)
     kappa = R * (2 - R**2) / (1 - R**2)  # Banerjee et al. 2005
     for _ in range(12):
         k, large = np.clip(kappa, 1e-300, 1e4), np.maximum(kappa, 1e4)
-        A = i1e(k) / i0e(k)
+        A = bessel_ratio(k)
         apart = np.where(kappa > 1e4, 1 - 1 / (2 * large) - 1 / (8 * large**2) - 1 / (8 * large**3), A) - R
         slope = np.where(kappa > 1e4, 1 / (2 * large**2) + 1 / (4 * large**3), 1 - A / k - A**2)
         before, kappa = kappa, np.clip(kappa - apart / slope, 0.5 * kappa, 2 * kappa)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import Cells
-from estep.emissions.special import MOST_CONCENTRATED, concentration, log_bessel
+from estep.emissions.cells import PseudoCells
+from estep.emissions.special import MOST_CONCENTRATED, bessel_ratio, concentration, log_bessel
+from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
-class VonMises(Cells):
+class VonMises(PseudoCells):
     """Mean directions ``means`` and ``concentrations`` (K, D): log p = kappa cos(x - mean) - log(2 pi I0(kappa)).
 
     A concentration of 0 is the uniform distribution (Bishop 2006, section 2.3.8).
@@ -25,13 +26,14 @@ class VonMises(Cells):
 
     name: ClassVar[str] = "von_mises"
     parameters: ClassVar[tuple[str, ...]] = ("means", "concentrations")
+    takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"means": (PseudoRows,)}
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "angles in radians"
 
     def __post_init__(self) -> None:
         self.check(means=(-np.inf, np.inf), concentrations=(0.0, MOST_CONCENTRATED))
 
-    def natural(self, summary: Summary) -> tuple[Array, Array]:
+    def terms(self) -> tuple[Array, Array]:
         means, kappa = self.first(), np.asarray(self.concentrations)
         return -log_bessel(kappa), np.stack([kappa * np.cos(means), kappa * np.sin(means)], axis=1)
 
@@ -50,6 +52,14 @@ class VonMises(Cells):
             return {"means": np.arctan2(y, x)}
         along = x * np.cos(self.first()) + y * np.sin(self.first())
         return {"concentrations": concentration(np.maximum(along, 0.0))}
+
+    def mean_statistics(self) -> Array:
+        means, kappa = self.first(), np.asarray(self.concentrations)
+        return np.asarray(bessel_ratio(kappa)[:, None] * np.stack([np.cos(means), np.sin(means)], axis=1))
+
+    def check_statistics(self, statistics: Array) -> None:
+        if (np.hypot(statistics[:, 0], statistics[:, 1]) > 1 + 1e-9).any():
+            raise ValueError("statistics of the prior of means: mean cosines and sines are within the unit circle")
 
     def at_limit(self) -> Array:
         return np.asarray((np.asarray(self.concentrations) >= MOST_CONCENTRATED).any(axis=1))

@@ -6,16 +6,29 @@ for all components and columns, ``(D,)`` the same for each component, ``(K, D)``
 """
 
 from estep.priors.base import Conjugate, Prior
+from estep.priors.matrix_normal_wishart import MatrixNormalInverseWishart
 from estep.priors.normal_wishart import NormalInverseWishart
 from estep.priors.probabilities import Beta, Dirichlet, DirichletProcess, Sticks, expected_probabilities
+from estep.priors.pseudo_rows import PseudoRows
 from estep.priors.rates import Gamma
 
 PRIORS: dict[str, type[Prior]] = {
-    kind.name: kind for kind in (Dirichlet, DirichletProcess, Sticks, Beta, Gamma, NormalInverseWishart)
+    kind.name: kind
+    for kind in (
+        Dirichlet,
+        DirichletProcess,
+        Sticks,
+        Beta,
+        Gamma,
+        NormalInverseWishart,
+        MatrixNormalInverseWishart,
+        PseudoRows,
+    )
 }
 """The kinds of priors and posteriors by name."""
 
 __all__ = [
-    "PRIORS", "Beta", "Conjugate", "Dirichlet", "DirichletProcess", "Gamma", "NormalInverseWishart", "Prior", "Sticks",
-    "expected_probabilities",
+    "PRIORS", "Beta", "Conjugate", "Dirichlet", "DirichletProcess", "Gamma", "MatrixNormalInverseWishart",
+    "NormalInverseWishart", "Prior",
+    "PseudoRows", "Sticks", "expected_probabilities",
 ]  # fmt: skip
