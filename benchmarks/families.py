@@ -11,6 +11,7 @@ from estep.emissions import (
     Bernoulli,
     Categorical,
     Exponential,
+    FactorAnalysis,
     Gamma,
     Gaussian,
     LinearRegression,
@@ -46,7 +47,7 @@ FAMILIES = [
     (Student(Gaussian("diag")), "real"), (Student(Gaussian("full")), "real"), (LogNormal(), "positive"),
     (Gamma(), "positive"), (Exponential(), "positive"), (VonMises(), "real"), (Poisson(), "counts"),
     (NegativeBinomial(), "counts"), (Multinomial(), "counts"), (Bernoulli(), "binary"), (Categorical(), "symbols"),
-    (LinearRegression(n_given=6), "real"),
+    (LinearRegression(n_given=6), "real"), (FactorAnalysis(2), "real"),
     (Product({(0, 1, 2): Gaussian("diag"), (3, 4, 5): Poisson(), 6: Categorical(), 7: Bernoulli()}), "table"),
 ]  # fmt: skip
 

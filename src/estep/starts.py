@@ -1,4 +1,4 @@
-"""First parameters: k-means++ and k-means, random rows, random responsibilities, and any subset given by the user.
+"""First parameters: k-means++ and k-means, random rows, short runs of EM, and any subset given by the user.
 
 An emission starts from assignments: one M-step from responsibilities, then what the user gave is put back. Seeding
 reads at most 100 000 rows, so that it never costs more than the fit.
@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from estep.algorithms import Hard
+from estep.algorithms import EM, Hard
 from estep.emissions import MixtureOf
 from estep.evidence import Evidence
-from estep.fitting import Stop, fit
+from estep.execute import Serial
+from estep.fitting import Fit, Stop, fit, fit_races
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model
@@ -21,8 +22,9 @@ from estep.preparing import prepared_to_fit
 from estep.source import Source
 from estep.statistics import Array, Statistics
 
-METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmental")
+METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmental", "short")
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
+RUNS, STEPS = 10, 10  # of "short": runs of EM, and the M-steps of each at most
 SAMPLE = 100_000
 SWEEPS = 20  # of k-means, at most
 CHUNK = 8192
@@ -41,8 +43,9 @@ def start_model(
 
     ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
     (rows as seeds), "random" (random responsibilities, what symbols always use), "split" (each sequence in K equal
-    parts, in order; what "kmeans" is for left-right chains) or "segmental" (that, or k-means, then Viterbi training:
-    segmental k-means, Juang & Rabiner 1990). Raises ValueError where there are more components than rows.
+    parts, in order; what "kmeans" is for left-right chains), "segmental" (that, or k-means, then Viterbi training:
+    segmental k-means, Juang & Rabiner 1990) or "short" (the best of ten short runs of EM from random rows: Biernacki,
+    Celeux & Govaert 2003). Raises ValueError where there are more components than rows.
     """
     check_components(n_components, source)
     if isinstance(emission, MixtureOf) and n_components * emission.n_mix > len(source):
@@ -58,6 +61,8 @@ def start_model(
         source.evidence.check(n_components)
     source = prepared_to_fit(source, emission)
     rng = np.random.default_rng() if rng is None else rng
+    if method == "short":
+        return _short_runs(latent, emission, source, n_components, rng)
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
         return Model(latent, blank, source.columns, source.symbols)
@@ -79,7 +84,26 @@ def start_model(
     model = Model(_start_latent(latent, source, sample, r, rng), started, source.columns, source.symbols)
     if method != "segmental":
         return model
-    return fit(model, whole, Hard(), Stop(max_iter=ROUNDS)).model
+    return _not_interrupted(fit(model, whole, Hard(), Stop(max_iter=ROUNDS)))
+
+
+def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng: np.random.Generator) -> Model:
+    """The best of RUNS runs of EM from random rows, on the subsample where rows are independent."""
+    some = _subsample(source, rng) if isinstance(latent, Independent) and source.evidence is None else source
+    streams = rng.spawn(RUNS)
+
+    def start(i: int) -> Model:
+        return start_model(latent, emission, some, K, "random_from_data", streams[i])
+
+    stop = Stop(max_iter=STEPS, reseeds=0)
+    return _not_interrupted(fit_races(start, [0] * RUNS, some, EM(), stop, Serial())[0])
+
+
+def _not_interrupted(done: Fit) -> Model:
+    """The model of a fit. Raises KeyboardInterrupt where there was one: the start is none then."""
+    if done.stop_reason == "interrupted":
+        raise KeyboardInterrupt
+    return done.model
 
 
 def _split(source: Source, K: int) -> Evidence:

@@ -169,8 +169,9 @@ class GaussianHMM(Hidden):
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
-    init_params : {"kmeans", "k-means++", "random", "random_from_data", "split", "segmental"}
-        "split": each sequence in K equal parts; "segmental": Viterbi training after that or k-means.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "split", "segmental", "short"}
+        "split": each sequence in K equal parts; "segmental": Viterbi training after that or k-means; "short": the best
+        of ten short runs of EM.
     startprob_init, transmat_init, means_init, covariances_init : arrays, optional
         Starts (K,), (K, K), (K, D) ..., any subset. Zeros in startprob_init and transmat_init stay zero.
     topology : {"ergodic", "left-right", "bakis", "banded"} or array (K, K), optional

@@ -176,7 +176,8 @@ class GaussianMixture(Mixture):
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
         M-steps of one start at most; starts, of which the best is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "short"}
+        "short": the best of ten short runs of EM from random rows.
     weights_init, means_init, covariances_init, precisions_init : arrays, optional
         Starts (K,), (K, D) ..., any subset; covariances or precisions as ``covariance_type`` shapes them.
     random_state : int, Generator, RandomState or None
