@@ -122,6 +122,16 @@ def test_states_share_an_emission(family, latent):
     assert fit.model.emission.n_components == 3
 
 
+def test_groups_and_fixed_parameters_go_together():
+    X = estep.datasets.load_earthquakes().X.astype(float)
+    hmm = estep.GaussianHMM(
+        3, means_init=[[15.0], [15.0], [25.0]], emission_groups=(0, 0, 1), fixed={"means": [0, 1]}, random_state=0
+    ).fit(X)
+    assert (hmm.means_[:2] == 15).all() and hmm.means_[2] != 25
+    assert hmm.covariances_[0] == hmm.covariances_[1] != hmm.covariances_[2]
+    assert (np.diff(hmm.lower_bounds_) >= -1e-9 * abs(hmm.lower_bounds_[-1])).all()
+
+
 def test_shared_emissions_are_one_component():
     """In a mixture, two components with one emission are one component with both weights."""
     X = estep.datasets.load_faithful().X
@@ -203,7 +213,11 @@ def test_what_is_fixed_where_it_means_nothing():
             "do not go with begins='stationary'",
         ),
         ({"begins": "stationary", "startprob_init": [0.5, 0.5]}, "startprob_init is given"),
-        ({"emission_groups": (0, 0), "means_init": [[0.0], [1.0]], "fixed": {"means": [1]}}, "do not go together"),
+        (
+            {"emission_groups": (0, 0), "means_init": [[0.0], [1.0]], "fixed": {"means": [1]}},
+            "of some states of a group",
+        ),
+        ({"emission_groups": (0, 0), "means_init": [[0.0], [1.0]], "fixed": {"means"}}, "not the same for the states"),
         ({"topology": "left-right", "transmat_init": A}, "transmat has transitions that the topology"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -112,8 +112,9 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
     emission = model.emission
     if getattr(model.latent, "begins", "") == "stationary" and {"startprob", "transmat"} & set(held):
         raise ValueError("fixed names startprob or transmat, which do not go with begins='stationary'")
-    if groups is not None and any(name in emission.values() for name in held):
-        raise ValueError("emission_groups and fixed parameters of the emission do not go together")
+    for name, mask in held.items() if groups is not None else ():
+        if name in emission.values() and name not in emission.shared:
+            _check_groups(name, mask, np.asarray(emission.values()[name]), groups)
     if groups is not None:
         first = np.array([int(np.argmax(groups == g)) for g in groups])
         emission = emission.with_values(
@@ -157,6 +158,16 @@ def _mask(name: str, which: Any, K: int) -> Array:
     if array.dtype.kind not in "iu" or (array < 0).any() or (array >= K).any():
         raise ValueError(f"fixed[{name!r}] is {which!r}: it is True, or components from 0 to {K - 1}")
     return np.isin(np.arange(K), array)
+
+
+def _check_groups(name: str, mask: Array, value: Array, groups: Any) -> None:
+    """Raises ValueError where states of one group would hold different things."""
+    for group in np.unique(groups):
+        mine = groups == group
+        if np.ptp(mask[mine].astype(int)):
+            raise ValueError(f"fixed holds {name} of some states of a group and not of others: hold all or none")
+        if mask[mine].any() and not (value[mine] == value[mine][0]).all():
+            raise ValueError(f"fixed holds {name} that are not the same for the states of a group")
 
 
 def _groups(groups: Any, K: int) -> Array:
