@@ -115,14 +115,8 @@ class Lanes {
             if (revived[l]) lane[l].ok = kept = false;
     }
 
-    // Planes (K, ld) of n expected states from column c on, zero in the padding.
-    void gamma(int64_t c, int64_t n, real *out, int64_t ld) const {
-        const Place from{p.b.data(), K, W, at.power, at.used + c};
-        for (int64_t i = 0; i < n; i += V) {
-            const real *row = from(i);
-            for (int64_t k = 0; k < K; k++) store(out + k * ld + i, load(row + k * W));
-        }
-    }
+    // Expected states from column c on, zero in the padding.
+    Place gamma(int64_t c) const { return {p.b.data(), K, W, at.power, at.used + c}; }
     real start(int l, int64_t k) const { return p.b[slot + k * W + l]; }  // expected states of the first row
     int64_t columns() const { return T * at.used; }
     const int64_t *index(int64_t c, int64_t n) { return at.index(c, n); }

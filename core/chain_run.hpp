@@ -105,8 +105,6 @@ class ChainRun {
 
     void collect(const Segment *segments, int count) {  // what the lanes hold into the results
         if (!wanted) return;
-        const int64_t ld = tile->ld;
-        const real *gamma = planes.L.data();
         for (int64_t i = 0; i < K * K && out.trans; i++) expected[i] += total(load(planes.expected + i * V));
         for (int l = 0; l < count; l++)
             for (int64_t k = 0; k < K && out.start && segments[l].begins; k++)
@@ -114,15 +112,15 @@ class ChainRun {
         tile->replay(true);
         for (int64_t c = 0; c < lanes.columns(); c += tile->size) {
             const int64_t n = lanes.columns() - c < tile->size ? lanes.columns() - c : tile->size;
-            const int64_t *index = lanes.index(c, n);
-            lanes.gamma(c, n, planes.L.data(), ld);
+            const Place gamma = lanes.gamma(c);
             if (out.stats) {
-                tile->load(rows, {0, index}, n);
-                tile->accumulate(gamma, ld);
+                tile->load(rows, {0, lanes.index(c, n)}, n);
+                tile->accumulate_from(gamma, planes.L.data());
             }
+            const int64_t *index = out.gamma ? lanes.index(c, n) : nullptr;
             for (int64_t i = 0; i < n && out.gamma; i++)
                 for (int64_t k = 0; k < K && lanes.holds(c + i); k++)
-                    out.gamma[index[i] * K + k] = static_cast<double>(gamma[k * ld + i]);
+                    out.gamma[index[i] * K + k] = static_cast<double>(gamma(i)[k * gamma.W]);
         }
         tile->replay(false);
     }

@@ -110,6 +110,15 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     virtual void record(int64_t) {}
     virtual void replay(bool) {}
 
+    // As accumulate, from where `densities` puts them; L (K, ld) is work space.
+    virtual void accumulate_from(Place from, real *L) {
+        for (int64_t i = 0; i < padded; i += V) {
+            const real *row = from(i);
+            for (int64_t k = 0; k < K; k++) store(L + k * ld + i, ::load(row + k * from.W));
+        }
+        accumulate(L, ld);
+    }
+
     // Densities, each row's scaled to a largest of 1, and the logs of the scales (padded,). What is possible stays
     // positive, however small; a row of zeros has the scale -inf. L (K, ld) is work space.
     virtual void densities(real *L, Place out, real *scale) {
