@@ -52,8 +52,8 @@ def test_fit_with_priors(estimate, tmp_path):
     assert result["bound"] < result["log_likelihood"] < -1130.26  # that of maximum likelihood
     assert estep.load(out).estimate == estimate
     assert "bound, with priors" in run("fit", "gmm", "faithful", "-k", 2, "--estimate", estimate).stdout
-    refused = run("fit", "hmm", "earthquakes", "--emission", "gamma", "-k", 2, "--estimate", estimate)
-    assert refused.returncode == 2 and "the gamma emission has no conjugate prior" in refused.stderr
+    refused = run("fit", "hmm", "earthquakes", "--emission", "student", "-k", 2, "--estimate", estimate)
+    assert refused.returncode == 2 and "the student emission has no conjugate prior" in refused.stderr
 
 
 def test_fit_earthquakes():
@@ -111,6 +111,36 @@ def test_a_table_of_mixed_columns(tmp_path):
     assert "product hidden Markov model" in out
     done = run("fit", "gmm", data, "-k", 2, "--emission", "auto")
     assert done.returncode == 2 and "gmm is a Gaussian mixture" in done.stderr
+
+
+def test_symbols_keep_their_names(tmp_path):
+    data, model, new = tmp_path / "m.csv", tmp_path / "m.json", tmp_path / "new.csv"
+    data.write_text("\n".join(["code,n", *(f"{c},{i}" for i, c in enumerate("12B2BB1BB12"))]) + "\n")
+    new.write_text("code,n\n" + "1,0\n" * 5)
+    for emission, columns in (("categorical", "code"), ("auto", "code,n")):
+        ok("fit", "hmm", data, "-k", 1, "--emission", emission, "--columns", columns, "-o", model)
+        total = float(ok("score", model, new).split()[-1])
+        if emission == "categorical":
+            assert total == pytest.approx(5 * np.log(3 / 11))
+    data.write_text("code,n\n,0\n" + data.read_text()[7:])
+    out = ok("fit", "hmm", data, "-k", 1, "--emission", "categorical", "--columns", "code")
+    assert "of 1, 2, B" in " ".join(out.replace("┃", " ").split())
+    done = run("score", model, tmp_path / "new.csv", "--columns", "n")
+    assert done.returncode == 2
+
+
+def test_truths_are_numbers(tmp_path):
+    data, model = tmp_path / "m.csv", tmp_path / "m.json"
+    data.write_text("flag\n" + "True\nFalse\n,\n".replace(",", "") * 1 + "true\nfalse\ntrue\n")
+    ok("fit", "mixture", data, "-k", 1, "--emission", "bernoulli", "-o", model)
+    assert estep.load(model).emission.probabilities[0, 0] == pytest.approx(0.6)
+
+
+def test_criteria_count_rows_that_say_something(tmp_path):
+    data = tmp_path / "m.csv"
+    data.write_text("a,b\n" + "".join(f"{i % 7},{i % 5 + 0.5}\n" for i in range(59)) + ",\n")
+    result = json.loads(ok("fit", "mixture", data, "-k", "1-2", "--json"))
+    assert result["bic"] == min(c["bic"] for c in result["candidates"])
 
 
 def test_rows_with_empty_cells_stay_in_order(tmp_path):

@@ -86,7 +86,7 @@ def test_an_m_step_never_lowers_what_it_maximises(held):
 
     values = [value(L, noise)]
     for _ in range(200):
-        L, noise = _near(S, L, noise, np.full(6, 1e-12), lambda x: x, held)
+        L, noise = _near(S, L, noise, np.full(6, 1e-12), "diag", held)
         values.append(value(L, noise))
     assert (np.diff(values, axis=0) >= -1e-9).all() and (values[-1] > values[0]).all()
     scale = 1e-4  # and ends where no direction leads up
@@ -131,3 +131,35 @@ def test_what_it_refuses():
         FactorAnalysis(1, "diag", [[0, 0]], [[[1], [1]]], [[1, -1]])
     with pytest.raises(ValueError, match="factor_analysis emission has no conjugate prior"):
         estep.MixtureModel("factor_analysis", n_components=2, estimate="map").fit(X)
+
+
+def test_few_rows_for_many_columns():
+    """Covariances of fewer rows than columns are singular: the likelihood rises all the same, to where it is flat."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(40, 8)) * 0.5
+        for kind in (estep.HMM, estep.MixtureModel):
+            fit = kind(FactorAnalysis(3), n_components=4, random_state=0, max_iter=100, tol=1e-6).fit(X)
+            rises = np.diff(fit.lower_bounds_) * (40 if kind is estep.MixtureModel else 1)
+            assert (rises > -1e-3).all()
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(10, 3)) @ rng.normal(size=(3, 30)) + rng.normal(size=(10, 30)) * rng.uniform(0.1, 1, 30)
+    assert one(X, FactorAnalysis(3)).log_likelihood > -245.6
+
+
+def test_one_column():
+    x = np.random.default_rng(0).normal(3.0, 2.0, (100, 1))
+    fit = one(x, FactorAnalysis(1))
+    assert fit.log_likelihood / 100 == pytest.approx(estep.GaussianMixture(1).fit(x).score(x), abs=1e-9)
+    assert fit.model.n_parameters == 2
+
+
+def test_parameters_are_counted_once(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    full = estep.GaussianMixture(1).fit(X).model_.n_parameters
+    assert [one(X, FactorAnalysis(R)).model.n_parameters for R in (1, 2, 7, 8)] == [24, 31, full, full]
+    model = estep.MixtureModel(FactorAnalysis(np.int64(2)), n_components=2, random_state=0).fit(X[:, :3]).model_
+    blocks = ("means", "loadings", "noise_variance")
+    assert estep.constrained(model, blocks).n_parameters == 1
+    assert estep.constrained(model, ("loadings",)).n_parameters == model.n_parameters - 2 * 3
+    estep.save(model, tmp_path / "m.json")

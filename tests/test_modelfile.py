@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import estep
-from estep import constrained
+from estep import constrained, with_prior
 from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.emissions import Poisson
@@ -154,6 +154,44 @@ def test_constraints_are_kept(tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             estep.load(write(tmp_path / "bad.json", document | {"constraints": change}))
+
+
+def test_estimators_with_fixed_parameters_come_back(tmp_path):
+    X, quakes = estep.datasets.load_faithful().X, estep.datasets.load_earthquakes().X
+    path = tmp_path / "m.json"
+    for online, rows in [
+        (estep.GaussianMixture(2, means_init=[[2.0, 55.0], [4.0, 80.0]], fixed={"means": [1]}, random_state=0), X),
+        (estep.GaussianMixture(2, weights_init=[0.4, 0.6], fixed={"weights"}, random_state=0), X),
+        (estep.PoissonHMM(2, transmat_init=[[0.9, 0.1], [0.1, 0.9]], fixed={"transmat"}, random_state=0), quakes),
+        (estep.HMM(Poisson([[15.0], [25.0]]), 2, fixed={"rates"}, random_state=0), quakes),
+    ]:
+        estep.save(online.partial_fit(rows), path)
+        again = estep.load_estimator(path)
+        for estimator in (online, again):
+            estimator.partial_fit(rows)
+        for name, value in online.model_.emission.values().items():
+            np.testing.assert_array_equal(again.model_.emission.values()[name], value)
+        again.set_params(random_state=0).fit(rows)
+        name = next(iter(online.fixed))
+        held = np.asarray(getattr(online, f"{name}_"))[-1]
+        np.testing.assert_allclose(np.asarray(getattr(again, f"{name}_"))[-1], held)
+
+
+@pytest.mark.parametrize("family, block, field", [
+    ("poisson", "startprob", "concentration"), ("poisson", "transmat", "concentration"), ("poisson", "rates", "shape"),
+    ("gaussian-full", "means", "scale"), ("gaussian-diag", "means", "mean"), ("gamma", "shapes", "statistics"),
+])  # fmt: skip
+@pytest.mark.parametrize("estimate", ["map", "vb"])
+def test_priors_that_lack_something_are_named(family, block, field, estimate, tmp_path):
+    if (family, estimate) == ("gamma", "vb"):
+        return
+    model = make_model(family, "chain", K=2, D=2)
+    document = json.loads(json.dumps(to_document(with_prior(model, draw(model, 50), estimate))))
+    for value in (None, "x", [], {}):
+        for part in ["of"] + ["posterior"] * (estimate == "vb"):
+            damaged = broken(document, ["prior", part, block, field], value)
+            with pytest.raises(ValueError, match=r"m\.json"):
+                estep.load(write(tmp_path / "m.json", damaged))
 
 
 def test_a_damaged_stream_is_named(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import estep
 from estep import Model, Stop, with_prior
-from estep.emissions import Categorical, Gaussian, Multinomial, Poisson, Product
+from estep.emissions import Categorical, Gaussian, MixtureOf, Multinomial, Poisson, Product
 from estep.latents import Chain, Independent
 from estep.priors import Dirichlet, Gamma
 from models import FAMILIES
@@ -206,6 +206,37 @@ def test_chains_of_frames(make, capsys):
         hmm.score(parts, lengths)
     with pytest.raises(ValueError, match="sequence 1 has columns"):
         hmm.score([parts[0], make({"x": [1.0]})])
+
+
+def test_draws_are_in_the_order_of_the_data(tmp_path):
+    frame = pd.DataFrame({"t": ["a", "b", "c", "a"] * 20, "x": np.random.default_rng(0).normal(100, 1, 80)})
+    for estimator in (estep.MixtureModel("auto", 1), estep.HMM("auto", 1)):
+        X, _ = estimator.fit(frame).model_.sample(50, 0)
+        assert (X[:, 0] < 3).all() and (X[:, 1] > 90).all()
+    mixed = estep.HMM(MixtureOf(estep.propose(frame), 2), 1, random_state=0).fit(frame)
+    assert (mixed.model_.sample(50, 0)[0][:, 1] > 90).all()
+    numbered = Product({1: Gaussian(), 0: Poisson()})
+    X = estep.MixtureModel(numbered, 1).fit(np.column_stack([np.arange(80) % 5, frame["x"]])).sample(30)[0]
+    assert (X[:, 1] > 90).all()
+
+
+def test_a_new_fit_forgets_the_stream(capsys):
+    _, data = columns(200)
+    frame, other = pd.DataFrame(data), pd.DataFrame(data | {"job": ["x", "y"] * 100})
+    hmm = estep.HMM("auto", 2, random_state=0).partial_fit(frame)
+    assert hmm.fit(other).model_.symbols[0][1] == ("x", "y")
+    with pytest.raises(ValueError, match="a mixture has no sequences"):
+        estep.MixtureModel("auto", 2).fit([frame, frame])
+
+
+def test_frames_of_many_kinds_are_joined(capsys):
+    pandas, polars = pd.DataFrame({"x": [1, 2, 4], "t": list("aba")}), pl.DataFrame({"t": list("bb"), "x": [0.5, 1.5]})
+    hmm = estep.HMM(Product({"x": Gaussian(), "t": Categorical()}), 1).fit([pandas, polars])
+    whole = pd.DataFrame({"x": [1, 2, 4, 0.5, 1.5], "t": list("ababb")})
+    assert hmm.score([pandas, polars]) == hmm.score(whole, [3, 2])
+    twice = pd.DataFrame([[1.0, 2.0]] * 5, columns=["x", "x"])
+    with pytest.raises(ValueError, match="two columns of one name"):
+        estep.propose(twice)
 
 
 def test_columns_that_are_not_used_may_hold_anything():

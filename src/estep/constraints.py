@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from estep.emissions.factor_analysis import free_loadings
 from estep.interface import Emission, Notes
 from estep.model import Model
 from estep.statistics import Array, Statistics
@@ -75,6 +76,11 @@ class Constraints:
             if name in PROBABILITIES:
                 rows = value[mask] if value.ndim > 1 else value[None] if mask.all() else np.ones((mask.sum(), 2))
                 fewer += int((rows > 0).sum() - len(rows))
+            elif name.endswith("loadings"):
+                D, R = value.shape[-2:]
+                noise = np.asarray(values[name.replace("loadings", "noise_variance")])
+                per = free_loadings(D, R, D if noise.ndim == value.ndim - 1 else 1)
+                fewer += per * int(np.prod(value.shape[1:-2], dtype=np.int64)) * int(mask.sum())
             elif name == "covariances" and value.ndim > 1 and value.shape[-1] == value.shape[-2]:
                 D = value.shape[-1]
                 fewer += D * (D + 1) // 2 * int(mask.sum() if value.ndim > 2 else 1)

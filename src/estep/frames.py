@@ -36,11 +36,27 @@ def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
         return data, lengths
     import narwhals as nw
 
-    frames = [nw.from_native(part, eager_only=True) for part in data]
+    frames = [_frame(part) for part in data]
     for i, frame in enumerate(frames):
-        if frame.columns != frames[0].columns:
+        if set(frame.columns) != set(frames[0].columns):
             raise ValueError(f"sequence {i} has columns {', '.join(frame.columns)}; the first has others")
-    return nw.concat(frames).to_native(), np.array([len(frame) for frame in frames])
+    alike = [frame.select(frames[0].columns) for frame in frames]
+    try:
+        whole = nw.concat(alike)
+    except Exception:  # of other libraries, or of other types: by their values
+        parts = {name: [value for frame in alike for value in frame[name].to_list()] for name in frames[0].columns}
+        whole = nw.from_dict(parts, backend=nw.get_native_namespace(frames[0]))
+    return whole.to_native(), np.array([len(frame) for frame in frames])
+
+
+def _frame(data: Any) -> Any:
+    """A data frame of any library. Raises ValueError where two columns have one name."""
+    import narwhals as nw
+
+    try:
+        return nw.from_native(data, eager_only=True)
+    except nw.exceptions.DuplicateError:
+        raise ValueError("the data frame has two columns of one name") from None
 
 
 def encode(data: Any, known: Symbols = (), only: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...], Symbols]:
@@ -51,7 +67,7 @@ def encode(data: Any, known: Symbols = (), only: tuple[str, ...] = ()) -> tuple[
     """
     import narwhals as nw
 
-    frame, names = nw.from_native(data, eager_only=True), dict(known)
+    frame, names = _frame(data), dict(known)
     if only and set(only) <= set(frame.columns):
         frame = frame.select([column for column in frame.columns if column in only])
     columns, symbols = [], {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from estep.data import as_source, beside
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.product import used_columns
+from estep.emissions.product import as_table, used_columns
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
@@ -340,7 +340,8 @@ class Model:
         if given is not None:
             covariates = np.reshape(np.asarray(given, dtype=np.float64), (int(n), -1))
             return self.emission.sample_given(states, covariates, rng), states
-        return self.emission.sample(states, rng), states
+        rows = self.emission.sample(states, rng)
+        return (rows[:, as_table(self.emission, self.columns)] if self.emission.rows == "table" else rows), states
 
     def aic(self, log_likelihood: float) -> float:
         """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""

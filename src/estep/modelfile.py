@@ -29,6 +29,8 @@ from estep.priors import PRIORS, Conjugate
 
 FORMAT = "estep-model"
 VERSION = 1
+WRONG = (TypeError, AttributeError, IndexError, AssertionError, KeyError)
+"""What damaged priors make of the arithmetic."""
 LATENTS = {"independent": Independent, "chain": Chain}
 
 
@@ -131,7 +133,12 @@ def _with_priors(model: Model, entry: Any) -> Model:
     prior: dict[str, Any] = {name: _value(entry["of"], name, PRIORS) for name in entry["of"]}
     if set(prior) != blocks:
         raise ValueError(f"it has priors of {', '.join(sorted(prior))}, expected {', '.join(sorted(blocks))}")
-    checked = {n: one for part in (latent, emission) for n, one in part.check_prior(_of(prior, part)).items()}
+    try:
+        checked = {n: one for part in (latent, emission) for n, one in part.check_prior(_of(prior, part)).items()}
+        if entry["posterior"] is None:
+            sum(part.log_prior(checked) for part in (latent, emission))
+    except WRONG:
+        raise ValueError("its priors lack something") from None
     if entry["posterior"] is None:
         return replace(model, prior=checked)
     if not isinstance(entry["posterior"], dict) or set(entry["posterior"]) != blocks:
@@ -141,7 +148,7 @@ def _with_priors(model: Model, entry: Any) -> Model:
     try:
         if np.isfinite(new.penalty):
             return new
-    except (TypeError, AttributeError, IndexError):
+    except WRONG:
         pass
     raise ValueError("its posteriors do not go with its priors")
 
@@ -222,7 +229,10 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
             entry[name] = _value(entry, name, classes)
         elif kind is Product and name == "parts":
             entry[name] = _parts(value, classes)
-        elif name != "name" and not (name == "gaps" and isinstance(value, bool)):
+        elif name == "gaps":
+            if not isinstance(value, bool):
+                raise ValueError(f"{key}.gaps is {value!r}: it is true or false")
+        elif name != "name":
             _check_numbers(f"{key}.{name}", value)
     return kind.from_dict(entry)
 

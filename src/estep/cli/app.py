@@ -20,6 +20,7 @@ from estep.cli.errors import UsageError, fail, guarded
 from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
 from estep.cli.tables import Table, read_table
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
+from estep.emissions.product import place_in
 from estep.execute import threads
 from estep.fitting import Fit, Stop
 from estep.frames import proposed
@@ -27,6 +28,7 @@ from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import read, save, to_document
+from estep.patterns import absent
 from estep.selection import select
 
 app = typer.Typer(
@@ -115,7 +117,8 @@ def fit_command(
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
     provenance = _provenance(data, len(source), best)
-    result = result_dict(best, len(source), seconds, to_document(model, provenance))
+    n_rows = len(source) if kind == "hmm" else int((~absent(source.X).all(axis=1)).sum())  # those that say something
+    result = result_dict(best, n_rows, seconds, to_document(model, provenance))
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
     _report(model, best, result, out, provenance, as_json)
@@ -290,6 +293,8 @@ def sample(
     fitted = read(model).model
     X, states = fitted.sample(n, seed)
     columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
+    if fitted.emission.rows == "table" and len(columns) > X.shape[1]:
+        columns = [columns[d] for d in sorted(place_in(fitted.emission, columns))]
     names = {columns[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
     shown = [
         [names[c][int(v)] for v in x]

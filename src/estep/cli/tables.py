@@ -15,6 +15,9 @@ from estep.frames import codes
 from estep.source import Source
 from estep.statistics import Array
 
+EMPTY = ("", "NA")
+"""What a cell without a value has."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -69,8 +72,12 @@ def read_table(
 
 
 def _shipped(name: str) -> tuple[list[str], list[Array], Array | None, tuple[str, ...]]:
+    """Columns with their names, symbols by theirs."""
     dataset = NAMES[name]()
-    return list(dataset.columns), list(dataset.X.T), dataset.lengths, dataset.symbols
+    columns = list(dataset.X.T)
+    if dataset.symbols:
+        columns = [np.array([dataset.symbols[int(v)] for v in columns[0]], dtype=object)]
+    return list(dataset.columns), columns, dataset.lengths, dataset.symbols
 
 
 def _read_file(path: Path) -> tuple[list[str], list[Array]]:
@@ -131,8 +138,11 @@ def _is_number(text: str) -> bool:
 
 
 def _parse(texts: list[str]) -> Array:
-    """Numbers where every field is one; an empty field among numbers is NaN."""
-    blank = [t.strip() in ("", "NA") for t in texts]
+    """Numbers where every field is one, or true or false; an empty field among them is NaN."""
+    blank = [t.strip() in EMPTY for t in texts]
+    fields = [t.strip().lower() for t, b in zip(texts, blank, strict=True) if not b]
+    if fields and set(fields) <= {"true", "false"}:
+        texts = [{"true": "1", "false": "0"}.get(t.strip().lower(), t) for t in texts]
     try:
         return np.array([np.nan if b else float(t) for t, b in zip(texts, blank, strict=True)])
     except ValueError:
@@ -182,16 +192,22 @@ def _numbers(column: Array, name: str) -> Array:
 
 
 def _codes(column: Array, symbols: tuple[str, ...], name: str) -> tuple[Array, tuple[str, ...]]:
-    """Whole numbers are symbols as they are; texts are numbered in the order of their sorted names."""
-    if _is_numeric(column):
+    """Whole numbers are symbols as they are, where the model has no names; texts are numbered in the order of these."""
+    if _is_numeric(column) and not symbols:
         return column[:, None], symbols
-    texts = [str(v) for v in column]
-    known = symbols or tuple(sorted(set(texts)))
-    number = {s: i for i, s in enumerate(known)}
-    if unknown := [(i, t) for i, t in enumerate(texts) if t not in number]:
+    texts = _texts(column)
+    if symbols and (unknown := [(i, t) for i, t in enumerate(texts) if t not in (None, *symbols)]):
         row, text = unknown[0]
-        raise ValueError(f"column {name!r}, row {row}: the model has no symbol {text[:40]!r}")
-    return np.array([[number[t]] for t in texts]), known
+        raise ValueError(f"column {name!r}, row {row}: the model has no symbol {str(text)[:40]!r}")
+    numbers, names = codes(texts, name, symbols)
+    return numbers[:, None], names
+
+
+def _texts(column: Array) -> list[str | None]:
+    """Cells as a file shows them, None for empty ones; a file of whole numbers alone has been read as numbers."""
+    values = column.tolist()
+    whole = [str(int(v)) if isinstance(v, float) and v.is_integer() else v for v in values]
+    return [None if v is None or v != v or str(v).strip() in EMPTY else str(v) for v in whole]
 
 
 def _mixed(columns: list[Array], names: list[str], known: dict[str, tuple[str, ...]]) -> tuple[Array, tuple[Any, ...]]:
@@ -201,8 +217,7 @@ def _mixed(columns: list[Array], names: list[str], known: dict[str, tuple[str, .
         if _is_numeric(column) and name not in known:
             out.append(column.astype(np.float64))
             continue
-        texts = [None if v is None or str(v).strip() in ("", "NA") else str(v) for v in column.tolist()]
-        numbers, texts_of = codes(texts, name, known.get(name, ()))
+        numbers, texts_of = codes(_texts(column), name, known.get(name, ()))
         out.append(numbers)
         symbols.append((name, texts_of))
     return np.column_stack(out), tuple(symbols)

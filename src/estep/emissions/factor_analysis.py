@@ -7,7 +7,7 @@ full Gaussian, and so are the statistics; only the M-step knows of factors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self
@@ -53,11 +53,12 @@ class FactorAnalysis(Emission):
             raise ValueError(f"noise_type is {self.noise_type!r}: it is one of {', '.join(NOISES)}")
         if not isinstance(self.n_factors, int | np.integer) or isinstance(self.n_factors, bool) or self.n_factors < 1:
             raise ValueError(f"n_factors is {self.n_factors!r}: it is a whole number from 1")
+        object.__setattr__(self, "n_factors", int(self.n_factors))
         shape = None if self.means is None else np.shape(self.means)
         if shape is not None and len(shape) != 2:
             raise ValueError(f"means has shape {shape}, expected (K, D)")
         self.freeze("means", shape)
-        self.freeze("loadings", None if shape is None else (*shape, int(self.n_factors)))
+        self.freeze("loadings", None if shape is None else (*shape, self.n_factors))
         noise = self.freeze("noise_variance", shape[:1] if shape and self.noise_type == "spherical" else shape)
         if noise is not None and (noise <= 0).any():
             where = [int(i) for i in np.argwhere(noise <= 0)[0]]
@@ -111,7 +112,7 @@ class FactorAnalysis(Emission):
         """Loadings count up to a rotation of the factors."""
         K, D, R = self._known()[1].shape
         noise = D if self.noise_type == "diag" else 1
-        return int(K * (D + D * R - R * (R - 1) // 2 + noise))
+        return int(K * (D + noise + free_loadings(D, R, noise)))
 
     @property
     def rounding(self) -> float:
@@ -123,23 +124,17 @@ class FactorAnalysis(Emission):
         variance = np.maximum(summary.variance, summary.floor)
         fresh = {
             "means": np.tile(summary.mean, (n_components, 1)),
-            "loadings": np.zeros((n_components, D, int(self.n_factors))),
-            "noise_variance": self._stored(np.tile(self._of_type(variance), (n_components, 1))),
+            "loadings": np.zeros((n_components, D, self.n_factors)),
+            "noise_variance": self._stored(np.tile(_of_type(variance, self.noise_type), (n_components, 1))),
         }
         given = {name: value for name, value in self.values().items() if value is not None}
         return self.with_values(**(fresh | given)).adapt(summary)
-
-    def _of_type(self, noise: Array) -> Array:
-        """Noise (..., D) of each column as ``noise_type`` wants it."""
-        if self.noise_type == "diag":
-            return noise
-        return np.broadcast_to(noise.mean(axis=-1, keepdims=True), noise.shape)
 
     def _stored(self, noise: Array) -> Array:
         return noise if self.noise_type == "diag" else np.ascontiguousarray(noise[:, 0])
 
     def adapt(self, summary: Summary) -> Self:
-        noise = np.maximum(self._known()[2], self._of_type(summary.floor))
+        noise = np.maximum(self._known()[2], _of_type(summary.floor, self.noise_type))
         return self.evolve(noise_variance=self._stored(noise), origin=summary.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
@@ -161,14 +156,14 @@ class FactorAnalysis(Emission):
         mass = s["moments"][:, 0]
         whole, _ = self.gaussian.fit_moments(s, mass, {name: held[name] for name in held if name == "means"})
         S, none = np.asarray(whole.covariances), np.zeros(len(mass), bool)
-        least = np.full(S.shape[1], TINY) if self.floor is None else self._of_type(self.floor)
+        least = np.full(S.shape[1], TINY) if self.floor is None else _of_type(self.floor, self.noise_type)
         seen = mass > NOTHING * mass.sum()
         stay, quiet = (held.get(name, none) for name in ("loadings", "noise_variance"))
         for combination in ((False, False), (False, True), (True, False)):
             some = np.flatnonzero(seen & (stay == combination[0]) & (quiet == combination[1]))
             if some.size:
                 loadings[some], noise[some] = _near(
-                    S[some], loadings[some], noise[some], least, self._of_type, combination
+                    S[some], loadings[some], noise[some], least, self.noise_type, combination
                 )
         low = seen & ~quiet & (noise <= least).any(axis=1)
         notes = tuple((int(k), "noise variance at its floor") for k in np.flatnonzero(low))
@@ -176,7 +171,7 @@ class FactorAnalysis(Emission):
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, loadings, noise = self._known()
-        z = rng.standard_normal((len(states), int(self.n_factors)))
+        z = rng.standard_normal((len(states), self.n_factors))
         e = rng.standard_normal((len(states), means.shape[1]))
         return np.asarray(means[states] + (loadings[states] @ z[:, :, None])[:, :, 0] + e * np.sqrt(noise[states]))
 
@@ -186,12 +181,22 @@ class FactorAnalysis(Emission):
             check_columns(batch, self.means.shape[1])
 
 
+def free_loadings(D: int, R: int, noise: int) -> int:
+    """Free parameters of loadings (D, R), beside so many of the noise: no more than a covariance has in all."""
+    return min(D * R - R * (R - 1) // 2, D * (D + 1) // 2 - noise)
+
+
+def _of_type(noise: Array, noise_type: str) -> Array:
+    """Noise (..., D) of each column as its type wants it."""
+    return noise if noise_type == "diag" else np.broadcast_to(noise.mean(axis=-1, keepdims=True), noise.shape)
+
+
 def _near(
     S: Array,
     L: Array,
     noise: Array,
     least: Array,
-    of_type: Callable[[Array], Array],
+    noise_type: str,
     held: tuple[bool, bool],
 ) -> tuple[Array, Array]:
     """Loadings and noise for covariances S (n, D, D), whose expected log-likelihood is not below that of those given.
@@ -200,10 +205,10 @@ def _near(
     """
     stay, quiet = held
     if stay:
-        return L, _beside(S, L, noise, least, of_type)
+        return L, _beside(S, L, noise, least, noise_type)
     if quiet:
         return _loadings(noise, *_whitened(S, noise), L.shape[2]), noise
-    if np.ptp(of_type(np.arange(S.shape[1], dtype=float))) == 0:
+    if noise_type == "spherical":
         mean = np.linalg.eigvalsh(S)[:, : S.shape[1] - L.shape[2]].mean(axis=1)
         noise = np.maximum(mean[:, None], least)
         return _loadings(noise, *_whitened(S, noise), L.shape[2]), noise
@@ -237,7 +242,7 @@ def _both(S: Array, R: int, noise: Array, least: Array) -> tuple[Array, Array]:
     for _ in range(SWEEPS):
         values, vectors = _whitened(S, noise)
         beside = (np.arange(D) < D - R) | (values < 1)  # what the factors leave to the noise
-        objective = np.where(beside, values - np.log(values), 1.0).sum(axis=1)
+        objective = np.log(noise).sum(axis=1) + np.where(beside, values, 1.0 + np.log(values)).sum(axis=1)
         good = objective <= lowest + 1e-12 * np.abs(lowest, where=np.isfinite(lowest), out=np.zeros(len(S)))
         L = np.where(good[:, None, None], _loadings(noise, values, vectors, R), L)
         best, lowest = np.where(good[:, None], noise, best), np.where(good, objective, lowest)
@@ -258,7 +263,7 @@ def _both(S: Array, R: int, noise: Array, least: Array) -> tuple[Array, Array]:
     return L, best
 
 
-def _beside(S: Array, L: Array, noise: Array, least: Array, of_type: Callable[[Array], Array]) -> Array:
+def _beside(S: Array, L: Array, noise: Array, least: Array, noise_type: str) -> Array:
     """The noise beside loadings that stay, by steps of EM (eq. 12.66 to 12.70)."""
     squares = S.diagonal(axis1=1, axis2=2)
     for _ in range(SWEEPS):
@@ -268,5 +273,5 @@ def _beside(S: Array, L: Array, noise: Array, least: Array, of_type: Callable[[A
         cross = beta @ S
         zz = np.eye(L.shape[2]) - beta @ L + cross @ beta.swapaxes(1, 2)
         left = squares + np.einsum("kdr,krd->kd", L, zz @ L.swapaxes(1, 2) - 2 * cross)
-        noise = np.maximum(of_type(left), least)
+        noise = np.maximum(_of_type(left, noise_type), least)
     return noise

@@ -259,10 +259,8 @@ class Product(ConjugateEmission):
         return Statistics(s.layout, np.concatenate(parts))
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
-        drawn = [family.sample(states, rng) for family in self.families]
-        keys = [c for columns, _ in self.parts for c in columns]
-        rows = np.hstack(drawn).astype(np.float64)
-        return rows if any(isinstance(c, str) for c in keys) else rows[:, np.argsort(keys)]
+        """Part after part; :func:`as_table` gives the order of the data."""
+        return np.hstack([family.sample(states, rng) for family in self.families]).astype(np.float64)
 
     # Priors
 
@@ -309,6 +307,21 @@ class Product(ConjugateEmission):
 
     def typical(self, mass: Array) -> Statistics:
         return Statistics(self.layout, np.concatenate([f.typical(mass).vector for _, f in self._conjugates()]))
+
+
+def place_in(emission: Emission, names: Sequence[str]) -> list[Any]:
+    """The places of the columns that an emission of tables reads, part after part; their keys where none are named."""
+    product = emission if isinstance(emission, Product) else emission.inner  # type: ignore[attr-defined]
+    if names:
+        return [d for place in product.places(names, len(names)) for d in place]
+    return [c for columns, _ in product.parts for c in columns]
+
+
+def as_table(emission: Emission, names: Sequence[str]) -> list[int]:
+    """Where the columns that an emission of tables reads are in its draws, in the order of the data."""
+    keys = place_in(emission, names)
+    named = any(isinstance(c, str) for c in keys)  # by a model that has never seen the order
+    return list(range(len(keys))) if named else np.argsort(keys).tolist()
 
 
 def used_columns(emission: Emission) -> tuple[str, ...]:

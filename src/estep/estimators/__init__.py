@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import Online
+from estep.constraints import Constraints
 from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
@@ -51,10 +52,24 @@ def from_model(model: Model) -> Any:
     if isinstance(model.latent, Chain):
         estimator.set_params(begins=model.latent.begins)
     if model.constraints is not None:
-        held = {estimator._argument(name): np.flatnonzero(mask) for name, mask in model.constraints.held.items()}
-        estimator.set_params(fixed=held, emission_groups=model.constraints.groups)
+        _constrain(estimator, model, model.constraints)
     estimator._set_model(model)
     return estimator
+
+
+def _constrain(estimator: Any, model: Model, constraints: Constraints) -> None:
+    """Gives the estimator what was held and shared, and what is held for its next fit to start from."""
+    held = {estimator._argument(name): np.flatnonzero(mask) for name, mask in constraints.held.items()}
+    arguments, values = estimator.get_params(deep=False), {**model.latent.values(), **model.emission.values()}
+    estimator.set_params(fixed=held)
+    if constraints.groups is not None:
+        estimator.set_params(emission_groups=constraints.groups)
+    for name in constraints.held:
+        if f"{estimator._argument(name)}_init" in arguments:
+            estimator.set_params(**{f"{estimator._argument(name)}_init": values[name]})
+    if isinstance(arguments.get("emission"), Emission):
+        kept = {name: values[name] for name in constraints.held if name in model.emission.values()}
+        estimator.set_params(emission=_blank(model.emission).with_values(**kept) if kept else _blank(model.emission))
 
 
 def load_estimator(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Any:

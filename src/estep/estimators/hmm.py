@@ -69,7 +69,7 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = self._source(X, lengths, sample_weight, labels, given)
+        source = self._source(X, lengths, sample_weight, labels, given, reset=True)
         self._run(source)
         self.n_features_in_ = source.X.shape[1] - self._n_given
         return self
@@ -80,26 +80,23 @@ class Hidden(ModelEstimator):
         What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
         :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
         """
-        source = self._source(X, lengths, sample_weight)
+        source = self._source(X, lengths, sample_weight, reset=not hasattr(self, "running_"))
         self._update(source)
         self.n_features_in_ = source.X.shape[1]
         return self
 
-    def _source(self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None) -> Source:
-        if not hasattr(self, "running_"):
+    def _source(
+        self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None, *, reset: bool
+    ) -> Source:
+        if reset:
             self._propose(X)
         emission = self._resolved()
-        source = as_source(
-            X, lengths, None, emission.rows, labels=labels, symbols=self._symbols(), only=used_columns(emission)
-        )
+        known = () if reset or emission.rows != "table" else self.model_.symbols  # of a stream
+        source = as_source(X, lengths, None, emission.rows, labels=labels, symbols=known, only=used_columns(emission))
         source = self._beside(source.chained(), given)
         if sample_weight is None:
             return source
         return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
-
-    def _symbols(self) -> tuple[Any, ...]:
-        """Those of a table that more data are to have: of a stream, not of a new fit."""
-        return self.model_.symbols if hasattr(self, "running_") and self._resolved().rows == "table" else ()
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0

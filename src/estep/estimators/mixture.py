@@ -79,6 +79,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
             known = () if reset or not hasattr(self, "model_") else self.model_.symbols
             only = used_columns(self._resolved())
             source = as_source(X, weights=sample_weight, rows=rows, labels=labels, symbols=known, only=only)
+            if source.ends is not None:
+                raise ValueError("a mixture has no sequences: give one frame, without lengths")
             self.n_features_in_ = source.X.shape[1]
             return source
         columns = frame_columns(X)  # a text column is an error that names it

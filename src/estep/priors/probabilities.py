@@ -27,7 +27,8 @@ class Dirichlet(Plain):
 
     def __post_init__(self) -> None:
         array = self.freeze("concentration", None)
-        assert array is not None
+        if array is None:
+            raise ValueError("concentration of a dirichlet prior is missing: give a number above 0")
         if (array < 0).any() or not (array.sum(axis=-1) > 0).all():
             raise ValueError(f"concentration of a dirichlet prior is {array.min()}: it is above 0")
 
