@@ -57,9 +57,8 @@ def main():
     rows, base = data(rng), {}
     print(f"{'family':32s} {'mixture ns':>10s} {'ratio':>6s} {'chain ns':>10s} {'ratio':>6s}")
     for emission, kind in FAMILIES:
-        line = f"{emission.name} {getattr(getattr(emission, 'gaussian', emission), 'covariance_type', ''):24s}"[
-            :32
-        ].ljust(32)
+        inner = emission.gaussian if isinstance(emission, Student) else emission
+        line = f"{emission.name} {getattr(inner, 'covariance_type', ''):24s}"[:32].ljust(32)
         for latent in (Independent(), Chain()):
             chain = isinstance(latent, Chain)
             source = estep.as_source(rows[kind], np.full(200, N // 200) if chain else None, rows=emission.rows)

@@ -9,26 +9,40 @@ namespace {
 // weights (K, 5): the Gaussian's log-density at its mean, that of the t, its degrees of freedom, the power of
 // 1 + distance / dofs, and what to add to log u - u in the statistics.
 class StudentTile final : public Tile {
+    static constexpr int64_t MOST = 32 << 20;  // bytes of scales to keep
     const std::unique_ptr<Tile> gaussian;
-    Buffer kept, u, log_u;  // (K, ld): the expected scale of each row and its logarithm
+    const int64_t chunk;   // reals of a tile's scales
+    Buffer kept, weights;  // (2, K, ld) a tile: of the loaded rows, then of those recorded
+    real *u, *log_u;       // (K, ld): the expected scale of each row and its logarithm
     const real *w;
     Sums sums;           // (2 K, V): mass, then log u - u + the constant
     bool known = false;  // whether u is that of the loaded rows
+    enum { forgets, records, replays } mode = forgets;
+    int64_t at = 0, recorded = 0;  // tiles
 
   public:
     StudentTile(const Spec &s, std::unique_ptr<Tile> of_gaussian)
         : Tile(s, of_gaussian->size),
           gaussian(std::move(of_gaussian)),
-          w(as_real(s.weights, 5 * s.K, kept)),
+          chunk(2 * s.K * ld),
+          w(as_real(s.weights, 5 * s.K, weights)),
           sums(2 * s.K * V) {
-        u.grow(K * ld);
-        log_u.grow(K * ld);
+        kept.grow(chunk);
     }
+
+    void record(int64_t tiles) override {
+        if (tiles) recorded = at = 0;
+        mode = tiles && tiles * chunk * static_cast<int64_t>(sizeof(real)) <= MOST ? records : forgets;
+        if (mode == records) kept.grow((1 + tiles) * chunk);
+    }
+    void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
         gaussian->load(rows, pick, count);
-        known = false;
+        u = kept + (mode == forgets ? 0 : ++at) * chunk, log_u = u + K * ld;
+        if (mode == records) recorded = at;
+        known = mode == replays;
     }
 
     void log_densities(real *out) override {
@@ -65,7 +79,7 @@ class StudentTile final : public Tile {
             store(sum + k * V, mass);
             store(sum + (K + k) * V, scale);
         }
-        gaussian->accumulate(u.data(), ld);
+        gaussian->accumulate(u, ld);
     }
 
     void finish(double *stats) override {
