@@ -16,7 +16,7 @@ class KnownTile final : public Tile {
         begin(rows, pick, count);
         inner->load(rows, pick, count);
     }
-    void record(int64_t tiles) override { inner->record(tiles); }
+    void record(int64_t loads) override { inner->record(loads); }
     void replay(bool on) override { inner->replay(on); }
     void accumulate(const real *resp, int64_t ldr) override { inner->accumulate(resp, ldr); }
     void finish(double *stats) override { inner->finish(stats); }

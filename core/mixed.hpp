@@ -7,55 +7,44 @@
 namespace {
 
 class MixedTile final : public Tile {
-    static constexpr int64_t MOST = 32 << 20;  // bytes of shares to keep
     const std::unique_ptr<Tile> parts;
-    const int64_t M, chunk;  // reals of a tile's shares
-    // shares: (K M, ld) a tile: of each part in what its state explains; first work space, then those kept
-    Buffer kept, shares;
+    const int64_t M;
+    Kept<real> kept;
+    real *shares;  // (K M, ld): of each part in what its state explains
+    Buffer weights;
     const real *logweights;
     Array<int64_t> near;  // (M,) work space
     Sums masses;          // (K M, V)
-    enum { forgets, records, replays } mode = forgets;
-    int64_t at = 0, recorded = 0;  // the tile on, those kept
-    bool known = false;            // whether the shares of the loaded rows are there
+    bool known = false;   // whether the shares of the loaded rows are there
 
   public:
     MixedTile(const Spec &s, std::unique_ptr<Tile> of_parts)
         : Tile(s, of_parts->size),
           parts(std::move(of_parts)),
           M(s.M),
-          chunk(s.K * s.M * ld),
-          logweights(as_real(s.weights, s.K * s.M, kept)),
+          kept(s.K * s.M * ld),
+          logweights(as_real(s.weights, s.K * s.M, weights)),
           near(s.M),
-          masses(s.K * s.M * V) {
-        shares.grow(chunk);
-    }
+          masses(s.K * s.M * V) {}
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
         parts->load(rows, pick, count);
-        known = false;
+        shares = kept.next(), known = kept.known();
     }
-
-    void record(int64_t tiles) override {
-        mode = tiles && tiles * chunk * static_cast<int64_t>(sizeof(real)) <= MOST ? records : forgets;
-        if (mode == records) shares.grow((1 + tiles) * chunk);
-        if (tiles) at = recorded = 0;
-    }
-    void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
+    void record(int64_t loads) override { kept.record(loads); }
+    void replay(bool on) override { kept.replay(on); }
 
     void log_densities(real *out) override {
-        real *to = shares + (mode == records ? 1 + at : 0) * chunk;
-        parts->log_densities(to);
+        parts->log_densities(shares);
         for (int64_t k = 0; k < K; k++)
-            for (int64_t i = 0; i < padded; i += V) store(out + k * ld + i, share(k, to + k * M * ld + i));
+            for (int64_t i = 0; i < padded; i += V) store(out + k * ld + i, share(k, shares + k * M * ld + i));
         known = true;
-        if (mode == records) recorded = ++at;
     }
 
     void accumulate(const real *resp, int64_t ldr) override {  // what a state explains, shared out among its parts
-        real *r = shares + (mode == replays ? ++at : 0) * chunk;
-        if (mode != replays && !known) {
+        real *r = shares;
+        if (!known) {
             parts->log_densities(r);
             for (int64_t k = 0; k < K; k++)
                 for (int64_t i = 0; i < padded; i += V) share(k, r + k * M * ld + i);

@@ -9,40 +9,28 @@ namespace {
 // weights (K, 5): the Gaussian's log-density at its mean, that of the t, its degrees of freedom, the power of
 // 1 + distance / dofs, and what to add to log u - u in the statistics.
 class StudentTile final : public Tile {
-    static constexpr int64_t MOST = 32 << 20;  // bytes of scales to keep
     const std::unique_ptr<Tile> gaussian;
-    const int64_t chunk;   // reals of a tile's scales
-    Buffer kept, weights;  // (2, K, ld) a tile: of the loaded rows, then of those recorded
-    real *u, *log_u;       // (K, ld): the expected scale of each row and its logarithm
+    Kept<real> kept;
+    real *u, *log_u;  // (K, ld): the expected scale of each row and its logarithm
+    Buffer weights;
     const real *w;
     Sums sums;           // (2 K, V): mass, then log u - u + the constant
     bool known = false;  // whether u is that of the loaded rows
-    enum { forgets, records, replays } mode = forgets;
-    int64_t at = 0, recorded = 0;  // tiles
 
   public:
     StudentTile(const Spec &s, std::unique_ptr<Tile> of_gaussian)
         : Tile(s, of_gaussian->size),
           gaussian(std::move(of_gaussian)),
-          chunk(2 * s.K * ld),
+          kept(2 * s.K * ld),
           w(as_real(s.weights, 5 * s.K, weights)),
-          sums(2 * s.K * V) {
-        kept.grow(chunk);
-    }
-
-    void record(int64_t tiles) override {
-        if (tiles) recorded = at = 0;
-        mode = tiles && tiles * chunk * static_cast<int64_t>(sizeof(real)) <= MOST ? records : forgets;
-        if (mode == records) kept.grow((1 + tiles) * chunk);
-    }
-    void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
+          sums(2 * s.K * V) {}
+    void record(int64_t loads) override { kept.record(loads); }
+    void replay(bool on) override { kept.replay(on); }
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
         gaussian->load(rows, pick, count);
-        u = kept + (mode == forgets ? 0 : ++at) * chunk, log_u = u + K * ld;
-        if (mode == records) recorded = at;
-        known = mode == replays;
+        u = kept.next(), log_u = u + K * ld, known = kept.known();
     }
 
     void log_densities(real *out) override {

@@ -22,19 +22,16 @@ class DenseTile final : public Tile {  // the rows are log-densities
 
 class TableTile final : public Tile {  // each of D columns holds a row number of the table
     const int64_t Kp;
-    Array<int32_t> kept;  // (D, ld) a tile: of the loaded rows, then of those recorded
-    int32_t *symbols;     // (D, ld)
-    enum { forgets, records, replays } mode = forgets;
-    int64_t at = 0, recorded = 0;  // tiles
-    Buffer linear, logs, top;      // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
-    Array<double> sums;            // (M, Kp)
+    Kept<int32_t> kept;
+    int32_t *symbols;          // (D, ld)
+    Buffer linear, logs, top;  // (M, Kp) scaled to a largest of 1, (M, Kp), (M,)
+    Array<double> sums;        // (M, Kp)
 
   public:
     explicit TableTile(const Spec &s)
         : Tile(s, 384),
           Kp(round_up(s.K, V)),
           kept(s.D * ld),
-          symbols(kept.data()),
           linear(s.M * Kp),
           logs(s.M * Kp),
           top(s.M),
@@ -55,17 +52,12 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
             }
         }
     }
-    void record(int64_t tiles) override {
-        if (tiles) recorded = at = 0;
-        mode = tiles && spec.D <= K ? records : forgets;
-        if (mode == records) kept.grow((1 + tiles) * spec.D * ld);
-    }
-    void replay(bool on) override { mode = on && recorded ? replays : forgets, at = 0; }
+    void record(int64_t loads) override { kept.record(loads); }
+    void replay(bool on) override { kept.replay(on); }
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
-        symbols = kept + (mode == forgets ? 0 : ++at) * spec.D * ld;
-        if (mode == records) recorded = at;
-        if (mode == replays) return;
+        symbols = kept.next();
+        if (kept.known()) return;
         if (rows.dtype == Dtype::i32) read(static_cast<const int32_t *>(rows.data));
         else read(static_cast<const double *>(rows.data));
     }

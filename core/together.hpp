@@ -48,8 +48,8 @@ class ProductTile final : public Tile {
             p.tile->load(own, pick, count);
         }
     }
-    void record(int64_t tiles) override {
-        for (const Part &p : parts) p.tile->record(tiles);
+    void record(int64_t loads) override {
+        for (const Part &p : parts) p.tile->record(loads);
     }
     void replay(bool on) override {
         for (const Part &p : parts) p.tile->replay(on);
