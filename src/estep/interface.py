@@ -194,11 +194,6 @@ class Emission(Values, ABC):
         plain = type(self).with_values is Values.with_values  # then they are right as they are
         return self.evolve(**values) if plain else self.with_values(**values)
 
-    @property
-    def alone(self) -> bool:
-        """Whether :meth:`maximize_holding` can hold some parameters of a component and not others."""
-        return False
-
     def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
         """Raises ValueError where the parameters ``held`` cannot be held."""
         for name in self.shared:
@@ -245,6 +240,9 @@ class Emission(Values, ABC):
 
     takes_gaps: ClassVar[bool] = False
     """Whether cells may be missing: NaN, or a symbol below 0."""
+
+    alone: ClassVar[bool] = False
+    """Whether :meth:`maximize_holding` can hold some parameters of a component and not others."""
 
     looked_up: ClassVar[bool] = False
     """Whether prepared rows are whole numbers, rows of a table of densities."""

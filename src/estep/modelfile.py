@@ -29,6 +29,9 @@ from estep.priors import PRIORS, Conjugate
 
 FORMAT = "estep-model"
 VERSION = 1
+KEYS = {
+    "format", "version", "latent", "emission", "prior", "constraints", "online", "columns", "symbols", "provenance",
+}  # fmt: skip
 WRONG = (TypeError, AttributeError, IndexError, AssertionError, KeyError)
 """What damaged priors make of the arithmetic."""
 LATENTS = {"independent": Independent, "chain": Chain}
@@ -191,11 +194,7 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
         raise ValueError(f"it has version {version!r}, this estep reads version {VERSION}")
-    keys = {
-        *("format", "version", "latent", "emission", "prior", "constraints"),
-        *("online", "columns", "symbols", "provenance"),
-    }
-    if unknown := sorted(set(document) - keys):
+    if unknown := sorted(set(document) - KEYS):
         raise ValueError(f"it has an unknown entry {unknown[0]!r}")
     provenance = document.get("provenance", {})
     if not isinstance(provenance, dict):

@@ -28,7 +28,6 @@ from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import read, save, to_document
-from estep.patterns import absent
 from estep.selection import select
 
 app = typer.Typer(
@@ -117,8 +116,7 @@ def fit_command(
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
     provenance = _provenance(data, len(source), best)
-    n_rows = len(source) if kind == "hmm" else int((~absent(source.X).all(axis=1)).sum())  # those that say something
-    result = result_dict(best, n_rows, seconds, to_document(model, provenance))
+    result = result_dict(best, seconds, to_document(model, provenance))
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
     _report(model, best, result, out, provenance, as_json)

@@ -152,7 +152,7 @@ def _reason(reason: str) -> str:
     return texts[reason]
 
 
-def result_dict(fit: Fit, n_rows: int, seconds: float, document: dict[str, Any]) -> dict[str, Any]:
+def result_dict(fit: Fit, seconds: float, document: dict[str, Any]) -> dict[str, Any]:
     """The result as ``--json`` prints it."""
     model = fit.model
     parameters: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def result_dict(fit: Fit, n_rows: int, seconds: float, document: dict[str, Any])
         "converged": fit.converged,
         "stop_reason": fit.stop_reason,
         "aic": model.aic(fit.log_likelihood),
-        "bic": model.bic(fit.log_likelihood, n_rows),
+        "bic": model.bic(fit.log_likelihood, fit.weight),
         "parameters": parameters,
         "model": document,
         "seconds": seconds,

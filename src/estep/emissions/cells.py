@@ -37,6 +37,7 @@ class Cells(Emission):
     gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
 
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
 
     per_cell: ClassVar[int]
     """F, the statistics of a cell."""
@@ -71,10 +72,6 @@ class Cells(Emission):
     def estimate_given(self, held: str, means: Array) -> dict[str, Array]:
         """As :meth:`estimate`, the other parameter where ``held`` stays as it is."""
         return {}
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def base(self, X: Array, summary: Summary) -> Array | None:
         """The base measure log h(x) of each row, (n,), of the cells that are there; None: 0."""

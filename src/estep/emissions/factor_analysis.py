@@ -47,6 +47,7 @@ class FactorAnalysis(Emission):
     name: ClassVar[str] = "factor_analysis"
     parameters: ClassVar[tuple[str, ...]] = ("means", "loadings", "noise_variance")
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.noise_type not in NOISES:
@@ -120,7 +121,6 @@ class FactorAnalysis(Emission):
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
-        self._check_columns(D)
         variance = np.maximum(summary.variance, summary.floor)
         fresh = {
             "means": np.tile(summary.mean, (n_components, 1)),
@@ -146,10 +146,6 @@ class FactorAnalysis(Emission):
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Means and covariances of the rows, then the loadings and noise that come near these; see :func:`_near`."""
         return self.maximize_holding(s, {})
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         _, loadings, noise = (x.copy() for x in self._known())

@@ -70,6 +70,7 @@ class Gaussian(ConjugateEmission):
     name: ClassVar[str] = "gaussian"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"means": (NormalInverseWishart,)}
 
     def __post_init__(self) -> None:
@@ -164,10 +165,6 @@ class Gaussian(ConjugateEmission):
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         """Covariances about the means that are held; means do not depend on covariances."""
         return self.fit_moments(s, s["moments"][:, 0], held)
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def fit_moments(self, s: Statistics, rows: Array, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         """Means from the moments, covariances about them, divided by the mass of the ``rows`` (K,).

@@ -31,6 +31,7 @@ from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, miss
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import MatrixNormalInverseWishart, Prior
+from estep.priors.matrix_normal_wishart import at_origin
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
@@ -142,19 +143,26 @@ class LinearRegression(ConjugateEmission):
     def _with_gaps(self, batch: Batch) -> Evaluation:
         """Rows of which some observations are missing: those of covariates and observation as one Gaussian, whose
         covariates have any distribution, less the densities of these."""
-        coefficients, intercepts, covariances = self._values()
-        K, D, P = coefficients.shape
+        coefficients, intercepts, _ = self._values()
+        K, _, P = coefficients.shape
         summary = batch.summary
         centre, variance = summary.mean[:P], np.maximum(summary.variance, summary.floor)[:P]
-        cross = coefficients * variance
-        C = np.zeros((K, P + D, P + D))
-        C[:, :P, :P], C[:, P:, :P], C[:, :P, P:] = np.diag(variance), cross, cross.swapaxes(1, 2)
-        C[:, P:, P:] = cross @ coefficients.swapaxes(1, 2) + full(covariances, self.covariance_type, K, D)
+        C = self._joint(variance)
         means = np.hstack([np.tile(centre, (K, 1)), intercepts + coefficients @ centre])
         joint = Gaussian(means=means, origin=self._origin()).evolve(covariances=C).evaluate(batch)
         apart = (batch.X[:, :P] - centre) ** 2 / variance
         given = -0.5 * (apart.sum(axis=1) + np.log(variance).sum() + P * LOG_2PI)
         return Evaluation(joint.log_densities - given[:, None], joint.accumulate)
+
+    def _joint(self, variance: Array) -> Array:
+        """Covariances (K, P + D, P + D) of covariates that vary so (P,), each by itself, and the observation."""
+        coefficients, _, covariances = self._values()
+        K, D, P = coefficients.shape
+        cross = coefficients * variance
+        C = np.zeros((K, P + D, P + D))
+        C[:, :P, :P], C[:, P:, :P], C[:, :P, P:] = np.diag(variance), cross, cross.swapaxes(1, 2)
+        C[:, P:, P:] = cross @ coefficients.swapaxes(1, 2) + full(covariances, self.covariance_type, K, D)
+        return C
 
     @cached_property
     def _factors(self) -> tuple[Array, Array]:
@@ -170,19 +178,23 @@ class LinearRegression(ConjugateEmission):
         """
         if summary.missing:
             return None
+        K, _, P = self._values()[0].shape
+        return self._quadratic(np.zeros((K, P, P)), np.zeros((K, P)), np.zeros(K), summary)
+
+    def _quadratic(self, factor: Array, lowest: Array, constant: Array, summary: Summary) -> Spec:
+        """The kernel of the errors and of ``constant`` - |factor (x - lowest)|^2 / 2, with x about the origin."""
         coefficients, _, _ = self._values()
         K, D, P = coefficients.shape
         inverse, logdet = self._factors
-        factor, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
-        factor[:, P:, :P], factor[:, P:, P:] = -inverse @ coefficients, inverse
-        mu[:, P:] = self._at_origin()
-        return quadratic("full", mu, factor, -0.5 * (D * LOG_2PI + logdet), self._origin(), summary)
+        both, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
+        both[:, :P, :P], both[:, P:, :P], both[:, P:, P:] = factor, -inverse @ coefficients, inverse
+        mu[:, :P], mu[:, P:] = lowest, self._at_origin() + (coefficients @ lowest[:, :, None])[:, :, 0]
+        return quadratic("full", mu, both, constant - 0.5 * (D * LOG_2PI + logdet), self._origin(), summary)
 
     def _at_origin(self) -> Array:
         """The expected observation about the origin, (K, D), where the covariates are there."""
         coefficients, intercepts, _ = self._values()
-        P = coefficients.shape[2]
-        return np.asarray(intercepts + coefficients @ self._origin()[:P] - self._origin()[P:])
+        return at_origin(coefficients, intercepts, self._origin())
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """Weighted least squares (Bishop 2006, eq. 3.15 and 14.5.1), and the mean squares of what is left."""
@@ -257,19 +269,11 @@ class LinearRegression(ConjugateEmission):
         if summary.missing:
             return None
         one: MatrixNormalInverseWishart = q["coefficients"]
-        coefficients, _, _ = self._values()
-        K, D, P = coefficients.shape
-        inverse, logdet = self._factors
-        G = D * np.linalg.inv(one.precision)
+        G = one.columns * np.linalg.inv(one.precision)
         lowest = -np.linalg.solve(G[:, 1:, 1:], G[:, 1:, :1])[:, :, 0]  # where covariates are best known
         least = G[:, 0, 0] + (G[:, 0, 1:] * lowest).sum(axis=1)
-        factor, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
-        factor[:, :P, :P] = np.linalg.inv(np.linalg.cholesky(np.linalg.inv(G[:, 1:, 1:])))
-        factor[:, P:, :P], factor[:, P:, P:] = -inverse @ coefficients, inverse
-        mu[:, :P] = lowest
-        mu[:, P:] = self._at_origin() + (coefficients @ lowest[:, :, None])[:, :, 0]
-        constant = one.constant() - 0.5 * (D * LOG_2PI + logdet + least)
-        return quadratic("full", mu, factor, constant, self._origin(), summary)
+        factor = np.linalg.inv(np.linalg.cholesky(np.linalg.inv(G[:, 1:, 1:])))
+        return self._quadratic(factor, lowest, one.constant() - 0.5 * least, summary)
 
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         spec = self.expected(q, batch.summary)
@@ -283,15 +287,10 @@ class LinearRegression(ConjugateEmission):
 
     def typical(self, mass: Array) -> Statistics:
         """Covariates about the origin, with the variances of the data."""
-        coefficients, _, covariances = self._values()
-        K, D, P = coefficients.shape
-        x = np.diag(np.ones(P) if self.floor is None else self.floor[:P] / RELATIVE)
-        y, cross = self._at_origin(), coefficients @ x
-        second = np.zeros((K, P + D, P + D))
-        second[:, :P, :P], second[:, P:, :P] = x, cross
-        second[:, :P, P:] = cross.swapaxes(1, 2)
-        second[:, P:, P:] = cross @ coefficients.swapaxes(1, 2) + y[:, :, None] * y[:, None, :]
-        second[:, P:, P:] += full(covariances, self.covariance_type, K, D)
+        K, D, P = self._values()[0].shape
+        y = self._at_origin()
+        second = self._joint(np.ones(P) if self.floor is None else self.floor[:P] / RELATIVE)
+        second[:, P:, P:] += y[:, :, None] * y[:, None, :]
         rows = np.hstack([np.ones((K, 1)), np.zeros((K, P)), y, second[(slice(None), *upper(P + D))]])
         return Statistics(self.layout, (rows * mass[:, None]).ravel())
 

@@ -31,6 +31,7 @@ class LogNormal(ConjugateEmission):
     name: ClassVar[str] = "log_normal"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = Gaussian.takes
 
     def __post_init__(self) -> None:
@@ -99,10 +100,6 @@ class LogNormal(ConjugateEmission):
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         logs, notes = self.logs.maximize_holding(s, held)
         return type(self)(logs), notes
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         return self.logs.weak(summary, variational)

@@ -37,6 +37,7 @@ class MixtureOf(ConjugateEmission):
 
     name: ClassVar[str] = "mixture_of"
     parameters: ClassVar[tuple[str, ...]] = ("mix_weights",)
+    alone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.inner, Emission) or isinstance(self.inner, MixtureOf):
@@ -191,10 +192,6 @@ class MixtureOf(ConjugateEmission):
         if "mix_weights" in held:
             weights = np.where(held["mix_weights"][:, None], self._weights(), weights)
         return self.evolve(inner=parts, mix_weights=weights), notes
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
         inner = {name: mask for name, mask in held.items() if name != "mix_weights"}

@@ -43,6 +43,7 @@ class NegativeBinomial(Emission):
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
     blended: ClassVar[tuple[str, ...]] = ("means",)
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
     looked_up: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -141,10 +142,6 @@ class NegativeBinomial(Emission):
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The mean is the weighted mean; the size by Newton's method on its logarithm (Anscombe 1950)."""
         return self.maximize_holding(s, {})
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         counts = s["counts"][:, self.gaps :]

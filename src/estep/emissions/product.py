@@ -35,6 +35,7 @@ class Product(ConjugateEmission):
 
     name: ClassVar[str] = "product"
     parameters: ClassVar[tuple[str, ...]] = ()
+    alone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         pairs = list(self.parts.items()) if isinstance(self.parts, Mapping) else list(self.parts)
@@ -242,10 +243,6 @@ class Product(ConjugateEmission):
             mine = _own(label, held)
             results.append(family.maximize_holding(own, mine) if mine else family.maximize(own))
         return self._each(results)
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
         if with_prior:

@@ -39,6 +39,7 @@ class Student(Emission):
     name: ClassVar[str] = "student"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances", "dofs")
     takes_gaps: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.gaussian, Gaussian):
@@ -151,10 +152,6 @@ class Student(Emission):
         free = (mass > NOTHING * mass.sum()) & ~held.get("dofs", np.zeros(len(old), bool))
         fresh = 2 * gamma_shape(-1 - scale / np.where(free, mass, 1.0), MOST / 2)
         return self.evolve(gaussian=gaussian, dofs=np.where(free, np.maximum(fresh, LEAST), old)), notes
-
-    @property
-    def alone(self) -> bool:
-        return True
 
     def pooled(self, s: Statistics, groups: Array) -> Statistics:
         out = Statistics(s.layout, s.vector.copy())

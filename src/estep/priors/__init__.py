@@ -29,6 +29,5 @@ PRIORS: dict[str, type[Prior]] = {
 
 __all__ = [
     "PRIORS", "Beta", "Conjugate", "Dirichlet", "DirichletProcess", "Gamma", "MatrixNormalInverseWishart",
-    "NormalInverseWishart", "Prior",
-    "PseudoRows", "Sticks", "expected_probabilities",
+    "NormalInverseWishart", "Prior", "PseudoRows", "Sticks", "expected_probabilities",
 ]  # fmt: skip

@@ -15,6 +15,12 @@ from estep.priors.wishart import LOG_2, LOG_PI, InverseWishart
 from estep.statistics import Array
 
 
+def at_origin(coefficients: Array, intercepts: Array, origin: Array) -> Array:
+    """Intercepts (K, D) where covariates and observations are taken about ``origin`` (P + D,)."""
+    P = coefficients.shape[2]
+    return np.asarray(intercepts + coefficients @ origin[:P] - origin[P:])
+
+
 @dataclass(frozen=True, eq=False)
 class MatrixNormalInverseWishart(InverseWishart):
     """Intercepts and coefficients are Gaussian around ``mean`` (D, 1 + P), the intercepts first, given the errors.
@@ -97,8 +103,7 @@ class MatrixNormalInverseWishart(InverseWishart):
 
     def _about(self, coefficients: Array, intercepts: Array) -> Array:
         """Both as (K, D, 1 + P), about the origin, less the mean."""
-        P = coefficients.shape[2]
-        first = intercepts + coefficients @ self.origin[:P] - self.origin[P:]
+        first = at_origin(coefficients, intercepts, self.origin)
         return np.asarray(np.concatenate([first[:, :, None], coefficients], axis=2) - self.mean)
 
     def _squares(self, apart: Array, precision: Array, covariances: Array) -> Array:
