@@ -1,12 +1,12 @@
 // A leaf of whole sequences, or a stretch of one: segments are cut, run together, and accumulated.
 #pragma once
-#include "chain_alone.hpp"
-#include "chain_log.hpp"
+#include "chain_strip.hpp"
 
 namespace {
 
-constexpr int64_t LONG_WARM = 1024;
-constexpr int ROUNDS = 4;  // of forward passes, each from the last one's ends
+constexpr int64_t ALONE = 33, ALONE_MOST = 80;  // states that a sequence is faster with by itself: the matrix is in L1
+constexpr int64_t BLOCK = 65536;                // states times rows of a block
+constexpr int ROUNDS = 4;                       // of forward passes, each from the last one's ends
 
 template <int G>
 class ChainRun {
@@ -17,7 +17,7 @@ class ChainRun {
     const estep::ChainOut &out;
     ChainModel model;
     const std::unique_ptr<Tile> tile;
-    const int64_t K, Kp;
+    const int64_t K;
     const bool wanted;
     Planes planes, warm_planes;
     Lanes<G> lanes, warm;
@@ -34,7 +34,6 @@ class ChainRun {
           model(c),
           tile(make_tile(s, r)),
           K(c.K),
-          Kp(model.Kp),
           wanted(o.start || o.trans || o.stats || o.gamma),
           lanes(model, rows, *tile, planes),
           warm(model, rows, *tile, warm_planes),
@@ -89,7 +88,10 @@ class ChainRun {
             int kept = 0;
             for (int l = 0; l < count; l++) {
                 if (lanes.lane[l].ok) segments[kept] = segments[l], sequence[kept++] = sequence[l];
-                else rescue(sequence[l], segments[l].first, segments[l].stop, nullptr, nullptr);
+                else
+                    strip({sequence[l], segments[l].first, segments[l].stop, segments[l].first, segments[l].stop, true,
+                           true, nullptr, nullptr},
+                          segments[l].stop - segments[l].first);
             }
             count = kept;
         }
@@ -129,24 +131,25 @@ class ChainRun {
     // begins with what some rows before it say. If the segment before then ends elsewhere, all go again from those
     // ends, some times: a chain that forgets within a segment is exact after the first.
     void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
+        const Stretch stretch = {s, first, stop, low, high, chain.begins, chain.closes, chain.left, chain.right};
+        if (K >= ALONE && K <= ALONE_MOST) return strip(stretch, BLOCK / K);
         const int64_t T = stop - first, fit = T / LEAST;
         int count = static_cast<int>(fit < W ? fit : W);
-        if (count <= V / 4) count = 1;
+        if (count <= V / 4) return strip(stretch, stop - first);
         Segment segments[W];
         for (int l = 0; l < count; l++)
             segments[l] = {first + T * l / count, first + T * (l + 1) / count, weight(s), false, left + l * K,
                            right + l * K};
-        const bool begins = first == low && chain.begins && !chain.left;
-        const bool closes = stop == high && chain.closes && !chain.right;
+        const bool begins = stretch.opens(), closes = stretch.ends();
         if (begins) segments[0].begins = true, segments[0].left = nullptr;
         if (closes) segments[count - 1].right = nullptr;
-        given(chain.left, left.data());
-        given(chain.right, right + (count - 1) * K);
+        if (chain.left) given(chain.left, K, left.data());
+        if (chain.right) given(chain.right, K, right + (count - 1) * K);
         const int from = begins || chain.left ? 1 : 0, to = closes || chain.right ? count - 1 : count;
         int64_t reach = LONG_WARM;
         const int64_t eighth = T / count / 8, n = eighth < WARM ? WARM : eighth < 2 * WARM ? eighth : 2 * WARM;
-        warm_left(segments, from, count, count > 1 ? n : LONG_WARM, low);
-        bool fast = count > 1 && forward(segments, from, count, low, n, &reach);
+        warm_left(segments, from, count, n, low);
+        bool fast = forward(segments, from, count, low, n, &reach);
         if (wanted) warm_right(segments, to, reach, high);
         if (fast && wanted) {
             lanes.backward(out.trans != nullptr);
@@ -157,12 +160,12 @@ class ChainRun {
                        harm(K, ended + l * K, left + l * K, probe.data()) < 8 * SAME;
             }
         }
-        if (!fast) return alone(s, {first, stop, weight(s), begins, segments[0].left, segments[count - 1].right});
+        if (!fast) return strip(stretch, stop - first);
         out.loglik[s] = 0;
         for (int l = 0; l < count; l++) out.loglik[s] += lanes.lane[l].loglik;
         lanes.filtered(count - 1, probe.data());
         if (wanted) lanes.before(0, probe + K);
-        messages(segments[0].left, segments[count - 1].right, probe.data(), wanted ? probe + K : nullptr);
+        tell(out, K, stretch, left.data(), right + (count - 1) * K, probe.data(), wanted ? probe + K : nullptr);
         collect(segments, count);
     }
 
@@ -211,115 +214,11 @@ class ChainRun {
         for (int l = 0; l < to; l++) warm.before(l, right + l * K);
     }
 
-    void given(const double *logs, real *to) {
-        if (!logs) return;
-        double top = -INFINITY, sum = 0;
-        for (int64_t k = 0; k < K; k++) top = logs[k] > top ? logs[k] : top;
-        for (int64_t k = 0; k < K; k++) sum += std::exp(logs[k] - top);
-        for (int64_t k = 0; k < K; k++) {
-            const real x = static_cast<real>(std::exp(logs[k] - top) / sum);
-            to[k] = logs[k] > -INFINITY && x < LOST ? LOST : logs[k] > -INFINITY ? x : 0;
-        }
-    }
-
-    void messages(const real *l, const real *r, const real *filtered, const real *before) {
-        if (!out.messages) return;
-        auto logs = [&](const real *from, double *to) {
-            for (int64_t k = 0; k < K; k++) to[k] = from ? std::log(static_cast<double>(from[k])) : 0;
-        };
-        const double *exact[2] = {chain.left, chain.right};
-        const real *used[2] = {l, r};
-        for (int i = 0; i < 2; i++) {
-            if (!exact[i]) logs(used[i], out.messages + i * K);
-            for (int64_t k = 0; k < K && exact[i]; k++) out.messages[i * K + k] = exact[i][k];
-        }
-        logs(filtered, out.messages + 2 * K);
-        logs(before, out.messages + 3 * K);
-    }
-
-    void alone(int64_t s, const Segment &segment) {
-        const int64_t T = segment.stop - segment.first;
-        planes.rows.grow(T * Kp);
-        planes.scale.grow(T + tile->ld);
-        planes.L.grow(K * tile->ld);
-        Buffer b(K * tile->ld);
-        const int64_t ld = round_up(tile->ld, V);
-        for (int64_t i = 0; i < T; i += tile->size) {
-            const int64_t n = T - i < tile->size ? T - i : tile->size;
-            tile->load(rows, {segment.first + i, nullptr}, n);
-            tile->densities(planes.L.data(), {b.data(), K, ld, ONE_SLOT, 0}, planes.scale + i);
-            to_rows(b.data(), ld, K, n, planes.rows + i * Kp, Kp);
-        }
-        Alone one(model, planes);
-        const Lane lane = one.run(segment, planes.rows.data(), planes.scale.data(), wanted, out.trans != nullptr);
-        if (!lane.ok) return rescue(s, segment.first, segment.stop, segment.left, segment.right);
-        out.loglik[s] = lane.loglik;
-        one.filtered(T, probe.data());
-        if (wanted) one.before(probe + K);
-        messages(segment.left, segment.right, probe.data(), wanted ? probe + K : nullptr);
-        for (int64_t i = 0; i < K && out.trans; i++)
-            for (int64_t j = 0; j < K; j++) expected[i * K + j] += static_cast<double>(planes.expected[i * Kp + j]);
-        collect_rows(segment, planes.rows.data());
-    }
-
-    void collect_rows(const Segment &segment, const real *gamma) {  // (T, Kp)
-        if (!wanted) return;
-        const int64_t T = segment.stop - segment.first;
-        for (int64_t k = 0; k < K && out.start && segment.begins; k++) out.start[k] += static_cast<double>(gamma[k]);
-        for (int64_t i = 0; i < T && out.stats; i += tile->size) {
-            const int64_t n = T - i < tile->size ? T - i : tile->size;
-            tile->load(rows, {segment.first + i, nullptr}, n);
-            to_planes(gamma + i * Kp, Kp, K, n, planes.L.data(), tile->ld);
-            tile->accumulate(planes.L.data(), tile->ld);
-        }
-        for (int64_t i = 0; i < T && out.gamma; i++)
-            for (int64_t k = 0; k < K; k++)
-                out.gamma[(segment.first + i) * K + k] = static_cast<double>(gamma[i * Kp + k]);
-    }
-
-    // What linear space cannot do: in log space; single precision leaves it to double.
-    void rescue(int64_t s, int64_t first, int64_t stop, const real *l, const real *r) {
-        if constexpr (sizeof(real) == 4) {
-            out.failed[s] = true;
-        } else {
-            KeepDenormals guard;
-            const int64_t T = stop - first;
-            Array<double> logb(T * K), gamma(wanted ? T * K : 0), ends(4 * K);
-            planes.L.grow(K * tile->ld);
-            for (int64_t i = 0; i < T; i += tile->size) {
-                const int64_t n = T - i < tile->size ? T - i : tile->size;
-                tile->load(rows, {first + i, nullptr}, n);
-                tile->log_densities(planes.L.data());
-                for (int64_t j = 0; j < n; j++)
-                    for (int64_t k = 0; k < K; k++) {
-                        const double x = static_cast<double>(planes.L[k * tile->ld + j]);
-                        logb[(i + j) * K + k] = x < static_cast<double>(IMPOSSIBLE) ? -INFINITY : x;
-                    }
-            }
-            const double *left_logs = message(chain.left, l, ends.data()),
-                         *right_logs = message(chain.right, r, ends + K);
-            Array<double> trans(K * K);
-            out.loglik[s] = log_forward_backward(
-                model, {T, weight(s), logb.data(), left_logs, right_logs, wanted ? gamma.data() : nullptr,
-                        out.trans ? trans.data() : nullptr, ends + 2 * K, ends + 3 * K});
-            for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += trans[i];
-            for (int64_t k = 0; k < K && out.messages; k++) {
-                out.messages[k] = left_logs ? left_logs[k] : 0;
-                out.messages[K + k] = right_logs ? right_logs[k] : 0;
-            }
-            for (int64_t i = 0; i < 2 * K && out.messages; i++) out.messages[2 * K + i] = ends[2 * K + i];
-            if (!wanted) return;
-            planes.rows.zeros(T * Kp);
-            for (int64_t t = 0; t < T; t++)
-                for (int64_t k = 0; k < K; k++) planes.rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
-            collect_rows({first, stop, 1, !left_logs, nullptr, nullptr}, planes.rows.data());
-        }
-    }
-
-    const double *message(const double *exact, const real *linear, double *logs) const {
-        if (exact || !linear) return exact;
-        for (int64_t k = 0; k < K; k++) logs[k] = std::log(static_cast<double>(linear[k]));
-        return logs;
+    // By itself, in blocks that stay in the cache or as a whole.
+    void strip(const Stretch &s, int64_t block) {
+        if (block < s.rows() && Strip(model, spec, rows, out, planes, s, block, wanted).linear()) return;
+        Strip whole(model, spec, rows, out, planes, s, s.rows(), wanted);
+        if (!whole.linear()) whole.logarithmic();
     }
 };
 

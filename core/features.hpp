@@ -106,11 +106,17 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
         features();
         if (lanes) {
             to_rows(resp, ldr, K, n, resp_rows.data(), Kp);
-            moments_lanes(n, F, phi.data(), ld, resp_rows.data(), Kp, sums.over(n));
+            moments_lanes(n, F, phi.data(), ld, 1, resp_rows.data(), Kp, sums.over(n));
         } else {
             moments_dots(padded, F, phi.data(), ld, K, resp, ldr, sums.over(n));
         }
         if (P) share(resp, ldr);
+    }
+
+    void accumulate_rows(const real *resp, int64_t stride, real *L) override {
+        if (few || !lanes || P || stride != Kp) return Tile::accumulate_rows(resp, stride, L);
+        features();
+        moments_lanes(n, F, phi.data(), ld, 1, resp, Kp, sums.over(n));
     }
 
     void finish(double *stats) override {

@@ -19,6 +19,7 @@ class KnownTile final : public Tile {
     void record(int64_t loads) override { inner->record(loads); }
     void replay(bool on) override { inner->replay(on); }
     void accumulate(const real *resp, int64_t ldr) override { inner->accumulate(resp, ldr); }
+    void accumulate_rows(const real *resp, int64_t Kp, real *L) override { inner->accumulate_rows(resp, Kp, L); }
     void finish(double *stats) override { inner->finish(stats); }
 
     void log_densities(real *out) override {

@@ -45,39 +45,40 @@ void densities(int64_t n, int64_t F, const real *w, int64_t K, const real *phi, 
     for (; i < n; i += V) density_columns<1>(F, w, K, phi + i, ld, out + i);
 }
 
-// Components in the lanes: s (F, Kp) += phi (F, n) r (n, Kp).
+// Components in the lanes: s (F, Kp) += phi (F, n) r (n, Kp), where phi has column i of row f at f ld + i step.
 template <int MR, int NR>
-void lane_block(int64_t n, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
+void lane_block(int64_t n, const real *phi, int64_t ld, int64_t step, const real *r, int64_t Kp, real *s) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) c[m][j] = load(s + m * Kp + j * V);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++, phi += step, r += Kp) {
         vec b[NR];
-        for (int j = 0; j < NR; j++) b[j] = load(r + i * Kp + j * V);
+        for (int j = 0; j < NR; j++) b[j] = load(r + j * V);
         for (int m = 0; m < MR; m++)
-            for (int j = 0; j < NR; j++) c[m][j] += phi[m * ld + i] * b[j];
+            for (int j = 0; j < NR; j++) c[m][j] += phi[m * ld] * b[j];
     }
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) store(s + m * Kp + j * V, c[m][j]);
 }
 
 template <int NR>
-void lane_columns(int64_t n, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
+void lane_columns(int64_t n, int64_t F, const real *phi, int64_t ld, int64_t step, const real *r, int64_t Kp, real *s) {
     constexpr int MR = ACCUMULATORS / NR > 12 ? 12 : ACCUMULATORS / NR;
-    int64_t f = 0;
-    for (; f + MR <= F; f += MR) lane_block<MR, NR>(n, phi + f * ld, ld, r, Kp, s + f * Kp);
-    for (; f < F; f++) lane_block<1, NR>(n, phi + f * ld, ld, r, Kp, s + f * Kp);
+    in_blocks<MR>(F, [&](auto m, int64_t f) {
+        lane_block<decltype(m)::value, NR>(n, phi + f * ld, ld, step, r, Kp, s + f * Kp);
+    });
 }
 
-void moments_lanes(int64_t rows, int64_t F, const real *phi, int64_t ld, const real *r, int64_t Kp, real *s) {
+void moments_lanes(int64_t rows, int64_t F, const real *phi, int64_t ld, int64_t step, const real *r, int64_t Kp,
+                   real *s) {
     constexpr int WIDE = V * sizeof(real) == 64 ? 4 : 3;
     const int64_t part = 3072 / Kp > 32 ? 3072 / Kp : 32;  // rows whose responsibilities stay in L1
-    for (int64_t i = 0; i < rows; i += part, phi += part, r += part * Kp) {
+    for (int64_t i = 0; i < rows; i += part, phi += part * step, r += part * Kp) {
         const int64_t n = rows - i < part ? rows - i : part;
         int64_t k = 0;
-        for (; k + WIDE * V <= Kp; k += WIDE * V) lane_columns<WIDE>(n, F, phi, ld, r + k, Kp, s + k);
-        for (; k + 2 * V <= Kp; k += 2 * V) lane_columns<2>(n, F, phi, ld, r + k, Kp, s + k);
-        for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, r + k, Kp, s + k);
+        for (; k + WIDE * V <= Kp; k += WIDE * V) lane_columns<WIDE>(n, F, phi, ld, step, r + k, Kp, s + k);
+        for (; k + 2 * V <= Kp; k += 2 * V) lane_columns<2>(n, F, phi, ld, step, r + k, Kp, s + k);
+        for (; k < Kp; k += V) lane_columns<1>(n, F, phi, ld, step, r + k, Kp, s + k);
     }
 }
 

@@ -8,6 +8,7 @@ constexpr real NEXT_TO_NOTHING = real(1e-20);  // of a component's largest respo
 
 // Masses, first moments and second ones (products of columns, or squares), about `means` (K, D) or zero.
 class RowMoments {
+    static constexpr int WIDEST = ACCUMULATORS > 16 ? 6 : 4;                // vectors of a row of squares
     static constexpr int MR = ACCUMULATORS / 3 < V ? ACCUMULATORS / 3 : V;  // rows of a block of products
     const bool products;
     const int64_t K, D, size;
@@ -47,11 +48,7 @@ class RowMoments {
     bool select(const real *resp, int64_t ldr, int64_t padded, int64_t limit) {
         int64_t found = 0;
         for (int64_t k = 0; k < K; k++) {
-            vec top{};
-            for (int64_t i = 0; i < padded; i += V) top = vmax(top, load(resp + k * ldr + i));
-            real largest = 0;
-            for (int l = 0; l < V; l++) largest = top[l] > largest ? top[l] : largest;
-            const vec least = splat(largest * NEXT_TO_NOTHING);
+            const vec least = splat(largest(resp + k * ldr, padded) * NEXT_TO_NOTHING);
             int32_t *list = matter + k * (size + V), c = 0;
             for (int64_t i = 0; i < padded; i += V)
                 c += which(above(load(resp + k * ldr + i), least), static_cast<int32_t>(i), list + c);
@@ -78,13 +75,30 @@ class RowMoments {
     }
 
   private:
+    static real largest(const real *r, int64_t padded) {
+        vec a{}, b{}, c{}, d{};  // which do not wait for each other
+        int64_t i = 0;
+        for (; i + 4 * V <= padded; i += 4 * V) {
+            a = vmax(a, load(r + i)), b = vmax(b, load(r + i + V));
+            c = vmax(c, load(r + i + 2 * V)), d = vmax(d, load(r + i + 3 * V));
+        }
+        for (; i < padded; i += V) a = vmax(a, load(r + i));
+        const vec top = vmax(vmax(a, b), vmax(c, d));
+        real most = 0;
+        for (int l = 0; l < V; l++) most = top[l] > most ? top[l] : most;
+        return most;
+    }
+
     void component(const real *r, const int32_t *list, int64_t n, real *to) {
         real mass_ = 0;
         for (int64_t i = 0; i < n; i++) mass_ += r[list[i]];
         to[0] += mass_;
         if (!products)
-            return in_blocks<4>(
-                Dp / V, [&](auto width, int64_t j) { squares<decltype(width)::value>(r, list, n, j * V, to + V); });
+            return in_blocks<WIDEST>(Dp / V, [&](auto width, int64_t j) {
+                constexpr int NR = decltype(width)::value;
+                if (means) squares<NR, true>(r, list, n, j * V, to + V);
+                else squares<NR, false>(r, list, n, j * V, to + V);
+            });
         gather(r, list, n, to + V);
         for (int64_t i = 0; i < D; i += MR)
             in_blocks<3>(Dp / V - i / V, [&](auto width, int64_t j) {
@@ -93,13 +107,15 @@ class RowMoments {
             });
     }
 
-    template <int NR>
+    template <int NR, bool CENTRED>
     void squares(const real *r, const int32_t *list, int64_t n, int64_t d, real *to) const {
         vec a[NR], b[NR], m[NR];
+#pragma GCC unroll 8
         for (int j = 0; j < NR; j++) a[j] = b[j] = vec{}, m[j] = load(mu + d + j * V);
         for (int64_t i = 0; i < n; i++)
+#pragma GCC unroll 8
             for (int j = 0; j < NR; j++) {
-                const vec v = load(rows + list[i] * Dp + d + j * V) - m[j], w = v * r[list[i]];
+                const vec x = load(rows + list[i] * Dp + d + j * V), v = CENTRED ? x - m[j] : x, w = v * r[list[i]];
                 a[j] += w, b[j] += w * v;
             }
         for (int j = 0; j < NR; j++) {

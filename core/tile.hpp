@@ -114,6 +114,50 @@ class Kept {
     bool known() const { return mode == replays; }  // whether it has been filled
 };
 
+// V rows of V columns at a time: planes (K, ld) to rows (n, Kp), zero beyond K.
+inline void to_rows(const real *planes, int64_t ld, int64_t K, int64_t n, real *rows, int64_t Kp) {
+    for (int64_t i = 0; i < n; i += V)
+        for (int64_t k0 = 0; k0 < Kp; k0 += V) {
+            const real *from = planes + k0 * ld + i;
+            real *to = rows + i * Kp + k0;
+            const int64_t here = K - k0 < V ? K - k0 : V, count = n - i < V ? n - i : V;
+            vec r[V];
+            if (here == V)
+#pragma GCC unroll 16
+                for (int64_t k = 0; k < V; k++) r[k] = load(from + k * ld);
+            else
+                for (int64_t k = 0; k < V; k++) r[k] = k < here ? load(from + k * ld) : vec{};
+            transpose(r);
+            if (count == V)
+#pragma GCC unroll 16
+                for (int64_t j = 0; j < V; j++) store(to + j * Kp, r[j]);
+            else
+                for (int64_t j = 0; j < count; j++) store(to + j * Kp, r[j]);
+        }
+}
+
+// Rows (n, Kp) to planes (K, ld), zero in the padding.
+inline void to_planes(const real *rows, int64_t Kp, int64_t K, int64_t n, real *planes, int64_t ld) {
+    for (int64_t i = 0; i < n; i += V)
+        for (int64_t k0 = 0; k0 < K; k0 += V) {
+            const real *from = rows + i * Kp + k0;
+            real *to = planes + k0 * ld + i;
+            const int64_t here = K - k0 < V ? K - k0 : V, count = n - i < V ? n - i : V;
+            vec r[V];
+            if (count == V)
+#pragma GCC unroll 16
+                for (int64_t j = 0; j < V; j++) r[j] = load(from + j * Kp);
+            else
+                for (int64_t j = 0; j < V; j++) r[j] = j < count ? load(from + j * Kp) : vec{};
+            transpose(r);
+            if (here == V)
+#pragma GCC unroll 16
+                for (int64_t k = 0; k < V; k++) store(to + k * ld, r[k]);
+            else
+                for (int64_t k = 0; k < here; k++) store(to + k * ld, r[k]);
+        }
+}
+
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding
   public:
     const Spec &spec;
@@ -143,6 +187,12 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
             const real *row = from(i);
             for (int64_t k = 0; k < K; k++) store(L + k * ld + i, ::load(row + k * from.W));
         }
+        accumulate(L, ld);
+    }
+
+    // As accumulate, from rows of responsibilities (n, Kp), zero beyond K; L (K, ld) is work space.
+    virtual void accumulate_rows(const real *resp, int64_t Kp, real *L) {
+        to_planes(resp, Kp, K, n, L, ld);
         accumulate(L, ld);
     }
 
@@ -257,31 +307,9 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     template <class T>
     void ahead(const T *from, int64_t i) const {
         const char *row = reinterpret_cast<const char *>(from + picked(i) * source.D);
-        const int64_t lines = (spec.D * static_cast<int64_t>(sizeof(T)) + 63) / 64;
-        for (int64_t l = 0; l < lines; l++) __builtin_prefetch(row + 64 * l);
+        const int64_t bytes = spec.D * static_cast<int64_t>(sizeof(T));
+        for (int64_t l = 0; l < bytes; l += 64) __builtin_prefetch(row + l);
     }
 };
-
-// V rows of V columns at a time: planes (K, ld) to rows (n, Kp), zero beyond K.
-inline void to_rows(const real *planes, int64_t ld, int64_t K, int64_t n, real *rows, int64_t Kp) {
-    for (int64_t i = 0; i < n; i += V)
-        for (int64_t k0 = 0; k0 < Kp; k0 += V) {
-            vec r[V];
-            for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? load(planes + (k0 + k) * ld + i) : vec{};
-            transpose(r);
-            for (int64_t j = 0; j < V && i + j < n; j++) store(rows + (i + j) * Kp + k0, r[j]);
-        }
-}
-
-// Rows (n, Kp) to planes (K, ld), zero in the padding.
-inline void to_planes(const real *rows, int64_t Kp, int64_t K, int64_t n, real *planes, int64_t ld) {
-    for (int64_t i = 0; i < n; i += V)
-        for (int64_t k0 = 0; k0 < K; k0 += V) {
-            vec r[V];
-            for (int64_t j = 0; j < V; j++) r[j] = i + j < n ? load(rows + (i + j) * Kp + k0) : vec{};
-            transpose(r);
-            for (int64_t k = 0; k < V && k0 + k < K; k++) store(planes + (k0 + k) * ld + i, r[k]);
-        }
-}
 
 }  // namespace
