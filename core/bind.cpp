@@ -13,7 +13,7 @@
 #include <tuple>
 #include <vector>
 
-#include "factorise.hpp"
+#include "normals.hpp"
 #include "spec.hpp"
 
 namespace nb = nanobind;
@@ -351,6 +351,33 @@ bool factors(const Doubles &C, const Out &inverse, const Out &logdet) {
                             inverse.data(), logdet.data());
 }
 
+Normals make_normals(const Doubles &moments, const Doubles &means, size_t squares) {
+    require(means.ndim() == 2 && moments.ndim() == 2 && moments.shape(0) == means.shape(0), "means");
+    const Normals n{static_cast<int64_t>(means.shape(0)), static_cast<int64_t>(means.shape(1)),
+                    squares == means.size()};
+    require(n.diag || squares == means.size() * means.shape(1), "covariances");
+    require(static_cast<int64_t>(moments.shape(1)) == n.features(), "moments");
+    return n;
+}
+
+bool normals(const Doubles &moments, const Doubles &rows, double nothing, const Doubles &origin,
+             const MaybeDoubles &floor, double relative, const Out &means, const Out &covariances, const Out &inverse,
+             const Out &logdet) {
+    const Normals n = make_normals(moments, Doubles(means), covariances.size());
+    require(rows.size() == means.shape(0) && logdet.size() == means.shape(0), "rows");
+    require(origin.size() == means.shape(1) && (!floor || floor->size() == means.shape(1)), "origin");
+    require(inverse.size() == covariances.size(), "factors");
+    return n.maximize(moments.data(), rows.data(), nothing, origin.data(), floor ? floor->data() : nullptr, relative,
+                      means.data(), covariances.data(), inverse.data(), logdet.data());
+}
+
+double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &height, const Doubles &radius,
+                 const Out &weights) {
+    const Normals n = make_normals(Doubles(weights), mu, inverse.size());
+    require(height.size() == mu.shape(0) && radius.size() == mu.shape(1), "heights");
+    return n.quadratic(mu.data(), inverse.data(), height.data(), radius.data(), weights.data());
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -379,6 +406,10 @@ NB_MODULE(_core, m) {
     m.def("gap_distances", &gap_distances);
     m.def("gap_moments", &gap_moments);
     m.def("factorise", &factors);
+    m.def("normals", &normals, nb::arg("moments"), nb::arg("rows"), nb::arg("nothing"), nb::arg("origin"),
+          nb::arg("floor").none(), nb::arg("relative"), nb::arg("means"), nb::arg("covariances"), nb::arg("inverse"),
+          nb::arg("logdet"));
+    m.def("quadratic", &quadratic);
     m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
           nb::arg("next") = -1, nb::arg("scores") = nb::none(), nb::arg("allowed") = nb::none());

@@ -25,16 +25,17 @@ struct LogPass {
 // Weight times gamma and the expected transitions; zeros when the rows are impossible. Returns the log-likelihood.
 [[maybe_unused]] double log_forward_backward(const ChainModel &m, const LogPass &p) {
     const int64_t K = m.K, T = p.T;
-    Array<double> la(T * K), lb(K), next(K), work(K);
+    Array<double> la(T * K), lb(K), next(K), work(K), logtrans(K * K);
+    for (int64_t i = 0; i < K * K; i++) logtrans[i] = std::log(m.trans[i]);
     auto through = [&](const double *from, int64_t j) {  // log of the sum over i of exp(from_i) A_ij
-        for (int64_t i = 0; i < K; i++) work[i] = from[i] + m.logtrans[i * K + j];
+        for (int64_t i = 0; i < K; i++) work[i] = from[i] + logtrans[i * K + j];
         return log_sum(work.data(), K);
     };
     for (int64_t t = 0; t < T; t++)
         for (int64_t j = 0; j < K; j++)
             la[t * K + j] = p.logb[t * K + j] + (t        ? through(la + (t - 1) * K, j)
                                                  : p.left ? through(p.left, j)
-                                                          : m.logstart[j]);
+                                                          : std::log(m.start[j]));
     const double *last = la + (T - 1) * K;
     const double loglik = log_sum(last, K);
     for (int64_t k = 0; k < K && p.filtered; k++) p.filtered[k] = loglik > -INFINITY ? last[k] - loglik : -INFINITY;
@@ -47,7 +48,7 @@ struct LogPass {
         const double *from = t >= 0 ? la + t * K : p.left;
         if (t < T - 1) {
             for (int64_t i = 0; i < K; i++) {
-                for (int64_t j = 0; j < K; j++) work[j] = m.logtrans[i * K + j] + p.logb[(t + 1) * K + j] + lb[j];
+                for (int64_t j = 0; j < K; j++) work[j] = logtrans[i * K + j] + p.logb[(t + 1) * K + j] + lb[j];
                 next[i] = log_sum(work.data(), K);
                 for (int64_t j = 0; p.trans && possible && from && j < K; j++) {
                     const double x = from[i] + work[j] - whole;

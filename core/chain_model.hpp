@@ -22,11 +22,10 @@ struct Range {
 struct ChainModel {
     int64_t K, Kp;
     const double *start, *trans;
-    Buffer forward, backward;          // (K, Kp): A and its transpose
-    Array<Range> columns, rows;        // of each column and row of A: what holds all that is not zero
-    Array<double> logstart, logtrans;  // (K,), (K, K)
-    bool positive = true;              // every transition has a probability that linear space keeps
-    bool feeble = false;               // some probability is so small that linear space may lose it
+    Buffer forward, backward;    // (K, Kp): A and its transpose
+    Array<Range> columns, rows;  // of each column and row of A: what holds all that is not zero
+    bool positive = true;        // every transition has a probability that linear space keeps
+    bool feeble = false;         // some probability is so small that linear space may lose it
 
     explicit ChainModel(const estep::Chain &c)
         : K(c.K),
@@ -36,16 +35,12 @@ struct ChainModel {
           forward(K * Kp),
           backward(K * Kp),
           columns(K),
-          rows(K),
-          logstart(K),
-          logtrans(K * K) {
+          rows(K) {
         for (int64_t i = 0; i < K; i++) {
-            logstart[i] = std::log(start[i]);
             feeble = feeble || (start[i] > 0 && start[i] < FEEBLE);
             for (int64_t j = 0; j < K; j++) {
                 const double p = trans[i * K + j];
                 forward[i * Kp + j] = backward[j * Kp + i] = static_cast<real>(p);
-                logtrans[i * K + j] = std::log(p);
                 positive = positive && p > SURE;
                 feeble = feeble || (p > 0 && p < FEEBLE);
             }

@@ -160,10 +160,10 @@ class Strip {
         at = to, filled = to + kept;
     }
 
-    void fill(int64_t to) {  // densities up to row `to` at least
+    void fill(int64_t to) {  // densities up to row `to`
         const int64_t ld = round_up(tile->ld, V);
         while (filled < to) {
-            const int64_t n = s.high - filled < tile->size ? s.high - filled : tile->size;
+            const int64_t n = to - filled < tile->size ? to - filled : tile->size;
             tile->load(rows, {filled, nullptr}, n);
             tile->densities(p.L.data(), {p.b.data(), K, ld, ONE_SLOT, 0}, p.scale + (filled - at));
             to_rows(p.b.data(), ld, K, n, row(filled), Kp);

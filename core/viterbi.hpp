@@ -34,7 +34,7 @@ class Paths {
         m.blocks(m.columns, N_BLOCK, columns_of);
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
-                logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(m.logtrans[i * K + j]);
+                logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(std::log(m.trans[i * K + j]));
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
@@ -254,7 +254,7 @@ class Paths {
             for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
                 for (int g = 0; g < G; g++)
-                    best[j][g] = vmax(best[j][g], static_cast<real>(m.logstart[j0 + j]) + load(begins + g * V));
+                    best[j][g] = vmax(best[j][g], static_cast<real>(std::log(m.start[j0 + j])) + load(begins + g * V));
 #pragma GCC unroll 8
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2

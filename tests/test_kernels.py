@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 import estep
 from estep import Model, Stop, kernels
+from estep.data import as_source
 from estep.emissions import Categorical, Gaussian, Poisson
 from estep.kernels import reference
 from estep.latents import Chain, Independent
+from estep.statistics import Statistics
 from models import FAMILIES, draw, make_model
 
 NATIVE = [f for f in FAMILIES if "rayleigh" not in f]
@@ -373,3 +375,48 @@ def test_small_factors_are_lapack_s(D, level):
     if D > 1:
         C[1] = 1.0  # of rank 1
         assert not kernels.load(level).factorise(C, inverse, logdet)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("D", [1, 3, 16])
+def test_gaussians_at_once_are_those_of_many_steps(kind, D, monkeypatch):
+    rng = np.random.default_rng(D)
+    X, r = rng.normal(size=(300, D)) @ rng.normal(size=(D, D)) + 3, rng.dirichlet(np.ones(4), 300)
+    shape = (4, D, D) if kind == "full" else (4, D)
+    start = np.tile(np.eye(D), (4, 1, 1)) if kind == "full" else np.ones(shape)
+    source = as_source(X)
+    family = Gaussian(kind, np.zeros((4, D)), start).adapt(source.summary)
+    s = Statistics.zeros(family.layout)
+    family.evaluate(source.whole()).accumulate(r, s)
+    counts = []
+
+    def fitted():
+        new, notes = family.maximize(s)
+        counts.append(len(notes))
+        spec = new.kernel(source.summary)
+        return new.means, new.covariances, *new.factors, spec.weights
+
+    for lost in (None, 1):  # a component without rows is left to NumPy
+        if lost is not None:
+            s["moments"][lost] = 0
+        monkeypatch.delenv("ESTEP_KERNELS", raising=False)
+        at_once = fitted()
+        monkeypatch.setenv("ESTEP_KERNELS", "reference")
+        for got, want in zip(at_once, fitted(), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11 * np.abs(want).max())
+    assert counts == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_what_is_at_its_floor_is_left_to_numpy(kind, level):
+    run, D = kernels.load(level).normals, 2
+    second = [1.0, 0.0, 1e-14] if kind == "full" else [1.0, 1e-14]
+    moments = np.array([[1.0, 0.0, 0.0, *second]]) * 5
+    shape = (1, D, D) if kind == "full" else (1, D)
+    out = np.empty((1, D)), np.empty(shape), np.empty(shape), np.empty(1)
+    for floor, rows in ((np.full(D, 1e-12), 5.0), (np.full(D, 1e-16), 0.0)):
+        assert not run(moments, np.array([rows]), 1e-100, np.zeros(D), floor, 1e-12, *out)
+    if level != "reference":
+        moments[0, -1] = 5e-3
+        assert run(moments, np.array([5.0]), 1e-100, np.zeros(D), np.full(D, 1e-12), 1e-12, *out)
+        np.testing.assert_allclose(out[1].ravel()[-1], 1e-3)

@@ -14,8 +14,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from estep import kernels
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.covariance import (
+    RELATIVE,
+    SMALL,
     TYPES,
     check,
     clamp,
@@ -31,6 +34,7 @@ from estep.emissions.covariance import (
 from estep.emissions.gaps import GapEvaluation, precisions_of
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
+from estep.kernels import reference
 from estep.kernels.spec import Spec
 from estep.priors import NormalInverseWishart, Prior
 from estep.source import Batch
@@ -171,6 +175,9 @@ class Gaussian(ConjugateEmission):
 
         That is the mass of the moments, but where rows have weights in these that they do not have as rows (Student).
         """
+        new = None if held else self._at_once(s["moments"], rows)
+        if new is not None:
+            return new, ()
         D = self._means().shape[1]
         old, origin = self._covariances(), self.origin
         assert origin is not None
@@ -215,6 +222,21 @@ class Gaussian(ConjugateEmission):
         new = self.evolve(means=means, covariances=covariances)
         new.__dict__["factors"] = factors
         return new, notes
+
+    def _at_once(self, moments: Array, rows: Array) -> Self | None:
+        """The same in one compiled call, where this takes less time and nothing has to be regularised; else None."""
+        old, kind = self._covariances(), self.covariance_type
+        K, D = self._means().shape
+        if self.reg_covar or not (kind == "diag" or (kind == "full" and D <= SMALL)):
+            return None
+        means = np.empty((K, D))
+        covariances, inverse, logdet = np.empty(old.shape), np.empty(old.shape), np.empty(K)
+        sums = np.ascontiguousarray(moments), np.ascontiguousarray(rows), NOTHING, self.origin, self.floor, RELATIVE
+        if not kernels.active().normals(*sums, means, covariances, inverse, logdet):
+            return None
+        new = self.evolve(means=means, covariances=covariances)
+        new.__dict__["factors"] = inverse, logdet
+        return new
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()
@@ -338,25 +360,21 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
     in it where it resolves every component. ``inverse``: lower triangular (K, D, D), (D, D) for tied, or (K, D).
     """
     K, D = mu.shape
-    dense = kind in ("full", "tied")
-    P = inverse.swapaxes(-1, -2) @ inverse if dense else inverse**2
-    radius = np.maximum(summary.radius(origin), np.abs(mu).max(axis=0))
-    size = float(((P.diagonal(axis1=-2, axis2=-1) if dense else P) @ radius**2).max())
+    weights, shared = np.empty((K, 1 + D + (D * (D + 1) // 2 if kind == "full" else 0 if kind == "tied" else D))), None
+    radius = summary.radius(origin)
+    if kind == "tied":
+        P, white = inverse.T @ inverse, mu @ inverse.T
+        weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
+        weights[:, 1:], shared = white @ inverse, halved(P[None])[0]
+        size = float(P.diagonal() @ np.maximum(radius, np.abs(mu).max(axis=0)) ** 2)
+    else:
+        run = kernels.active().quadratic if kind != "full" or D <= SMALL else reference.quadratic
+        size = run(np.ascontiguousarray(mu), np.ascontiguousarray(inverse), const, radius, weights)
+        weights = weights[:, : 2 + D] if kind == "spherical" else weights
     single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
     safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
-    if not safe or (kind == "full" and D >= WIDE):
-        if kind == "tied":
-            inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
-        return Spec(kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const)
-    white = (inverse @ mu[:, :, None])[:, :, 0] if dense else inverse * mu
-    weights = np.empty((K, 1 + D + {"full": D * (D + 1) // 2, "tied": 0, "diag": D, "spherical": 1}[kind]))
-    weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
-    weights[:, 1 : 1 + D] = (white[:, None, :] @ inverse)[:, 0] if dense else P * mu
-    shared = None
-    if kind == "full":
-        weights[:, 1 + D :] = halved(P)
-    elif kind == "tied":
-        shared = halved(P[None])[0]
-    else:
-        weights[:, 1 + D :] = -0.5 * P[:, : weights.shape[1] - 1 - D]
-    return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
+    if safe and not (kind == "full" and D >= WIDE):
+        return Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
+    if kind == "tied":
+        inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
+    return Spec(kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const)

@@ -68,6 +68,8 @@ class Kernels:
     gap_distances: Callable[..., None]
     gap_moments: Callable[..., None]
     factorise: Callable[..., bool]
+    normals: Callable[..., bool]
+    quadratic: Callable[..., float]
 
 
 def _compiled() -> ModuleType | None:
@@ -106,6 +108,8 @@ def load(level: str) -> Kernels:
             gaps.distances,
             gaps.moments,
             r.factorise,
+            r.normals,
+            r.quadratic,
         )
     core: Any = _compiled()
 
@@ -122,7 +126,8 @@ def load(level: str) -> Kernels:
     densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
     distances, moments = of_rows(core.gap_distances), of_rows(core.gap_moments)
     viterbi, draw = bound(core.viterbi), bound(core.draw)
-    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, core.factorise)
+    small = core.factorise, core.normals, core.quadratic
+    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, *small)
 
 
 def active() -> Kernels:

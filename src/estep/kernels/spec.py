@@ -124,7 +124,9 @@ class Spec:
         def c(a: Array | None) -> Array | None:
             return None if a is None else np.ascontiguousarray(a, dtype=np.float64)
 
-        weights = None if self.weights is None else np.where(self.weights == -np.inf, NEVER, self.weights)
+        weights = self.weights
+        if weights is not None and self.kind in ("linear", "table", "mixed"):
+            weights = np.where(weights == -np.inf, NEVER, weights)
         weights = weights if weights is None or self.parts is not None else weights.T
         return _core.Spec(
             KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
