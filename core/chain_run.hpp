@@ -56,6 +56,9 @@ class ChainRun {
     }
 
   private:
+    // Whether a sequence is fastest with its states in the lanes; where tiles keep what they find of rows, blocks would
+    // find it twice.
+    bool by_itself() const { return K >= ALONE && K <= ALONE_MOST && !spec.parts && !spec.n_parts; }
     int64_t length(int64_t s) const { return chain.ends[s] - first_row(chain, s); }
     double weight(int64_t s) const { return rows.weight ? rows.weight[s] : 1; }
 
@@ -63,11 +66,12 @@ class ChainRun {
     void sequences() {
         for (int64_t s = 0; s < chain.S; s++) out.loglik[s] = 0;
         const int64_t used = longest_first(chain, members.data());
+        const int64_t few = K > ALONE_MOST ? 2 : V < 8 ? V / 2 : 4;  // so many are faster one after the other
         int64_t done = 0;
         while (done < used) {
             const int64_t s = members[done], alike = used - done < W ? used - done : W;
-            const bool several = K <= 16 || alike > 2;  // else the states in the lanes take less time
-            if (several && length(s) < 2 * W * LEAST) {
+            const bool fits = !by_itself() || length(s) * K < BLOCK / 8;  // W of them in the cache
+            if (fits && alike > few && length(s) < 2 * W * LEAST) {
                 group(members + done, static_cast<int>(alike));
                 done += alike;
             } else {
@@ -132,7 +136,7 @@ class ChainRun {
     // ends, some times: a chain that forgets within a segment is exact after the first.
     void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
         const Stretch stretch = {s, first, stop, low, high, chain.begins, chain.closes, chain.left, chain.right};
-        if (K >= ALONE && K <= ALONE_MOST) return strip(stretch, BLOCK / K);
+        if (by_itself()) return strip(stretch, BLOCK / K);
         const int64_t T = stop - first, fit = T / LEAST;
         int count = static_cast<int>(fit < W ? fit : W);
         if (count <= V / 4) return strip(stretch, stop - first);
@@ -216,8 +220,14 @@ class ChainRun {
 
     // By itself, in blocks that stay in the cache or as a whole.
     void strip(const Stretch &s, int64_t block) {
-        if (block < s.rows() && Strip(model, spec, rows, out, planes, s, block, wanted).linear()) return;
-        Strip whole(model, spec, rows, out, planes, s, s.rows(), wanted);
+        if (block < s.rows()) {
+            const auto own = make_tile(spec, rows);  // for if it fails in the middle
+            if (Strip(model, *own, rows, out, planes, s, block, wanted).linear()) {
+                if (out.stats) own->finish(out.stats);
+                return;
+            }
+        }
+        Strip whole(model, *tile, rows, out, planes, s, s.rows(), wanted);
         if (!whole.linear()) whole.logarithmic();
     }
 };

@@ -46,14 +46,13 @@ inline void given(const double *logs, int64_t K, real *to) {
 
 class Strip {
     const ChainModel &m;
-    const Spec &spec;
     const Rows &rows;
     const estep::ChainOut &out;
     Planes &p;
     const Stretch s;
     const int64_t K, Kp, block;
     const bool wanted;
-    const std::unique_ptr<Tile> tile;
+    Tile &tile;
     Alone one;
     Array<double> trans;                  // (K, K), without A
     Buffer left, right, start, first;     // (K,) messages at the ends, expected first state, before the first row
@@ -62,10 +61,9 @@ class Strip {
     int64_t at = 0, filled = 0;  // densities are there from row `at` to `filled`
 
   public:
-    Strip(const ChainModel &model, const Spec &sp, const Rows &r, const estep::ChainOut &o, Planes &planes,
+    Strip(const ChainModel &model, Tile &t, const Rows &r, const estep::ChainOut &o, Planes &planes,
           const Stretch &stretch, int64_t rows_of_a_block, bool want)
         : m(model),
-          spec(sp),
           rows(r),
           out(o),
           p(planes),
@@ -74,8 +72,8 @@ class Strip {
           Kp(model.Kp),
           block(rows_of_a_block < s.rows() ? rows_of_a_block : s.rows()),
           wanted(want),
-          tile(make_tile(sp, r)),
-          one(model, r, *tile, planes),
+          tile(t),
+          one(model, r, t, planes),
           trans(K * K),
           left(K),
           right(K),
@@ -85,11 +83,11 @@ class Strip {
           guess(K),
           told(K),
           before(K) {
-        const int64_t room = (block > LONG_WARM ? block : LONG_WARM) + LONG_WARM + tile->size;
+        const int64_t room = (block > LONG_WARM ? block : LONG_WARM) + LONG_WARM + tile.size;
         p.rows.grow(room * Kp);
-        p.scale.grow(room + tile->ld);
-        p.L.grow(K * tile->ld);
-        p.b.grow(K * tile->ld);
+        p.scale.grow(room + tile.ld);
+        p.L.grow(K * tile.ld);
+        p.b.grow(K * tile.ld);
         if (s.right) given(s.right, K, right.data());
         else if (!s.ends()) move(s.stop), look(s.stop, right.data());
         if (s.left) given(s.left, K, left.data());
@@ -106,7 +104,9 @@ class Strip {
             b = a + block < s.stop ? a + block : s.stop;
             const bool last = b == s.stop;
             if (!last && looks) look(b, guess.data());
+            if (whole() && wanted && out.stats) tile.record((s.rows() + tile.size - 1) / tile.size);
             fill(b);
+            tile.record(0);
             const real *follows = !looks || (last && s.ends()) ? nullptr : last ? right.data() : guess.data();
             if (!pass({a, b, weight(), a == s.first && s.opens(), arrives.data(), follows})) return false;
             if (wanted && a > s.first && harm(K, before.data(), told.data(), arrives.data()) >= 8 * SAME) return false;
@@ -145,6 +145,7 @@ class Strip {
     }
 
   private:
+    bool whole() const { return block == s.rows(); }
     double weight() const { return rows.weight ? rows.weight[s.sequence] : 1; }
     real *row(int64_t i) const { return p.rows + (i - at) * Kp; }
     void copy(const Buffer &from, Buffer &to) const {
@@ -161,11 +162,11 @@ class Strip {
     }
 
     void fill(int64_t to) {  // densities up to row `to`
-        const int64_t ld = round_up(tile->ld, V);
+        const int64_t ld = round_up(tile.ld, V);
         while (filled < to) {
-            const int64_t n = to - filled < tile->size ? to - filled : tile->size;
-            tile->load(rows, {filled, nullptr}, n);
-            tile->densities(p.L.data(), {p.b.data(), K, ld, ONE_SLOT, 0}, p.scale + (filled - at));
+            const int64_t n = to - filled < tile.size ? to - filled : tile.size;
+            tile.load(rows, {filled, nullptr}, n);
+            tile.densities(p.L.data(), {p.b.data(), K, ld, ONE_SLOT, 0}, p.scale + (filled - at));
             to_rows(p.b.data(), ld, K, n, row(filled), Kp);
             filled += n;
         }
@@ -180,14 +181,14 @@ class Strip {
         };
         const int64_t most = s.high - b;
         int64_t n = most < WARM ? most : WARM;
-        if (n == WARM && block < s.rows()) {
+        if (n == WARM && !whole()) {
             behind(n / 2, before.data());
             behind(n, message_);
             const real g = gap(K, message_, before.data(), SAME / 8);
             const double needs = 1.25 * WARM / 2 * std::log(SAME) / std::log(g < SAME ? SAME : g);
             if (g < SAME || needs <= WARM) return n;
             n = g < 1 && needs < LONG_WARM ? static_cast<int64_t>(needs) : LONG_WARM;
-        } else if (block == s.rows()) {
+        } else if (whole()) {
             n = LONG_WARM;
         }
         n = n < most ? n : most;
@@ -224,29 +225,30 @@ class Strip {
     }
 
     void collect(int64_t from, int64_t to) {  // of expected states where the densities were
-        for (int64_t i = from; i < to && wanted && out.stats; i += tile->size) {
-            const int64_t n = to - i < tile->size ? to - i : tile->size;
-            tile->load(rows, {i, nullptr}, n);
-            tile->accumulate_rows(row(i), Kp, p.L.data());
+        tile.replay(whole());
+        for (int64_t i = from; i < to && wanted && out.stats; i += tile.size) {
+            const int64_t n = to - i < tile.size ? to - i : tile.size;
+            tile.load(rows, {i, nullptr}, n);
+            tile.accumulate_rows(row(i), Kp, p.L.data());
         }
+        tile.replay(false);
         for (int64_t i = from; i < to && wanted && out.gamma; i++)
             for (int64_t k = 0; k < K; k++) out.gamma[i * K + k] = static_cast<double>(row(i)[k]);
     }
 
     void publish(const real *filtered, const real *before_) {
         out.loglik[s.sequence] = loglik;
-        if (out.stats) tile->finish(out.stats);
         tell(out, K, s, left.data(), right.data(), filtered, before_);
     }
 
     void log_densities(double *logb) {  // (T, K)
-        for (int64_t i = 0; i < s.rows(); i += tile->size) {
-            const int64_t n = s.rows() - i < tile->size ? s.rows() - i : tile->size;
-            tile->load(rows, {s.first + i, nullptr}, n);
-            tile->log_densities(p.L.data());
+        for (int64_t i = 0; i < s.rows(); i += tile.size) {
+            const int64_t n = s.rows() - i < tile.size ? s.rows() - i : tile.size;
+            tile.load(rows, {s.first + i, nullptr}, n);
+            tile.log_densities(p.L.data());
             for (int64_t j = 0; j < n; j++)
                 for (int64_t k = 0; k < K; k++) {
-                    const double x = static_cast<double>(p.L[k * tile->ld + j]);
+                    const double x = static_cast<double>(p.L[k * tile.ld + j]);
                     logb[(i + j) * K + k] = x < static_cast<double>(IMPOSSIBLE) ? -INFINITY : x;
                 }
         }
