@@ -59,6 +59,7 @@ class Strip {
     Buffer arrives, guess, told, before;  // (K,) messages at a block; what the one before was told
     double loglik = 0;
     int64_t at = 0, filled = 0;  // densities are there from row `at` to `filled`
+    int64_t ahead = 0;           // how many rows it takes to forget, 0 before it is known
 
   public:
     Strip(const ChainModel &model, Tile &t, const Rows &r, const estep::ChainOut &o, Planes &planes,
@@ -109,7 +110,9 @@ class Strip {
             tile.record(0);
             const real *follows = !looks || (last && s.ends()) ? nullptr : last ? right.data() : guess.data();
             if (!pass({a, b, weight(), a == s.first && s.opens(), arrives.data(), follows})) return false;
-            if (wanted && a > s.first && harm(K, before.data(), told.data(), arrives.data()) >= 8 * SAME) return false;
+            const real error = wanted && a > s.first ? harm(K, before.data(), told.data(), arrives.data()) : 0;
+            if (!(error < 8 * SAME)) return false;
+            if (error > SAME / 8) ahead = 2 * ahead < LONG_WARM ? 2 * ahead : LONG_WARM;
             one.filtered(b - a, arrives.data());
             copy(guess, told);
             move(b);
@@ -172,33 +175,32 @@ class Strip {
         }
     }
 
-    // What the rows from b on say of the state before them, by as many as it takes to forget what is beyond them: the
-    // rate at which a chain forgets shows when half of WARM rows are added. All LONG_WARM where it is not cut.
-    int64_t look(int64_t b, real *message_) {
-        auto behind = [&](int64_t n, real *to) {
-            fill(b + n);
-            one.behind(row(b), n, to);
-        };
+    // What the rows from b on say of the state before them, by as many as it takes to forget what is beyond them; all
+    // LONG_WARM where nothing checks it.
+    void look(int64_t b, real *message_) {
         const int64_t most = s.high - b;
-        int64_t n = most < WARM ? most : WARM;
-        if (n == WARM && !whole()) {
-            behind(n / 2, before.data());
-            behind(n, message_);
-            const real g = gap(K, message_, before.data(), SAME / 8);
-            const double needs = 1.25 * WARM / 2 * std::log(SAME) / std::log(g < SAME ? SAME : g);
-            if (g < SAME || needs <= WARM) return n;
-            n = g < 1 && needs < LONG_WARM ? static_cast<int64_t>(needs) : LONG_WARM;
-        } else if (whole()) {
-            n = LONG_WARM;
-        }
-        n = n < most ? n : most;
-        behind(n, message_);
-        return n;
+        if (whole()) ahead = LONG_WARM;
+        else if (!ahead && most >= WARM) ahead = forgets(b, message_);
+        const int64_t n = !ahead || ahead > most ? most : ahead;
+        fill(b + n);
+        one.behind(row(b), n, message_);
+    }
+
+    // How many rows it takes to forget: the rate shows when half of WARM rows are added to as many.
+    int64_t forgets(int64_t b, real *work) {
+        fill(b + WARM);
+        one.behind(row(b), WARM / 2, before.data());
+        one.behind(row(b), WARM, work);
+        const real g = gap(K, work, before.data(), SAME / 8);
+        if (g >= 1) return LONG_WARM;
+        const double rows_ = 1.5 * WARM / 2 * std::log(SAME) / std::log(g < SAME ? SAME : g);
+        return rows_ < LONG_WARM ? static_cast<int64_t>(rows_) : LONG_WARM;
     }
 
     void warm() {  // the message from the left, by the rows before
         move(s.first);
-        const int64_t n = look(s.first, left.data()) + WARM, from = s.first - n > s.low ? s.first - n : s.low;
+        look(s.first, left.data());
+        const int64_t n = (ahead ? ahead : LONG_WARM) + WARM, from = s.first - n > s.low ? s.first - n : s.low;
         for (int64_t k = 0; k < K; k++) left[k] = real(1) / static_cast<real>(K);
         move(from);
         fill(s.first);
