@@ -22,6 +22,14 @@ struct LogPass {
     double *filtered, *before;   // (K,) logs, or null
 };
 
+// Subtracts the largest, which is returned: entries that matter keep their digits.
+inline double lower(double *x, int64_t n) {
+    double top = -INFINITY;
+    for (int64_t i = 0; i < n; i++) top = x[i] > top ? x[i] : top;
+    for (int64_t i = 0; i < n && top > -INFINITY; i++) x[i] -= top;
+    return top;
+}
+
 // Weight times gamma and the expected transitions; zeros when the rows are impossible. Returns the log-likelihood.
 [[maybe_unused]] double log_forward_backward(const ChainModel &m, const LogPass &p) {
     const int64_t K = m.K, T = p.T;
@@ -31,36 +39,42 @@ struct LogPass {
         for (int64_t i = 0; i < K; i++) work[i] = from[i] + logtrans[i * K + j];
         return log_sum(work.data(), K);
     };
-    for (int64_t t = 0; t < T; t++)
+    double loglik = 0;
+    for (int64_t t = 0; t < T; t++) {
+        double *now = la + t * K;
         for (int64_t j = 0; j < K; j++)
-            la[t * K + j] = p.logb[t * K + j] + (t        ? through(la + (t - 1) * K, j)
-                                                 : p.left ? through(p.left, j)
-                                                          : std::log(m.start[j]));
-    const double *last = la + (T - 1) * K;
-    const double loglik = log_sum(last, K);
-    for (int64_t k = 0; k < K && p.filtered; k++) p.filtered[k] = loglik > -INFINITY ? last[k] - loglik : -INFINITY;
+            now[j] = t ? through(now - K, j) : p.left ? through(p.left, j) : std::log(m.start[j]);
+        for (int64_t j = 0; j < K; j++) now[j] += p.logb[t * K + j];
+        loglik += lower(now, K);
+    }
+    const double *last = la + (T - 1) * K, rest = log_sum(last, K);
+    loglik += rest;
+    for (int64_t k = 0; k < K && p.filtered; k++) p.filtered[k] = loglik > -INFINITY ? last[k] - rest : -INFINITY;
     if (!p.gamma) return loglik;
-    for (int64_t k = 0; k < K; k++) work[k] = last[k] + (p.right ? p.right[k] : 0);
-    const double whole = log_sum(work.data(), K);
-    const bool possible = whole > -INFINITY && p.weight > 0;
+    auto share = [&](const double *from) {  // into work what is before and what follows; the log of the sum
+        for (int64_t k = 0; k < K; k++) work[k] = from[k] + lb[k];
+        return log_sum(work.data(), K);
+    };
+    auto posterior = [&](double log, double whole) {
+        return log - whole > -708 ? p.weight * std::exp(log - whole) : 0;
+    };
     for (int64_t k = 0; k < K; k++) lb[k] = p.right ? p.right[k] : 0;
     for (int64_t t = T - 1; t >= -1; t--) {
         const double *from = t >= 0 ? la + t * K : p.left;
         if (t < T - 1) {
+            for (int64_t j = 0; j < K; j++) next[j] = p.logb[(t + 1) * K + j] + lb[j];
+            lower(next.data(), K);
             for (int64_t i = 0; i < K; i++) {
-                for (int64_t j = 0; j < K; j++) work[j] = logtrans[i * K + j] + p.logb[(t + 1) * K + j] + lb[j];
-                next[i] = log_sum(work.data(), K);
-                for (int64_t j = 0; p.trans && possible && from && j < K; j++) {
-                    const double x = from[i] + work[j] - whole;
-                    if (x > -708) p.trans[i * K + j] += p.weight * std::exp(x);
-                }
+                for (int64_t j = 0; j < K; j++) work[j] = logtrans[i * K + j] + next[j];
+                lb[i] = log_sum(work.data(), K);
             }
-            for (int64_t i = 0; i < K; i++) lb[i] = next[i];
         }
-        for (int64_t i = 0; t >= 0 && i < K; i++) {
-            const double x = from[i] + lb[i] - whole;
-            p.gamma[t * K + i] = possible && x > -708 ? p.weight * std::exp(x) : 0;
-        }
+        const double whole = from ? share(from) : -INFINITY;
+        const bool possible = whole > -INFINITY && p.weight > 0;
+        for (int64_t i = 0; i < K && p.trans && t < T - 1 && possible; i++)
+            for (int64_t j = 0; j < K; j++)
+                p.trans[i * K + j] += posterior(from[i] + logtrans[i * K + j] + next[j], whole);
+        for (int64_t i = 0; t >= 0 && i < K; i++) p.gamma[t * K + i] = possible ? posterior(work[i], whole) : 0;
     }
     for (int64_t k = 0; k < K && p.before; k++) p.before[k] = lb[k];
     return loglik;

@@ -70,6 +70,45 @@ def test_stretches_add_up_to_the_sequence(name, K, kind, compiled):
     assert_cut_is_whole(model, one_sequence(model, 5000), 1000)
 
 
+def assert_as_reference(model, source, monkeypatch, tolerance=1e-8):
+    """Statistics of all rows and posterior probabilities are those of the reference kernels."""
+    got, _ = everything(model, source, 3000)
+    gamma, scores = model.predict_proba(source), model.score_units(source)
+    monkeypatch.setenv("ESTEP_KERNELS", "reference")
+    want, _ = everything(model, source, len(source))
+    np.testing.assert_allclose(got.vector, want.vector, rtol=tolerance, atol=tolerance / 10 * np.abs(want.vector).max())
+    np.testing.assert_allclose(gamma, model.predict_proba(source), atol=tolerance)
+    np.testing.assert_allclose(scores, model.score_units(source), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical", "mixture"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_many_states_go_block_by_block(name, kind, compiled, monkeypatch):
+    """With 40 states, a block has 1638 rows."""
+    model = Model(Chain(*CHAINS[name](40)), vague(kind, 40))
+    X, lengths = rows_of(model, 5500, 0), np.array([4000, 900, 600])
+    assert_as_reference(model, model.source(X, lengths, weights=np.array([0.5, 0.0, 2.0])), monkeypatch)
+
+
+@pytest.mark.parametrize("K, n", [(3, 600), (9, 3000), (40, 4000)])
+@pytest.mark.parametrize("where", ["first", "last", "joint", "in a row", "all"])
+def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compiled, monkeypatch):
+    """A ring of states that stay or move on by one; rows that only a state far away explains."""
+    ring = 0.6 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1)
+    model = Model(Chain(np.eye(K)[0], ring), Gaussian("spherical", 45.0 * np.arange(K)[:, None], np.ones(K)))
+    X = rows_of(model, n, 1)
+    rows = {
+        "first": [0],
+        "last": [n - 1],
+        "joint": [t for t in (299, 1637, 1638, 2999) if t < n],
+        "in a row": range(100, 120),
+        "all": range(n),
+    }
+    for t in rows[where]:
+        X[t] = 45.0 * ((round(X[t, 0] / 45) + K // 2) % K)
+    assert_as_reference(model, model.source(X), monkeypatch)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stretches_of_every_family(family, level):
     model = make_model(family, "chain", K=3, D=2)
