@@ -256,10 +256,11 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
            const Integers &ends, const Data &x, const MaybeDoubles &weight, const Out &loglik,
            const MaybeOut &start_counts, const MaybeOut &trans_counts, const MaybeOut &stats, const MaybeOut &gamma,
            const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right,
-           const MaybeOut &messages, const MaybeBytes &allowed) {
+           const MaybeOut &messages, bool logs, const MaybeBytes &allowed) {
     const int64_t K = o.spec.K, S = static_cast<int64_t>(ends.size());
     const Rows rows = make_rows(o.spec, x, weight, S, allowed);
-    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
+    Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
+    c.logs = logs;
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
     std::vector<char> failed(static_cast<size_t>(S) + 1, 0);
     const ChainOut out{pointer(start_counts, K, "start"),
@@ -399,7 +400,7 @@ NB_MODULE(_core, m) {
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
           nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
-          nb::arg("messages") = nb::none(), nb::arg("allowed") = nb::none());
+          nb::arg("messages") = nb::none(), nb::arg("logs") = false, nb::arg("allowed") = nb::none());
     m.def("draw", &draw, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("u"), nb::arg("path"), nb::arg("allowed") = nb::none());
     m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));

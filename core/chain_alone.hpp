@@ -20,13 +20,14 @@ class Alone {
 
     // b (T, Kp) holds densities and ends as expected states, scale (T,) the logs of their scales. The expected
     // transitions (without A) are added to p.expected (K, Kp).
-    Lane run(const Segment &s, real *b, real *scale, bool backward, bool transitions) {
+    // Without `backward`, the way back is gone where a state was lost, if `judges`; if not, that is a failure.
+    Lane run(const Segment &s, real *b, real *scale, bool backward, bool transitions, bool judges) {
         const int64_t T = s.stop - s.first;
         p.alpha.grow((T + 1) * Kp);
         p.c.grow(T + 1);
         for (int64_t k = 0; k < Kp; k++) p.alpha[k] = s.left && k < K ? s.left[k] : 0;
         p.c[0] = 1;
-        bool lost = m.feeble;
+        bool lost = m.feeble || (!s.begins && faint(K, s.left));
         double loglik = 0;
         whole power = 0;
         for (int64_t t = 1; t <= T; t++) {
@@ -41,7 +42,7 @@ class Alone {
         }
         loglik += 0.69314718055994530942 * static_cast<double>(power);
         loglik += std::log(static_cast<double>(p.c[T]));
-        if (!backward && (m.positive || !lost)) return {loglik, true};
+        if (!backward && (m.positive || !lost || !judges)) return {loglik, m.positive || !lost};
         return {loglik, m.positive ? back<true>(s, T, b, transitions) : back<false>(s, T, b, transitions)};
     }
 
@@ -168,14 +169,17 @@ class Alone {
         for (int64_t k = 0; k < K; k++) z += p.alpha[T * Kp + k] * (s.right ? s.right[k] : 1);
         const real unit = z > 0 ? static_cast<real>(s.weight) / z : 0;
         for (int64_t k = 0; k < K; k++) beta[k] = unit * (s.right ? s.right[k] : 1);
-        const vec big = splat(REVIVED * static_cast<real>(s.weight));
+        const vec big = splat(revived(s.weight));
         const real zero = m.feeble ? real(-1) : real(0);
         ivec bad{};
         // with beta_t: what is expected at row t, over its density, and w_t
         auto arrive = [&](int64_t t, real *w, vec scale, int64_t j, vec after) {
             const vec at = load(p.alpha + t * Kp + j);
             real *bt = b + (t - 1) * Kp + j;
-            if constexpr (!POSITIVE) bad |= (at > zero) & (at < 2 * LOST) & ~(after < big);
+            if constexpr (!POSITIVE) {
+                bad |= (at > zero) & (at < 2 * LOST) & ~(after < big);
+                after = at > real(0) ? after : vec{};  // it may be infinite
+            }
             store(w + j, after * load(bt) * scale);
             store(bt, at * after);
         };
@@ -195,6 +199,10 @@ class Alone {
             if (transitions)
                 moments_lanes(stop - first + 1, K, p.alpha + (first - 1) * Kp, 1, Kp, p.w.data(), Kp,
                               p.expected.data());
+        }
+        for (int64_t j = 0; j < Kp && !s.begins; j += V) {
+            const vec at = load(p.alpha + j);
+            bad |= (at > zero) & (at < 2 * LOST) & ~(load(beta + j) < big);
         }
         return POSITIVE || !any(bad);
     }

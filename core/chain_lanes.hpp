@@ -67,7 +67,7 @@ class Lanes {
     LaneRows<G> at;
     const int64_t slot;  // (K, W)
     Array<Range> columns_of, rows_of, pairs_of;
-    bool lost[W], revived[W];
+    bool lost[W], fails[W];
     real begins[W];  // 1 where the lane's first row is its sequence's
 
   public:
@@ -85,7 +85,7 @@ class Lanes {
         segments = list, count = n;
         at.set(list, n);
         T = at.T, shortest = at.shortest;
-        for (int l = 0; l < W; l++) lost[l] = revived[l] = false;
+        for (int l = 0; l < W; l++) lost[l] = fails[l] = false;
         tile.record(record ? (columns() + tile.size - 1) / tile.size : 0);
         densities();
         tile.record(0);
@@ -112,7 +112,7 @@ class Lanes {
         if (m.positive) back<true>(transitions);
         else back<false>(transitions);
         for (int l = 0; l < count; l++)
-            if (revived[l]) lane[l].ok = kept = false;
+            if (fails[l]) lane[l].ok = kept = false;
     }
 
     // Expected states from column c on, zero in the padding.
@@ -195,6 +195,7 @@ class Lanes {
             for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? real(0) : mine.left[k];
             p.c[l] = 1;
             begins[l] = mine.begins ? 1 : 0;
+            lost[l] = lost[l] || (l < count && !mine.begins && faint(K, mine.left));
         }
         vec s[G];
         ivec gone[G] = {};
@@ -249,8 +250,7 @@ class Lanes {
         vec big[G];
         ivec bad[G] = {};
         const real zero = m.feeble ? real(-1) : real(0);
-        for (int l = 0; l < W; l++)
-            big[l / V][l % V] = l < count ? REVIVED * static_cast<real>(segments[l].weight) : REVIVED;
+        for (int l = 0; l < W; l++) big[l / V][l % V] = revived(l < count ? segments[l].weight : 1);
         for (int64_t stop = T; stop >= 1; stop -= STEPS) {
             const int64_t first = stop - STEPS + 1 > 1 ? stop - STEPS + 1 : 1;
             for (int64_t t = stop; t >= first; t--) {
@@ -265,15 +265,23 @@ class Lanes {
                         __builtin_prefetch(p.alpha + at - ahead);
                         __builtin_prefetch(p.b + at - ahead, 1);
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
+                        if constexpr (!POSITIVE) {
+                            bad[g] |= (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
+                            beta = alpha > real(0) ? beta : vec{};  // it may be infinite
+                        }
                         store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
                         store(p.b + at, alpha * beta);
-                        if constexpr (!POSITIVE) bad[g] |= (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
                     }
                 pull(w);
             }
             if (transitions) pair_up(first, stop - first + 1);
         }
-        for (int l = 0; l < count; l++) revived[l] = bad[l / V][l % V] != 0;
+        for (int64_t k = 0; k < K && !POSITIVE; k++)
+            for (int g = 0; g < G; g++) {
+                const vec alpha = load(p.alpha + k * W + g * V), beta = load(p.beta + k * W + g * V);
+                bad[g] |= (load(begins + g * V) < real(1)) & (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
+            }
+        for (int l = 0; l < count; l++) fails[l] = bad[l / V][l % V] != 0;
     }
 
     void begin_lanes(int64_t t) {  // beta of the lanes whose last row is this

@@ -59,6 +59,7 @@ inline double lower(double *x, int64_t n) {
         return log - whole > -708 ? p.weight * std::exp(log - whole) : 0;
     };
     for (int64_t k = 0; k < K; k++) lb[k] = p.right ? p.right[k] : 0;
+    lower(lb.data(), K);
     for (int64_t t = T - 1; t >= -1; t--) {
         const double *from = t >= 0 ? la + t * K : p.left;
         if (t < T - 1) {

@@ -88,6 +88,16 @@ int64_t longest_first(const estep::Chain &c, int64_t *list) {
     return used;
 }
 
+// Whether a message (K,) has entries that may have been lost.
+inline bool faint(int64_t K, const real *message) {
+    bool some = false;
+    for (int64_t k = 0; k < K; k++) some = some || (message[k] > 0 && message[k] < 2 * LOST);
+    return some;
+}
+
+// From which likelihood of what follows on a lost state is not harmless, for rows of this weight.
+inline real revived(double weight) { return weight > 0 ? REVIVED * static_cast<real>(weight) : real(1); }
+
 struct Segment {  // consecutive rows of one sequence
     int64_t first, stop;
     double weight;

@@ -136,6 +136,7 @@ class ChainRun {
     // ends, some times: a chain that forgets within a segment is exact after the first.
     void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
         const Stretch stretch = {s, first, stop, low, high, chain.begins, chain.closes, chain.left, chain.right};
+        if (chain.logs) return Strip(model, *tile, rows, out, planes, stretch, stretch.rows(), wanted).logarithmic();
         if (by_itself()) return strip(stretch, BLOCK / K);
         const int64_t T = stop - first, fit = T / LEAST;
         int count = static_cast<int>(fit < W ? fit : W);

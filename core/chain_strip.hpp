@@ -98,8 +98,9 @@ class Strip {
     // In linear space, block by block: what follows a block is guessed from some rows more, and compared with what the
     // next block finds. Whether it could be done; nothing has happened otherwise.
     bool linear() {
-        const bool looks = wanted || !m.positive;
+        const bool looks = wanted || whole();
         copy(left, arrives);
+        if (whole()) filled = at;  // so that tiles load as collect() will
         move(s.first);
         for (int64_t a = s.first, b; a < s.stop; a = b) {
             b = a + block < s.stop ? a + block : s.stop;
@@ -131,6 +132,7 @@ class Strip {
         } else {
             KeepDenormals guard;
             const int64_t T = s.rows();
+            at = filled = s.first;
             Array<double> logb(T * K), gamma(wanted ? T * K : 0), ends(4 * K), expected(K * K);
             log_densities(logb.data());
             const double *l = message(s.left, s.opens(), left.data(), ends.data()),
@@ -206,12 +208,14 @@ class Strip {
         fill(s.first);
         if (from == s.first) return;
         const Segment before_ = {from, s.first, 1, from == s.low && s.begins, left.data(), nullptr};
-        if (one.run(before_, row(from), p.scale.data(), false, false).ok) one.filtered(s.first - from, left.data());
+        if (one.run(before_, row(from), p.scale.data(), false, false, false).ok)
+            one.filtered(s.first - from, left.data());
     }
 
     bool pass(const Segment &now) {  // one block
         if (out.trans) p.expected.zeros(K * Kp);
-        const Lane lane = one.run(now, row(now.first), p.scale + (now.first - at), wanted, out.trans != nullptr);
+        const Lane lane =
+            one.run(now, row(now.first), p.scale + (now.first - at), wanted, out.trans != nullptr, whole());
         if (!lane.ok) return false;
         loglik += lane.loglik;
         if (!wanted) return true;

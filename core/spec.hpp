@@ -64,6 +64,7 @@ struct Chain {
     int64_t head = 0, tail = 0;
     bool begins = true, closes = true;
     const double *left = nullptr, *right = nullptr;
+    bool logs = false;  // all in log space
     int64_t next = -1;  // for the most probable path: the state after the stretch, where known
 };
 

@@ -134,6 +134,19 @@ def test_impossible_sequences(level):
             action(*arguments)
 
 
+@pytest.mark.parametrize("K", [2, 9, 40])
+def test_states_out_of_reach_may_be_as_likely_as_they_like(K, level):
+    """All rows speak for a state that the chain, or a label, does not allow."""
+    means = 20.0 * np.arange(K)[:, None]
+    X = np.full((60, 1), 20.0)
+    for start, labels in ((np.eye(K)[0], None), (np.full(K, 1 / K), [0] + [-1] * 59)):
+        model = Model(Chain(start, np.eye(K)), Gaussian("diag", means, np.ones((K, 1))))
+        source = model.source(X, labels=labels)
+        np.testing.assert_allclose(model.predict_proba(source), np.eye(K)[np.zeros(60, int)], atol=1e-12)
+        fit = estep.fit(model, source, stop=Stop(tol=0, max_iter=1))
+        assert np.isfinite(fit.trace.bounds).all() and fit.model.latent.transmat[0, 0] == pytest.approx(1)
+
+
 def test_weight_zero_is_absence_even_of_the_impossible(level):
     model = Model(Independent([0.5, 0.5]), Categorical([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0]]))
     X = [[0], [1], [0], [2]]

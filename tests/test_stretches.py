@@ -109,6 +109,34 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     assert_as_reference(model, model.source(X), monkeypatch)
 
 
+def turning(K):
+    """K symbol distributions: 0 speaks for the first state, 2 for the second, 1 for neither, 3 for the others."""
+    rare = np.exp(-20)
+    P = np.tile([1e-4, 1e-5, 1e-4, 1 - 2.1e-4], (K, 1))
+    P[0], P[1] = [0.5, 0.3, 0.5 * rare, 0.2 - 0.5 * rare], [0.5 * rare, 0.3, 0.5, 0.2 - 0.5 * rare]
+    return P / P.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("where", ["at a joint", "neutral after a joint", "before a joint", "at a block"])
+def test_evidence_that_turns_round_in_a_chain_that_never_forgets(where, compiled):
+    """States that never change, and far more evidence on either side of a turn than linear space can hold."""
+    K = 33
+    model = Model(Chain(np.full(K, 1 / K), np.eye(K)), Categorical(turning(K)))
+    joint = 16384  # of leaves, and blocks of 1985 rows
+    X = np.full(32905, 2)
+    turn = {"at a joint": joint - 1, "before a joint": joint - 5000, "at a block": 1984}.get(where, joint - 1)
+    X[:turn] = 0
+    if where.startswith("neutral"):
+        X[turn + 1 : turn + 2500] = 1
+    X = X[:6000] if where == "at a block" else X
+    each = np.log(1 / K) + np.log(turning(K))[:, X].sum(axis=1)
+    whole = np.logaddexp.reduce(each)
+    np.testing.assert_allclose(model.score(X[:, None]), whole, rtol=1e-11)
+    gamma = model.predict_proba(X[:, None])
+    np.testing.assert_allclose(gamma, np.tile(np.exp(each - whole), (len(X), 1)), atol=1e-7)
+    np.testing.assert_allclose(gamma.sum(axis=1), 1, atol=1e-9)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stretches_of_every_family(family, level):
     model = make_model(family, "chain", K=3, D=2)

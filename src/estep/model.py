@@ -26,6 +26,7 @@ from estep.summary import Summary
 LEAF_WORK = 2**26  # multiply-adds of a leaf, about: a millisecond to some
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
 CHAIN_ROWS = 8192  # of a leaf of a chain, at least
+RARE = 1e-20  # a transition that matters only where much follows
 CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 
 
@@ -261,12 +262,15 @@ class Model:
 
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        source = self.source(data, lengths)
+        source = replace(self.source(data, lengths), weights=None)
+        # what is unlikely at a joint may become likely again where some transitions are next to impossible
+        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < RARE).any())
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
-            return self.moving.posterior(*self._densities(batch), batch, joint=joint) + batch.base_of_units
+            s = Statistics.zeros(self.latent.layout) if both_ways and joint is not None else None
+            return self.moving.posterior(*self._densities(batch), batch, s, joint=joint) + batch.base_of_units
 
-        loglik = self._units(source, leaf, execute, same_filter, backward=False)
+        loglik = self._units(source, leaf, execute, same_posterior if both_ways else same_filter, backward=both_ways)
         if source.empty is not None:
             loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
         return _as_came(data, source, loglik)

@@ -22,6 +22,8 @@ SAME, SAME_SINGLE = 1e-11, 4e-3
 """Messages that differ by less, relatively, are the same, in double and in single precision."""
 SMALL, SMALL_SINGLE = 1e-25, 1e-12
 """Entries below this part of a message do not count where nothing says what follows from them."""
+AT_ODDS = 1e-150
+"""Where what came before and what follows agree by less than this, linear space has lost what would tell."""
 
 
 @dataclass
@@ -31,12 +33,18 @@ class Joint:
     ``left``: the filtered distribution (most probable path: the scores) at the row before. ``right``: the likelihood
     of all that follows (most probable path: 0 for the state that follows, else -inf). None: guessed from the halo.
     ``messages`` (4, K): both as used, then at the stretch's last row what ``left`` means to the next stretch, and at
-    its first what ``right`` means to the one before.
+    its first what ``right`` means to the one before. ``logs``: the kernel works in log space throughout.
     """
 
     messages: Array
     left: Array | None = None
     right: Array | None = None
+    logs: bool = False
+
+
+def _counts(stretch: Batch) -> bool:
+    """Whether its sequence has a weight."""
+    return stretch.weights is None or bool(stretch.weights[0] > 0)
 
 
 class Joints:
@@ -45,10 +53,11 @@ class Joints:
     def __init__(self, leaves: Sequence[Batch], n_states: int) -> None:
         self._messages = np.zeros((len(leaves), 4, n_states))
         self.of = [None if b.halo is None else Joint(m) for b, m in zip(leaves, self._messages, strict=True)]
-        self._pairs = [(i - 1, i) for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins]
+        inner = [i for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins and _counts(b)]
+        self._pairs = [(i - 1, i) for i in inner]
         self._rights = np.array([j for _, j in self._pairs], dtype=np.int64)
         self._single = leaves[0].summary.single
-        self._forgets = True
+        self._forgets, self._logs = True, False
 
     def run(
         self,
@@ -60,16 +69,30 @@ class Joints:
         """``once()`` works on all leaves; again with exact messages where the joints do not agree.
 
         ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of all that have a
-        neighbour to the right (P, 4, K) with those of these, told whether the data are in single precision.
+        neighbour to the right (P, 4, K) with those of these, told whether the data are in single precision. Messages
+        that are at odds are found once more, in log space.
         """
         if self._forgets:
             result = once()
-            if not self._pairs or agree(self._messages[self._rights - 1], self._messages[self._rights], self._single):
+            if not self._pairs or agree(*self._at_joints, self._single):
                 return result
             self._forgets = False
+        result = self._exactly(once, sweep, backward)
+        if agree is same_posterior and not self._logs and at_odds(*self._at_joints):
+            self._logs = True
+            result = self._exactly(once, sweep, backward)
+        return result
+
+    @property
+    def _at_joints(self) -> tuple[Array, Array]:
+        """The messages of the stretches to the left of a joint, and of those to the right."""
+        return self._messages[self._rights - 1], self._messages[self._rights]
+
+    def _exactly(self, once: Callable[[], T], sweep: Callable[[int, bool], None], backward: bool) -> T:
         for joint in self.of:
             if joint is not None:
                 joint.left = joint.right = None
+                joint.logs = self._logs
         for i, j in self._pairs:
             sweep(i, False)
             self._joint(j).left = self._joint(i).messages[2].copy()
@@ -89,7 +112,13 @@ def same_posterior(a: Array, b: Array, single: bool) -> bool:
     tolerance = SAME_SINGLE if single else SAME
     ended, used, follows = _linear(a[:, 2]), _linear(b[:, 0]), _linear(b[:, 3])
     changed, whole = (np.abs(ended - used) * follows).sum(axis=1), (ended * follows).sum(axis=1)
-    return bool((changed <= tolerance * whole).all()) and _alike(_linear(a[:, 1]), follows, tolerance, tolerance)
+    same = bool((changed <= tolerance * whole).all()) and _alike(_linear(a[:, 1]), follows, tolerance, tolerance)
+    return same and not at_odds(a, b)
+
+
+def at_odds(a: Array, b: Array) -> bool:
+    """Whether, at some joint, what came before makes what follows nearly impossible."""
+    return bool(((_linear(a[:, 2]) * _linear(b[:, 3])).sum(axis=1) < AT_ODDS).any())
 
 
 def same_filter(a: Array, b: Array, single: bool) -> bool:

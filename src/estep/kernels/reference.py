@@ -253,6 +253,7 @@ def chain(
     left: Array | None = None,
     right: Array | None = None,
     messages: Array | None = None,
+    logs: bool = True,
     allowed: Array | None = None,
 ) -> None:
     """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""

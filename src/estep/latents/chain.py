@@ -102,7 +102,7 @@ class Chain(Latent, Conjugate):
         ends = _ends(batch)
         loglik = np.empty(len(ends))
         start, trans = (None, None) if s is None else (s["start"], s["transitions"])
-        stretch = () if joint is None else (batch.halo, joint.left, joint.right, joint.messages)
+        stretch = () if joint is None else (batch.halo, joint.left, joint.right, joint.messages, joint.logs)
         kernels.active().chain(
             spec,
             *self._given(),
