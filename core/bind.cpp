@@ -352,11 +352,10 @@ bool factors(const Doubles &C, const Out &inverse, const Out &logdet) {
                             inverse.data(), logdet.data());
 }
 
-Normals make_normals(const Doubles &moments, const Doubles &means, size_t squares) {
+Normals make_normals(const Doubles &moments, const Doubles &means, const Doubles &squares) {
     require(means.ndim() == 2 && moments.ndim() == 2 && moments.shape(0) == means.shape(0), "means");
-    const Normals n{static_cast<int64_t>(means.shape(0)), static_cast<int64_t>(means.shape(1)),
-                    squares == means.size()};
-    require(n.diag || squares == means.size() * means.shape(1), "covariances");
+    const Normals n{static_cast<int64_t>(means.shape(0)), static_cast<int64_t>(means.shape(1)), squares.ndim() == 2};
+    require(squares.size() == means.size() * (n.diag ? 1 : means.shape(1)), "covariances");
     require(static_cast<int64_t>(moments.shape(1)) == n.features(), "moments");
     return n;
 }
@@ -364,7 +363,7 @@ Normals make_normals(const Doubles &moments, const Doubles &means, size_t square
 bool normals(const Doubles &moments, const Doubles &rows, double nothing, const Doubles &origin,
              const MaybeDoubles &floor, double relative, const Out &means, const Out &covariances, const Out &inverse,
              const Out &logdet) {
-    const Normals n = make_normals(moments, Doubles(means), covariances.size());
+    const Normals n = make_normals(moments, Doubles(means), Doubles(covariances));
     require(rows.size() == means.shape(0) && logdet.size() == means.shape(0), "rows");
     require(origin.size() == means.shape(1) && (!floor || floor->size() == means.shape(1)), "origin");
     require(inverse.size() == covariances.size(), "factors");
@@ -374,7 +373,7 @@ bool normals(const Doubles &moments, const Doubles &rows, double nothing, const 
 
 double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &height, const Doubles &radius,
                  const Out &weights) {
-    const Normals n = make_normals(Doubles(weights), mu, inverse.size());
+    const Normals n = make_normals(Doubles(weights), mu, inverse);
     require(height.size() == mu.shape(0) && radius.size() == mu.shape(1), "heights");
     return n.quadratic(mu.data(), inverse.data(), height.data(), radius.data(), weights.data());
 }

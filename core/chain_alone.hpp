@@ -178,7 +178,7 @@ class Alone {
             real *bt = b + (t - 1) * Kp + j;
             if constexpr (!POSITIVE) {
                 bad |= (at > zero) & (at < 2 * LOST) & ~(after < big);
-                after = at > real(0) ? after : vec{};  // it may be infinite
+                after = at > zero ? after : vec{};  // it may be infinite
             }
             store(w + j, after * load(bt) * scale);
             store(bt, at * after);

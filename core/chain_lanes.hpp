@@ -267,7 +267,7 @@ class Lanes {
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
                         if constexpr (!POSITIVE) {
                             bad[g] |= (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
-                            beta = alpha > real(0) ? beta : vec{};  // it may be infinite
+                            beta = alpha > zero ? beta : vec{};  // it may be infinite
                         }
                         store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
                         store(p.b + at, alpha * beta);

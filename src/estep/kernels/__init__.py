@@ -11,9 +11,10 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     of the first end before column ``ends[0]``, and so on; then ``totals`` is (models,), ``loglik`` (n, models).
 ``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
     the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
-    ``stretch`` is ``halo, left, right, messages``: a :class:`estep.source.Halo`; logs of the filtered distribution
-    before it and, up to a factor, of the likelihood after it, (K,), where known; and ``messages`` (4, K), filled with
-    both as used, then with the filtered distribution at its last row and the likelihood from its first row on.
+    ``stretch`` is ``halo, left, right, messages, logs``: a :class:`estep.source.Halo`; logs of the filtered
+    distribution before it and, up to a factor, of the likelihood after it, (K,), where known; ``messages`` (4, K),
+    filled with both as used, then with the filtered distribution at its last row and the likelihood from its first row
+    on; and whether all has to be in log space.
 ``viterbi(spec, start, trans, ends, X, path, logprob, *stretch)``
     fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
@@ -32,6 +33,14 @@ These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row ma
 ``gap_moments(X, starts, seen, means, precisions, weight, times, mass, first, second)``
     adds to moments about the means, (K,), (K, D) and (K, D, D), with what is missing filled in by its conditional
     mean; ``weight`` (n, K) is that of the rows, ``times`` (R, K) that of the conditional covariances of a run.
+``factorise(covariances, inverse, logdet)``
+    fills ``inverse`` (n, D, D) and ``logdet`` (n,), see :func:`estep.kernels.reference.factorise`; whether it could.
+``normals(moments, rows, nothing, origin, floor, relative, means, covariances, inverse, logdet)``
+    fits K Gaussians to their moments (K, F) about ``origin``, divided by the mass ``rows`` (K,), and fills the last
+    four; whether it could: not where a component has less than ``nothing`` of the rows, or may be below ``floor`` (D,),
+    ``relative`` of the columns' variances.
+``quadratic(mu, inverse, height, radius, weights)``
+    fills ``weights`` (K, F), those of Gaussian log-densities, see :func:`estep.kernels.reference.quadratic`.
 """
 
 from __future__ import annotations
