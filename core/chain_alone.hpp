@@ -177,7 +177,7 @@ class Alone {
             const vec at = load(p.alpha + t * Kp + j);
             real *bt = b + (t - 1) * Kp + j;
             if constexpr (!POSITIVE) {
-                bad |= (at > zero) & (at < 2 * LOST) & ~(after < big);
+                bad |= matters(at, after, big, zero);
                 after = at > zero ? after : vec{};  // it may be infinite
             }
             store(w + j, after * load(bt) * scale);
@@ -200,10 +200,8 @@ class Alone {
                 moments_lanes(stop - first + 1, K, p.alpha + (first - 1) * Kp, 1, Kp, p.w.data(), Kp,
                               p.expected.data());
         }
-        for (int64_t j = 0; j < Kp && !s.begins; j += V) {
-            const vec at = load(p.alpha + j);
-            bad |= (at > zero) & (at < 2 * LOST) & ~(load(beta + j) < big);
-        }
+        for (int64_t j = 0; j < Kp && !s.begins; j += V)
+            bad |= matters(load(p.alpha + j), load(beta + j), big, zero);
         return POSITIVE || !any(bad);
     }
 };

@@ -266,7 +266,7 @@ class Lanes {
                         __builtin_prefetch(p.b + at - ahead, 1);
                         vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
                         if constexpr (!POSITIVE) {
-                            bad[g] |= (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
+                            bad[g] |= matters(alpha, beta, big[g], zero);
                             beta = alpha > zero ? beta : vec{};  // it may be infinite
                         }
                         store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
@@ -279,7 +279,7 @@ class Lanes {
         for (int64_t k = 0; k < K && !POSITIVE; k++)
             for (int g = 0; g < G; g++) {
                 const vec alpha = load(p.alpha + k * W + g * V), beta = load(p.beta + k * W + g * V);
-                bad[g] |= (load(begins + g * V) < real(1)) & (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big[g]);
+                bad[g] |= (load(begins + g * V) < real(1)) & matters(alpha, beta, big[g], zero);
             }
         for (int l = 0; l < count; l++) fails[l] = bad[l / V][l % V] != 0;
     }

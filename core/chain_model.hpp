@@ -98,6 +98,11 @@ inline bool faint(int64_t K, const real *message) {
 // From which likelihood of what follows on a lost state is not harmless, for rows of this weight.
 inline real revived(double weight) { return weight > 0 ? REVIVED * static_cast<real>(weight) : real(1); }
 
+// Where a lost state may matter, by its forward and backward probabilities; `zero`: -1 where even 0 may be possible.
+inline ivec matters(vec alpha, vec beta, vec big, real zero) {
+    return (alpha > zero) & (alpha < 2 * LOST) & ~(beta < big);
+}
+
 struct Segment {  // consecutive rows of one sequence
     int64_t first, stop;
     double weight;

@@ -114,48 +114,37 @@ class Kept {
     bool known() const { return mode == replays; }  // whether it has been filled
 };
 
-// V rows of V columns at a time: planes (K, ld) to rows (n, Kp), zero beyond K.
-inline void to_rows(const real *planes, int64_t ld, int64_t K, int64_t n, real *rows, int64_t Kp) {
-    for (int64_t i = 0; i < n; i += V)
-        for (int64_t k0 = 0; k0 < Kp; k0 += V) {
-            const real *from = planes + k0 * ld + i;
-            real *to = rows + i * Kp + k0;
-            const int64_t here = K - k0 < V ? K - k0 : V, count = n - i < V ? n - i : V;
-            vec r[V];
+// The transpose of `from` (R, C) into `to` (C, width), zero beyond column R; V rows of V columns at a time.
+inline void transposed(const real *from, int64_t stride, int64_t R, int64_t C, real *to, int64_t to_stride,
+                       int64_t width) {
+    for (int64_t c = 0; c < C; c += V)
+        for (int64_t r0 = 0; r0 < width; r0 += V) {
+            const real *in = from + r0 * stride + c;
+            real *out = to + c * to_stride + r0;
+            const int64_t here = R - r0 < V ? R - r0 : V, count = C - c < V ? C - c : V;
+            vec v[V];
             if (here == V)
 #pragma GCC unroll 16
-                for (int64_t k = 0; k < V; k++) r[k] = load(from + k * ld);
+                for (int64_t r = 0; r < V; r++) v[r] = load(in + r * stride);
             else
-                for (int64_t k = 0; k < V; k++) r[k] = k < here ? load(from + k * ld) : vec{};
-            transpose(r);
+                for (int64_t r = 0; r < V; r++) v[r] = r < here ? load(in + r * stride) : vec{};
+            transpose(v);
             if (count == V)
 #pragma GCC unroll 16
-                for (int64_t j = 0; j < V; j++) store(to + j * Kp, r[j]);
+                for (int64_t r = 0; r < V; r++) store(out + r * to_stride, v[r]);
             else
-                for (int64_t j = 0; j < count; j++) store(to + j * Kp, r[j]);
+                for (int64_t r = 0; r < count; r++) store(out + r * to_stride, v[r]);
         }
+}
+
+// Planes (K, ld) to rows (n, Kp), zero beyond K.
+inline void to_rows(const real *planes, int64_t ld, int64_t K, int64_t n, real *rows, int64_t Kp) {
+    transposed(planes, ld, K, n, rows, Kp, Kp);
 }
 
 // Rows (n, Kp) to planes (K, ld), zero in the padding.
 inline void to_planes(const real *rows, int64_t Kp, int64_t K, int64_t n, real *planes, int64_t ld) {
-    for (int64_t i = 0; i < n; i += V)
-        for (int64_t k0 = 0; k0 < K; k0 += V) {
-            const real *from = rows + i * Kp + k0;
-            real *to = planes + k0 * ld + i;
-            const int64_t here = K - k0 < V ? K - k0 : V, count = n - i < V ? n - i : V;
-            vec r[V];
-            if (count == V)
-#pragma GCC unroll 16
-                for (int64_t j = 0; j < V; j++) r[j] = load(from + j * Kp);
-            else
-                for (int64_t j = 0; j < V; j++) r[j] = j < count ? load(from + j * Kp) : vec{};
-            transpose(r);
-            if (here == V)
-#pragma GCC unroll 16
-                for (int64_t k = 0; k < V; k++) store(to + k * ld, r[k]);
-            else
-                for (int64_t k = 0; k < here; k++) store(to + k * ld, r[k]);
-        }
+    transposed(rows, Kp, n, K, planes, ld, round_up(n, V));
 }
 
 class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are padding

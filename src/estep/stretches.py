@@ -112,8 +112,8 @@ def same_posterior(a: Array, b: Array, single: bool) -> bool:
     tolerance = SAME_SINGLE if single else SAME
     ended, used, follows = _linear(a[:, 2]), _linear(b[:, 0]), _linear(b[:, 3])
     changed, whole = (np.abs(ended - used) * follows).sum(axis=1), (ended * follows).sum(axis=1)
-    same = bool((changed <= tolerance * whole).all()) and _alike(_linear(a[:, 1]), follows, tolerance, tolerance)
-    return same and not at_odds(a, b)
+    same = bool(((changed <= tolerance * whole) & (whole >= AT_ODDS)).all())
+    return same and _alike(_linear(a[:, 1]), follows, tolerance, tolerance)
 
 
 def at_odds(a: Array, b: Array) -> bool:
