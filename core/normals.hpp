@@ -48,9 +48,9 @@ struct Normals {
     int64_t features() const { return 1 + D + (diag ? D : D * (D + 1) / 2); }
 
     // Means, covariances, and of full ones the inverse factors and log-determinants (K,), from moments (K, features)
-    // about the origin, divided by the mass `rows` (K,). False, and nothing is said of the results, where a component has less than
-    // `nothing` of all rows, or may be below the floor (D,) of a variance, which is `relative` of the column's; null:
-    // no floor.
+    // about the origin, divided by the mass `rows` (K,). False, and nothing is said of the results, where a component
+    // has less than `nothing` of all rows, or may be below the floor (D,) of a variance, which is `relative` of the
+    // column's; null: no floor.
     bool maximize(const double *moments, const double *rows, double nothing, const double *origin, const double *floor,
                   double relative, double *means, double *covariances, double *inverse, double *logdet) const {
         if (!moved(moments, rows, nothing, origin, means, covariances)) return false;
