@@ -67,6 +67,7 @@ class Lanes {
     LaneRows<G> at;
     const int64_t slot;  // (K, W)
     Array<Range> columns_of, rows_of, pairs_of;
+    Buffer forwards, backwards;  // A and its transpose, packed
     bool lost[W], fails[W];
     real begins[W];  // 1 where the lane's first row is its sequence's
 
@@ -79,6 +80,8 @@ class Lanes {
         m.blocks(m.columns, N_BLOCK, columns_of);
         m.blocks(m.rows, N_BLOCK, rows_of);
         m.blocks(m.rows, 4, pairs_of);
+        m.pack(m.forward, N_BLOCK, forwards);
+        m.pack(m.backward, N_BLOCK, backwards);
     }
 
     void forward(const Segment *list, int n, bool record = false) {
@@ -107,7 +110,7 @@ class Lanes {
     // Expected states over the densities' planes; the expected transitions (without A) in `expected` (K, K, V).
     void backward(bool transitions) {
         p.beta.zeros(K * W);
-        p.w.grow(STEPS * slot);
+        p.w.grow((STEPS + 1) * slot);
         if (transitions) p.expected.zeros(K * K * V);
         if (m.positive) back<true>(transitions);
         else back<false>(transitions);
@@ -158,7 +161,7 @@ class Lanes {
     template <int N, bool POSITIVE>
     void step(int64_t j0, int64_t t, const vec *s, vec *c, ivec *gone) {
         const Range rows_ = columns_of[j0 / N_BLOCK];
-        const real *x = p.alpha + (t - 1) * slot, *A = m.forward + j0;
+        const real *x = p.alpha + (t - 1) * slot, *A = forwards + j0 * K;
         const int64_t at = t * slot + j0 * W;
         vec acc[N][G];
         clear(acc);
@@ -166,7 +169,7 @@ class Lanes {
             vec xi[G];
             for (int g = 0; g < G; g++) xi[g] = load(x + i * W + g * V);
             for (int j = 0; j < N; j++)
-                for (int g = 0; g < G; g++) acc[j][g] += A[i * m.Kp + j] * xi[g];
+                for (int g = 0; g < G; g++) acc[j][g] += A[i * N + j] * xi[g];
         }
         if (t == 1)
 #pragma GCC unroll 16
@@ -245,34 +248,52 @@ class Lanes {
         }
     }
 
+    // In blocks: w holds w_t = beta_t b_t of a block, to be paired with alpha_(t-1).
     template <bool POSITIVE>
     void back(bool transitions) {
         vec big[G];
         ivec bad[G] = {};
         const real zero = m.feeble ? real(-1) : real(0);
         for (int l = 0; l < W; l++) big[l / V][l % V] = revived(l < count ? segments[l].weight : 1);
+        // with beta_t of state k: what is expected at row t, and w_t
+        auto arrive = [&](int64_t t, real *w, const vec *s, int64_t k, int g, vec beta) {
+            const int64_t at = t * slot + k * W + g * V, ahead = t > 2 ? 2 * slot : 0;
+            if (G * BYTES <= 64 ? g == 0 : true) {  // downwards, the processor does not foresee
+                __builtin_prefetch(p.alpha + at - ahead);
+                __builtin_prefetch(p.b + at - ahead, 1);
+            }
+            const vec alpha = load(p.alpha + at);
+            if constexpr (!POSITIVE) {
+                bad[g] |= matters(alpha, beta, big[g], zero);
+                beta = alpha > zero ? beta : vec{};  // it may be infinite
+            }
+            store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
+            store(p.b + at, alpha * beta);
+        };
+        auto arrive_all = [&](int64_t t, real *w) {  // where lanes may begin
+            begin_lanes(t);
+            vec s[G];
+            scales(t, s);
+            for (int64_t k = 0; k < K; k++)
+                for (int g = 0; g < G; g++) arrive(t, w, s, k, g, load(p.beta + k * W + g * V));
+        };
+        auto keep = [&](int64_t k, int g, vec beta) { store(p.beta + k * W + g * V, beta); };
+        real *next = p.w + STEPS * slot;  // the first of the block to come
+        arrive_all(T, next);
         for (int64_t stop = T; stop >= 1; stop -= STEPS) {
             const int64_t first = stop - STEPS + 1 > 1 ? stop - STEPS + 1 : 1;
+            std::memcpy(p.w + (stop - first) * slot, next, static_cast<size_t>(slot) * sizeof(real));
             for (int64_t t = stop; t >= first; t--) {
-                if (t >= shortest) begin_lanes(t);
+                const real *w = p.w + (t - first) * slot;
+                real *to = t > first ? p.w + (t - 1 - first) * slot : next;
+                if (t == 1 || t - 1 >= shortest) {
+                    pull(w, keep);
+                    if (t > 1) arrive_all(t - 1, to);
+                    continue;
+                }
                 vec s[G];
-                for (int g = 0; g < G; g++) s[g] = scaling(load(p.c + (t - 1) * W + g * V));
-                real *w = p.w + (t - first) * slot;
-                const int64_t ahead = t > 2 ? 2 * slot : 0;  // downwards, the processor does not foresee
-                for (int64_t k = 0; k < K; k++)
-                    for (int g = 0; g < G; g++) {
-                        const int64_t at = t * slot + k * W + g * V;
-                        __builtin_prefetch(p.alpha + at - ahead);
-                        __builtin_prefetch(p.b + at - ahead, 1);
-                        vec beta = load(p.beta + k * W + g * V), alpha = load(p.alpha + at);
-                        if constexpr (!POSITIVE) {
-                            bad[g] |= matters(alpha, beta, big[g], zero);
-                            beta = alpha > zero ? beta : vec{};  // it may be infinite
-                        }
-                        store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
-                        store(p.b + at, alpha * beta);
-                    }
-                pull(w);
+                scales(t - 1, s);
+                pull(w, [&](int64_t k, int g, vec beta) { arrive(t - 1, to, s, k, g, beta); });
             }
             if (transitions) pair_up(first, stop - first + 1);
         }
@@ -282,6 +303,10 @@ class Lanes {
                 bad[g] |= (load(begins + g * V) < real(1)) & matters(alpha, beta, big[g], zero);
             }
         for (int l = 0; l < count; l++) fails[l] = bad[l / V][l % V] != 0;
+    }
+
+    void scales(int64_t t, vec *s) const {  // of the step before
+        for (int g = 0; g < G; g++) s[g] = scaling(load(p.c + (t - 1) * W + g * V));
     }
 
     void begin_lanes(int64_t t) {  // beta of the lanes whose last row is this
@@ -295,25 +320,26 @@ class Lanes {
         }
     }
 
-    template <int N>
-    void pull_block(int64_t i0, const real *w) {  // beta = A w for N states
+    template <int N, class F>
+    void pull_block(int64_t i0, const real *w, F &done) {  // beta = A w for N states
         const Range rows_ = rows_of[i0 / N_BLOCK];
-        const real *At = m.backward + i0;
+        const real *At = backwards + i0 * K;
         vec acc[N][G];
         clear(acc);
         for (int64_t j = rows_.from; j < rows_.to; j++) {
             vec wj[G];
             for (int g = 0; g < G; g++) wj[g] = load(w + j * W + g * V);
             for (int i = 0; i < N; i++)
-                for (int g = 0; g < G; g++) acc[i][g] += At[j * m.Kp + i] * wj[g];
+                for (int g = 0; g < G; g++) acc[i][g] += At[j * N + i] * wj[g];
         }
 #pragma GCC unroll 16
         for (int i = 0; i < N; i++)
 #pragma GCC unroll 2
-            for (int g = 0; g < G; g++) store(p.beta + (i0 + i) * W + g * V, acc[i][g]);
+            for (int g = 0; g < G; g++) done(i0 + i, g, acc[i][g]);
     }
-    void pull(const real *w) {
-        in_blocks<N_BLOCK>(K, [&](auto n, int64_t i) { pull_block<decltype(n)::value>(i, w); });
+    template <class F>
+    void pull(const real *w, F done) {
+        in_blocks<N_BLOCK>(K, [&](auto n, int64_t i) { pull_block<decltype(n)::value>(i, w, done); });
     }
 
     // expected (K, K, V) += alpha_(t-1) (x) w_t of a block of steps, four states at a time, where A is not zero

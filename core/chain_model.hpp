@@ -54,7 +54,17 @@ struct ChainModel {
                 }
     }
 
-    // The same for blocks of n columns or rows at a time.
+    // A matrix with rows like those of `forward` in blocks of n columns, each block's K rows one after the other.
+    void pack(const Buffer &from, int64_t n, Buffer &to) const {
+        to.grow(K * K);
+        for (int64_t j0 = 0; j0 < K; j0 += n) {
+            const int64_t width = K - j0 < n ? K - j0 : n;
+            for (int64_t i = 0; i < K; i++)
+                for (int64_t j = 0; j < width; j++) to[j0 * K + i * width + j] = from[i * Kp + j0 + j];
+        }
+    }
+
+    // Columns or rows of that many at a time.
     void blocks(const Array<Range> &of, int64_t n, Array<Range> &out) const {
         out.grow(K / n + 1);
         for (int64_t i = 0; i < K; i++) {
@@ -68,6 +78,12 @@ struct ChainModel {
 
 constexpr int64_t LEAST = 256;  // rows of a segment that is worth cutting off
 constexpr int64_t WARM = 64;    // rows that mostly suffice to forget what was before
+
+// Whether segments go in the lanes of two registers: of few states, since a step would wait for itself; where registers
+// are narrow, of any number, since each entry of the matrix that is loaded is used twice, if there are so many segments.
+inline bool paired(const estep::Chain &c, int64_t rows) {
+    return c.K <= 8 || (BYTES < 64 && (c.S > V || rows / LEAST > c.S * V));
+}
 
 inline int64_t first_row(const estep::Chain &c, int64_t s) { return s ? c.ends[s - 1] : 0; }
 

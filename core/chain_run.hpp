@@ -241,7 +241,7 @@ void run_chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, co
 }
 
 void chain(const Spec &spec, const estep::Chain &chain, const Rows &rows, const estep::ChainOut &out) {
-    if (chain.K <= 8) run_chain<2>(spec, chain, rows, out);
+    if (paired(chain, rows.n)) run_chain<2>(spec, chain, rows, out);
     else run_chain<1>(spec, chain, rows, out);
 }
 

@@ -208,7 +208,8 @@ class Strip {
         fill(s.first);
         if (from == s.first) return;
         const Segment before_ = {from, s.first, 1, from == s.low && s.begins, left.data(), nullptr};
-        if (one.run(before_, row(from), p.scale.data(), false, false, false).ok)
+        // states may have been lost: it is a guess, and the joint tells
+        if (one.run(before_, row(from), p.scale.data(), false, false, false).loglik > -INFINITY)
             one.filtered(s.first - from, left.data());
     }
 

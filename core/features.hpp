@@ -65,7 +65,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
           F(n_features(s.kind, s.D)),
           P(s.kind == Kind::tied ? pairs(s.D) : 0),
           Kp(round_up(s.K, V)),
-          lanes(s.K >= V),
+          lanes(s.K >= V && s.K > 8),
           weights(as_real(s.weights, F * s.K, kept_weights)),
           shared(as_real(s.shared, s.counts ? s.D : P, kept_shared)),
           sums(lanes ? F * Kp : s.K * F * V),

@@ -234,29 +234,35 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
 
     template <class T>
     void copy_rows(const T *from, real *x, int64_t Dp) const {
-        const int64_t D = spec.D;
-        for (int64_t i = 0; i < n; i++) {
-            const T *row = from + picked(i) * source.D;
-            if (i + V < n) ahead(from, i + V);
-            for (int64_t c = 0; c < D && D < V; c++) x[i * Dp + c] = (static_cast<real>(row[c]) - high[c]) - low[c];
+        const int64_t D = spec.D, stride = source.D;
+        const real *h = high.data(), *l = low.data();
+        for (int64_t i = 0; i < n; i++, x += Dp) {
+            const T *row = from + picked(i) * stride;
+            if (picked.index && i + V < n) ahead(from + picked(i + V) * stride, D);
+            for (int64_t c = 0; c < D && D < V; c++) x[c] = (static_cast<real>(row[c]) - h[c]) - l[c];
             for (int64_t b = 0; b < D && D >= V; b += V) {
-                const int64_t d = from_column(b);
-                store(x + i * Dp + d, (wide(row + d) - ::load(high + d)) - ::load(low + d));
+                const int64_t d = b + V <= D ? b : D - V;  // the last columns overlap those before
+                store(x + d, (wide(row + d) - ::load(h + d)) - ::load(l + d));
             }
         }
     }
 
     template <class T>
     void copy(const T *from, real *__restrict x) const {
-        const int64_t D = spec.D;
+        const int64_t D = spec.D, stride = source.D;
         const real *h = high.data(), *l = low.data();
         for (int64_t i = D < V ? copy_lanes(from, x) : n; i < n; i++) {
-            const T *row = from + picked(i) * source.D;
+            const T *row = from + picked(i) * stride;
             for (int64_t d = 0; d < D; d++) x[d * ld + i] = (static_cast<real>(row[d]) - h[d]) - l[d];
         }
         for (int64_t i = 0; i < padded && D >= V; i += V) {
-            for (int64_t j = i + V; j < i + 2 * V && j < n; j++) ahead(from, j);
-            for (int64_t b = 0; b < D; b += V) block(from + from_column(b), i, from_column(b), x);
+            const T *row[V];
+            for (int64_t j = 0; j < V; j++) row[j] = from + picked(i + j < n ? i + j : n - 1) * stride;
+            for (int64_t j = i + V; j < i + 2 * V && j < n && picked.index; j++) ahead(from + picked(j) * stride, D);
+            for (int64_t b = 0; b < D; b += V) {
+                const int64_t d = b + V <= D ? b : D - V;
+                block(row, d, ::load(h + d), ::load(l + d), x + d * ld + i);
+            }
         }
         for (int64_t d = 0; d < D; d++)
             for (int64_t i = n; i < padded; i++) x[d * ld + i] = 0;
@@ -274,14 +280,13 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
     }
 
     template <class T>
-    void block(const T *from, int64_t i, int64_t d, real *x) const {
-        const vec h = ::load(high + d), l = ::load(low + d);
+    void block(const T *const *row, int64_t d, vec h, vec l, real *x) const {  // V rows of V columns from d on
         vec r[V];
 #pragma GCC unroll 16
-        for (int64_t j = 0; j < V; j++) r[j] = (wide(from + picked(i + j < n ? i + j : n - 1) * source.D) - h) - l;
+        for (int64_t j = 0; j < V; j++) r[j] = (wide(row[j] + d) - h) - l;
         transpose(r);
 #pragma GCC unroll 16
-        for (int64_t c = 0; c < V; c++) store(x + (d + c) * ld + i, r[c]);
+        for (int64_t c = 0; c < V; c++) store(x + c * ld, r[c]);
     }
 
     template <class T>
@@ -289,15 +294,10 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         return __builtin_convertvector(*reinterpret_cast<const typename some<T>::type *>(row), vec);
     }
 
-    // The last columns overlap those before.
-    int64_t from_column(int64_t b) const { return b + V <= spec.D ? b : spec.D - V; }
-
-    // Rows that are not consecutive are not foreseen by the processor.
     template <class T>
-    void ahead(const T *from, int64_t i) const {
-        const char *row = reinterpret_cast<const char *>(from + picked(i) * source.D);
-        const int64_t bytes = spec.D * static_cast<int64_t>(sizeof(T));
-        for (int64_t l = 0; l < bytes; l += 64) __builtin_prefetch(row + l);
+    static void ahead(const T *row, int64_t D) {  // rows here and there are not foreseen by the processor
+        const char *at = reinterpret_cast<const char *>(row);
+        for (int64_t l = 0; l < D * static_cast<int64_t>(sizeof(T)); l += 64) __builtin_prefetch(at + l);
     }
 };
 

@@ -48,6 +48,7 @@ constexpr int V = BYTES / static_cast<int>(sizeof(real));
 
 typedef real vec __attribute__((vector_size(BYTES)));
 typedef whole ivec __attribute__((vector_size(BYTES)));
+typedef std::make_unsigned_t<whole> uvec __attribute__((vector_size(BYTES)));
 typedef real vecu __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
 
 inline vec splat(real x) { return vec{} + x; }
@@ -106,7 +107,7 @@ inline unsigned above(vec a, vec b) {
     return s;
 #endif
 }
-// p[i] for each lane's i.
+// p[i] for each lane's i; the narrower instruction is slower than loads.
 inline vec gather(const real *p, ivec i) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(real) == 8) return (vec)_mm512_mask_i64gather_pd(_mm512_setzero_pd(), 0xff, (__m512i)i, p, 8);
@@ -122,6 +123,9 @@ inline vec permute(vec p, ivec i) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(real) == 8) return (vec)_mm512_maskz_permutexvar_pd(0xff, (__m512i)i, (__m512d)p);
     else return (vec)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)i, (__m512)p);
+#elif defined(__AVX2__)
+    const ivec halves = sizeof(real) == 8 ? i << 1 | i << (sizeof(real) * 4 + 1) | whole{1} << (sizeof(real) * 4) : i;
+    return (vec)_mm256_permutevar8x32_ps((__m256)p, (__m256i)halves);  // doubles half by half
 #else
     vec r;
     for (int l = 0; l < V; l++) r[l] = p[i[l]];
@@ -142,8 +146,14 @@ inline int32_t which(unsigned bits, int32_t first, int32_t *to) {
     }
     return __builtin_popcount(bits);
 #else
+    typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+    static constexpr int32_t place[16][4] = {{}, {0}, {1}, {0, 1}, {2}, {0, 2}, {1, 2}, {0, 1, 2},
+                                             {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
     int32_t n = 0;
-    for (; bits; bits &= bits - 1) to[n++] = first + __builtin_ctz(bits);
+    for (int b = 0; b < V; b += 4, bits >>= 4) {  // without a branch: what the bits are is not foreseen
+        *reinterpret_cast<four *>(to + n) = *reinterpret_cast<const four *>(place[bits & 15]) + (first + b);
+        n += __builtin_popcount(bits & 15);
+    }
     return n;
 #endif
 }
@@ -191,12 +201,12 @@ constexpr whole FRACTION = (whole{1} << MANTISSA) - 1;
 
 // log for positive, normal x = 2^e m: m in [sqrt(1/2), sqrt(2)), log m = 2 atanh((m - 1) / (m + 1)).
 inline vec vlog(vec x) {
-    ivec bits = (ivec)x, e = (bits >> MANTISSA) - BIAS;
-    vec m = (vec)((bits & FRACTION) | (whole{BIAS} << MANTISSA));
+    constexpr real first = real(whole{1} << MANTISSA);  // of the reals whose last bit is 1
+    vec m = (vec)(((ivec)x & FRACTION) | (whole{BIAS} << MANTISSA));
+    vec n = (vec)((ivec)((uvec)x >> MANTISSA) | (whole{BIAS + MANTISSA} << MANTISSA)) - (first + BIAS);
     ivec big = m > real(1.4142135623730951);
     m = big ? m * real(0.5) : m;
-    e -= big;  // a true comparison is -1
-    vec n = __builtin_convertvector(e, vec);
+    n = big ? n + real(1.0) : n;
     vec s = (m - real(1.0)) / (m + real(1.0)), z = s * s;
     // by Remez again, for an error of 1e-18 or 8e-10 of the logarithm
     constexpr real c64[] = {real(0.66666666666667344192), real(0.39999999999414628272), real(0.28571428742399660229),
@@ -213,7 +223,7 @@ inline vec vlog(vec x) {
 
 // 2^-e of normal x in [2^e, 2^(e+1)), exactly; and e.
 inline vec inverse_power(vec x) { return (vec)((whole{2 * BIAS} << MANTISSA) - ((ivec)x & ~FRACTION)); }
-inline ivec exponent(vec x) { return ((ivec)x >> MANTISSA) - BIAS; }
+inline ivec exponent(vec x) { return (ivec)((uvec)x >> MANTISSA) - BIAS; }
 
 // Memory a thread has used and may use again: the system clears fresh pages for longer than a leaf takes to fill them.
 class Pool {

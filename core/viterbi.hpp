@@ -16,7 +16,7 @@ class Paths {
     const int64_t K, slot;
     LaneRows<G> at;
     Array<Range> columns_of;
-    Buffer logtrans, to_state, messages;  // (K, Kp), its transpose (K, K); (W, K)
+    Buffer logtrans, packed, to_state, messages;  // (K, Kp), packed; its transpose (K, K); (W, K)
     Segment segments[W];
     int count = 0;
 
@@ -35,6 +35,7 @@ class Paths {
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
                 logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(std::log(m.trans[i * K + j]));
+        m.pack(logtrans, N_BLOCK, packed);
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
@@ -57,7 +58,7 @@ class Paths {
                 const int64_t q = list[done + l];
                 segments[l] = {first_row(chain, q), chain.ends[q], 1, true, nullptr, nullptr};
             }
-            forward(segments, count, true);
+            forward(segments, count);
             whole last[W], before_first[W];
             for (int l = 0; l < count; l++) last[l] = static_cast<whole>(best_end(l));
             trace(last, before_first, path);
@@ -80,8 +81,8 @@ class Paths {
         segments[0].begins = begins;
         warm_up(begins || chain.left ? 1 : 0, low);
         for (int64_t k = 0; k < K && chain.left; k++) messages[k] = static_cast<real>(chain.left[k]);
-        forward(segments, count, true);
-        while (!joints_hold()) forward(segments, count, false);  // each time at least one more segment is right
+        forward(segments, count);
+        while (!joints_hold()) forward(segments, count);  // each time at least one more segment is right
         for (int64_t k = 0; k < K && ends; k++) {
             ends[k] = begins ? 0 : static_cast<double>(messages[k]);
             ends[K + k] = end(own - 1, k) - end(own - 1, best_end(own - 1));
@@ -106,7 +107,7 @@ class Paths {
             const int64_t stop = segments[l].first, start = stop - WARM > low ? stop - WARM : low;
             list[l - from] = {start, stop, 1, start == low && chain.begins, nothing.data(), nullptr};
         }
-        forward(list, count - from, true);
+        forward(list, count - from);
         for (int l = from; l < count; l++) take(l - from, messages + l * K);
     }
 
@@ -207,37 +208,46 @@ class Paths {
         return static_cast<whole>(state);
     }
 
-    void forward(const Segment *list, int n, bool fresh) {
+    // Densities are there for some steps at a time, so that they stay in the cache.
+    void forward(const Segment *list, int n) {
         at.set(list, n);
+        const int64_t steps = tile->size / at.used;
         p.L.grow(K * tile->ld);
-        p.b.grow((at.T + 1) * slot);
+        p.b.grow(steps * slot);
         p.alpha.grow((at.T + 1) * slot);
-        for (int64_t c = 0; fresh && c < at.T * at.used; c += tile->size) {
-            const int64_t left = at.T * at.used - c < tile->size ? at.T * at.used - c : tile->size;
-            tile->load(rows, {0, at.index(c, left)}, left);
-            tile->log_densities(p.L.data());
-            const Place to{p.b.data(), K, W, at.power, at.used + c};
-            for (int64_t i = 0; i < left; i += V)
-                for (int64_t k = 0; k < K; k++) {
-                    vec y = load(p.L + k * tile->ld + i);
-                    store(to(i) + k * W, y < IMPOSSIBLE ? splat(-INFINITY) : y);
-                }
-        }
         real begins[W];
         for (int l = 0; l < W; l++) {
             const Segment &mine = list[l < n ? l : 0];
             begins[l] = mine.begins ? 0 : -INFINITY;
             for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? -INFINITY : mine.left[k];
         }
-        for (int64_t t = 1; t <= at.T; t++)
-            in_blocks<N_BLOCK>(K, [&](auto n_, int64_t j) { step<decltype(n_)::value>(j, t, begins); });
+        for (int64_t t = 1; t <= at.T; t++) {
+            const int64_t i = (t - 1) % steps;
+            if (i == 0) densities(t - 1, at.T - t + 1 < steps ? at.T - t + 1 : steps);
+            in_blocks<N_BLOCK>(K, [&](auto n_, int64_t j) { step<decltype(n_)::value>(j, t, p.b + i * slot, begins); });
+        }
+    }
+
+    void densities(int64_t step, int64_t n) {  // of n steps from that one on
+        const int64_t ld = tile->ld, columns = n * at.used;
+        tile->load(rows, {0, at.index(step * at.used, columns)}, columns);
+        tile->log_densities(p.L.data());
+        const Place to{p.b.data(), K, W, at.power, 0};
+        for (int64_t i = 0; i < columns; i += V) {
+            const real *from = p.L + i;
+            real *b = to(i);
+            for (int64_t k = 0; k < K; k++) {
+                const vec y = load(from + k * ld);
+                store(b + k * W, y < IMPOSSIBLE ? splat(-INFINITY) : y);
+            }
+        }
     }
 
     template <int N>
-    void step(int64_t j0, int64_t t, const real *begins) {
+    void step(int64_t j0, int64_t t, const real *b, const real *begins) {
         const Range range = columns_of[j0 / N_BLOCK];
-        const real *x = p.alpha + (t - 1) * slot, *A = logtrans + j0;
-        const int64_t here = t * slot + j0 * W;
+        const real *x = p.alpha + (t - 1) * slot, *A = packed + j0 * K;
+        real *to = p.alpha + t * slot;
         vec best[N][G];
 #pragma GCC unroll 8
         for (int j = 0; j < N; j++)
@@ -247,7 +257,7 @@ class Paths {
             vec xi[G];
             for (int g = 0; g < G; g++) xi[g] = load(x + i * W + g * V);
             for (int j = 0; j < N; j++)
-                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], A[i * m.Kp + j] + xi[g]);
+                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], A[i * N + j] + xi[g]);
         }
         if (t == 1)
 #pragma GCC unroll 8
@@ -259,13 +269,16 @@ class Paths {
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
             for (int g = 0; g < G; g++)
-                store(p.alpha + here + j * W + g * V, best[j][g] + load(p.b + here + j * W + g * V));
+                {
+                const int64_t here = (j0 + j) * W + g * V;
+                store(to + here, best[j][g] + load(b + here));
+            }
     }
 };
 
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
-    if (chain.K <= 8) Paths<2>(spec, chain, rows).run(path, logprob, ends);
+    if (paired(chain, rows.n)) Paths<2>(spec, chain, rows).run(path, logprob, ends);
     else Paths<1>(spec, chain, rows).run(path, logprob, ends);
 }
 
