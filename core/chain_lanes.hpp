@@ -80,8 +80,8 @@ class Lanes {
         m.blocks(m.columns, N_BLOCK, columns_of);
         m.blocks(m.rows, N_BLOCK, rows_of);
         m.blocks(m.rows, 4, pairs_of);
-        m.pack(m.forward, N_BLOCK, forwards);
-        m.pack(m.backward, N_BLOCK, backwards);
+        m.pack(N_BLOCK, K, forwards, [&](int64_t i, int64_t j) { return m.trans[i * K + j]; });
+        m.pack(N_BLOCK, K, backwards, [&](int64_t i, int64_t j) { return m.trans[j * K + i]; });
     }
 
     void forward(const Segment *list, int n, bool record = false) {

@@ -15,6 +15,7 @@ constexpr real LOST = 1e-30f, REVIVED = 1e15f, VANISHED = 1e-15f, SURE = 1e-14f,
 constexpr real LOST = 1e-200, REVIVED = 1e180, VANISHED = 1e-190, SURE = 1e-100, FEEBLE = 1e-100, SAME = 1e-12,
                SMALL = 1e-25;
 #endif
+constexpr int WIDTH = ACCUMULATORS > 16 ? 8 : 4;  // vectors of a product with the states in the lanes
 struct Range {
     int64_t from, to;
 };
@@ -22,29 +23,23 @@ struct Range {
 struct ChainModel {
     int64_t K, Kp;
     const double *start, *trans;
-    Buffer forward, backward;    // (K, Kp): A and its transpose
+    Buffer forward, backward;    // A and its transpose, packed in blocks of WIDTH vectors of Kp columns
     Array<Range> columns, rows;  // of each column and row of A: what holds all that is not zero
     bool positive = true;        // every transition has a probability that linear space keeps
     bool feeble = false;         // some probability is so small that linear space may lose it
 
     explicit ChainModel(const estep::Chain &c)
-        : K(c.K),
-          Kp(round_up(c.K, V > 8 ? V : 8)),
-          start(c.start),
-          trans(c.trans),
-          forward(K * Kp),
-          backward(K * Kp),
-          columns(K),
-          rows(K) {
+        : K(c.K), Kp(round_up(c.K, V > 8 ? V : 8)), start(c.start), trans(c.trans), columns(K), rows(K) {
         for (int64_t i = 0; i < K; i++) {
             feeble = feeble || (start[i] > 0 && start[i] < FEEBLE);
             for (int64_t j = 0; j < K; j++) {
                 const double p = trans[i * K + j];
-                forward[i * Kp + j] = backward[j * Kp + i] = static_cast<real>(p);
                 positive = positive && p > SURE;
                 feeble = feeble || (p > 0 && p < FEEBLE);
             }
         }
+        pack(WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });
+        pack(WIDTH * V, Kp, backward, [&](int64_t i, int64_t j) { return trans[j * K + i]; });
         for (int64_t i = 0; i < K; i++) columns[i] = rows[i] = {K, 0};
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
@@ -54,13 +49,15 @@ struct ChainModel {
                 }
     }
 
-    // A matrix with rows like those of `forward` in blocks of n columns, each block's K rows one after the other.
-    void pack(const Buffer &from, int64_t n, Buffer &to) const {
-        to.grow(K * K);
-        for (int64_t j0 = 0; j0 < K; j0 += n) {
-            const int64_t width = K - j0 < n ? K - j0 : n;
+    // A matrix (K, K) in blocks of n of its `width` columns, zero beyond K: each block's K rows one after the other.
+    template <class F>
+    void pack(int64_t n, int64_t width, Buffer &to, F entry) const {
+        to.grow(K * width);
+        for (int64_t j0 = 0; j0 < width; j0 += n) {
+            const int64_t here = width - j0 < n ? width - j0 : n;
             for (int64_t i = 0; i < K; i++)
-                for (int64_t j = 0; j < width; j++) to[j0 * K + i * width + j] = from[i * Kp + j0 + j];
+                for (int64_t j = j0; j < j0 + here; j++)
+                    to[j0 * K + i * here + j - j0] = j < K ? static_cast<real>(entry(i, j)) : real(0);
         }
     }
 
@@ -80,7 +77,8 @@ constexpr int64_t LEAST = 256;  // rows of a segment that is worth cutting off
 constexpr int64_t WARM = 64;    // rows that mostly suffice to forget what was before
 
 // Whether segments go in the lanes of two registers: of few states, since a step would wait for itself; where registers
-// are narrow, of any number, since each entry of the matrix that is loaded is used twice, if there are so many segments.
+// are narrow, of any number, since each entry of the matrix that is loaded is used twice, if there are so many
+// segments.
 inline bool paired(const estep::Chain &c, int64_t rows) {
     return c.K <= 8 || (BYTES < 64 && (c.S > V || rows / LEAST > c.S * V));
 }

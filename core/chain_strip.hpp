@@ -1,5 +1,5 @@
-// Rows of one sequence from left to right, the states in the lanes of a register: block by block, so that all stays in
-// the cache, or as a whole; in log space where linear space cannot.
+// Rows of one sequence with the states in the lanes of a register: in tracks side by side, each from left to right,
+// block by block, so that all stays in the cache; or as a whole, in log space where linear space cannot.
 #pragma once
 #include "chain_alone.hpp"
 #include "chain_log.hpp"
@@ -45,6 +45,15 @@ inline void given(const double *logs, int64_t K, real *to) {
 }
 
 class Strip {
+    struct Lead {                     // consecutive rows on one of the tracks
+        int64_t first = 0, stop = 0;  // up to where it goes
+        int64_t at = 0, filled = 0;   // densities are there from row `at` to `filled`
+        real *rows = nullptr, *scale = nullptr;
+        Buffer left, arrives;    // (K,) filtered at the row before the first, and before the block
+        Buffer guess, told;      // likelihood of what follows the block, and the block before, as guessed
+        Buffer before, opening;  // and as found at the block's first row, and the track's
+    };
+
     const ChainModel &m;
     const Rows &rows;
     const estep::ChainOut &out;
@@ -54,12 +63,11 @@ class Strip {
     const bool wanted;
     Tile &tile;
     Alone one;
-    Array<double> trans;                  // (K, K), without A
-    Buffer left, right, start, first;     // (K,) messages at the ends, expected first state, before the first row
-    Buffer arrives, guess, told, before;  // (K,) messages at a block; what the one before was told
+    Lead lead[TRACKS];
+    Array<double> trans;  // (K, K), without A
+    Buffer right, start;  // (K,) the message at the end, expected first state
     double loglik = 0;
-    int64_t at = 0, filled = 0;  // densities are there from row `at` to `filled`
-    int64_t ahead = 0;           // how many rows it takes to forget, 0 before it is known
+    int64_t ahead = 0;  // how many rows it takes to forget, 0 before it is known
 
   public:
     Strip(const ChainModel &model, Tile &t, const Rows &r, const estep::ChainOut &o, Planes &planes,
@@ -76,52 +84,50 @@ class Strip {
           tile(t),
           one(model, r, t, planes),
           trans(K * K),
-          left(K),
           right(K),
-          start(K),
-          first(K),
-          arrives(K),
-          guess(K),
-          told(K),
-          before(K) {
-        const int64_t room = (block > LONG_WARM ? block : LONG_WARM) + LONG_WARM + tile.size;
-        p.rows.grow(room * Kp);
-        p.scale.grow(room + tile.ld);
+          start(K) {
+        const int64_t room = (block > LONG_WARM ? block : LONG_WARM) + LONG_WARM + tile.size,
+                      some = whole() ? 1 : TRACKS;
+        p.rows.grow(some * room * Kp);
+        p.scale.grow(some * (room + tile.ld));
         p.L.grow(K * tile.ld);
         p.b.grow(K * tile.ld);
+        for (int64_t i = 0; i < some; i++) {
+            Lead &l = lead[i];
+            l.rows = p.rows + i * room * Kp, l.scale = p.scale + i * (room + tile.ld);
+            for (Buffer *b : {&l.left, &l.arrives, &l.guess, &l.told, &l.before, &l.opening}) b->zeros(K);
+        }
         if (s.right) given(s.right, K, right.data());
-        else if (!s.ends()) move(s.stop), look(s.stop, right.data());
-        if (s.left) given(s.left, K, left.data());
-        else if (!s.opens()) warm();
+        else if (!s.ends()) move(lead[0], s.stop), look(lead[0], s.stop, right);
+        if (s.left) given(s.left, K, lead[0].left.data());
+        else if (!s.opens()) warm(lead[0], s.first);
     }
 
     // In linear space, block by block: what follows a block is guessed from some rows more, and compared with what the
     // next block finds. Whether it could be done; nothing has happened otherwise.
     bool linear() {
-        const bool looks = wanted || whole();
-        copy(left, arrives);
-        if (whole()) filled = at;  // so that tiles load as collect() will
-        move(s.first);
-        for (int64_t a = s.first, b; a < s.stop; a = b) {
-            b = a + block < s.stop ? a + block : s.stop;
-            const bool last = b == s.stop;
-            if (!last && looks) look(b, guess.data());
-            if (whole() && wanted && out.stats) tile.record((s.rows() + tile.size - 1) / tile.size);
-            fill(b);
-            tile.record(0);
-            const real *follows = !looks || (last && s.ends()) ? nullptr : last ? right.data() : guess.data();
-            if (!pass({a, b, weight(), a == s.first && s.opens(), arrives.data(), follows})) return false;
-            const real error = wanted && a > s.first ? harm(K, before.data(), told.data(), arrives.data()) : 0;
-            if (!(error < 8 * SAME)) return false;
-            if (error > SAME / 8) ahead = 2 * ahead < LONG_WARM ? 2 * ahead : LONG_WARM;
-            one.filtered(b - a, arrives.data());
-            copy(guess, told);
-            move(b);
+        const int n = several() ? TRACKS : 1;
+        const int64_t length = s.rows() / n;
+        for (int i = 0; i < n; i++) {
+            Lead &l = lead[i];
+            l.first = s.first + i * length, l.stop = i + 1 < n ? l.first + length : s.stop;
+            if (i > 0) warm(l, l.first);
+            copy(l.left, l.arrives);
+            if (whole()) l.filled = l.at;  // so that tiles load as collect() will
+            move(l, l.first);
         }
+        for (int64_t done = 0, some; done < length; done += some) {
+            some = block / n < length - done ? block / n : length - done;
+            if (!(n > 1 ? pass<TRACKS>(lead, some) : pass<1>(lead, some))) return false;
+        }
+        Lead &last = lead[n - 1];
+        if (last.at < s.stop && !pass<1>(&last, s.stop - last.at)) return false;
+        for (int i = 1; i < n; i++)
+            if (!meet(lead[i - 1], lead[i])) return false;
         if (out.trans)
             for (int64_t i = 0; i < K * K; i++) out.trans[i] += trans[i] * m.trans[i];
         for (int64_t k = 0; k < K && out.start && s.opens(); k++) out.start[k] += static_cast<double>(start[k]);
-        publish(arrives.data(), wanted ? first.data() : nullptr);
+        publish(last.arrives.data(), wanted ? lead[0].opening.data() : nullptr);
         return true;
     }
 
@@ -132,18 +138,18 @@ class Strip {
         } else {
             KeepDenormals guard;
             const int64_t T = s.rows();
-            at = filled = s.first;
             Array<double> logb(T * K), gamma(wanted ? T * K : 0), ends(4 * K), expected(K * K);
             log_densities(logb.data());
-            const double *l = message(s.left, s.opens(), left.data(), ends.data()),
+            const double *l = message(s.left, s.opens(), lead[0].left.data(), ends.data()),
                          *r = message(s.right, s.ends(), right.data(), ends + K);
             loglik = log_forward_backward(m, {T, weight(), logb.data(), l, r, wanted ? gamma.data() : nullptr,
                                               out.trans ? expected.data() : nullptr, ends + 2 * K, ends + 3 * K});
             for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += expected[i];
             for (int64_t k = 0; k < K && out.start && s.opens(); k++) out.start[k] += gamma[k];
+            lead[0].at = lead[0].filled = s.first;
             for (int64_t t = 0; t < T && wanted; t++)
-                for (int64_t k = 0; k < K; k++) p.rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
-            collect(s.first, s.stop);
+                for (int64_t k = 0; k < K; k++) lead[0].rows[t * Kp + k] = static_cast<real>(gamma[t * K + k]);
+            collect(lead[0], s.first, s.stop);
             publish(nullptr, nullptr);
             for (int64_t i = 0; i < 2 * K && out.messages; i++) out.messages[2 * K + i] = ends[2 * K + i];
         }
@@ -152,100 +158,154 @@ class Strip {
   private:
     bool whole() const { return block == s.rows(); }
     double weight() const { return rows.weight ? rows.weight[s.sequence] : 1; }
-    real *row(int64_t i) const { return p.rows + (i - at) * Kp; }
+    real *row(const Lead &l, int64_t i) const { return l.rows + (i - l.at) * Kp; }
     void copy(const Buffer &from, Buffer &to) const {
         for (int64_t k = 0; k < K; k++) to[k] = from[k];
     }
 
-    void move(int64_t to) {  // densities are wanted from row `to` on
-        const int64_t kept = filled > to && to >= at ? filled - to : 0;
-        if (kept) {
-            std::memmove(row(at), row(to), static_cast<size_t>(kept * Kp) * sizeof(real));
-            std::memmove(p.scale.data(), p.scale + (to - at), static_cast<size_t>(kept) * sizeof(real));
-        }
-        at = to, filled = to + kept;
+    bool several() {  // whether there are tracks: not where it takes long to forget
+        if (whole() || s.rows() < 2 * TRACKS * LEAST) return false;
+        if (!ahead) move(lead[0], s.first), ahead = forgets(lead[0], s.first, lead[0].guess);
+        return ahead < LEAST;
     }
 
-    void fill(int64_t to) {  // densities up to row `to`
+    void move(Lead &l, int64_t to) const {  // densities are wanted from row `to` on
+        const int64_t kept = l.filled > to && to >= l.at ? l.filled - to : 0;
+        if (kept) {
+            std::memmove(row(l, l.at), row(l, to), static_cast<size_t>(kept * Kp) * sizeof(real));
+            std::memmove(l.scale, l.scale + (to - l.at), static_cast<size_t>(kept) * sizeof(real));
+        }
+        l.at = to, l.filled = to + kept;
+    }
+
+    void fill(Lead &l, int64_t to) {  // densities up to row `to`
         const int64_t ld = round_up(tile.ld, V);
-        while (filled < to) {
-            const int64_t n = to - filled < tile.size ? to - filled : tile.size;
-            tile.load(rows, {filled, nullptr}, n);
-            tile.densities(p.L.data(), {p.b.data(), K, ld, ONE_SLOT, 0}, p.scale + (filled - at));
-            to_rows(p.b.data(), ld, K, n, row(filled), Kp);
-            filled += n;
+        while (l.filled < to) {
+            const int64_t n = to - l.filled < tile.size ? to - l.filled : tile.size;
+            tile.load(rows, {l.filled, nullptr}, n);
+            tile.densities(p.L.data(), {p.b.data(), K, ld, ONE_SLOT, 0}, l.scale + (l.filled - l.at));
+            to_rows(p.b.data(), ld, K, n, row(l, l.filled), Kp);
+            l.filled += n;
         }
     }
 
     // What the rows from b on say of the state before them, by as many as it takes to forget what is beyond them; all
     // LONG_WARM where nothing checks it.
-    void look(int64_t b, real *message_) {
+    void look(Lead &l, int64_t b, Buffer &to) {
         const int64_t most = s.high - b;
         if (whole()) ahead = LONG_WARM;
-        else if (!ahead && most >= WARM) ahead = forgets(b, message_);
-        const int64_t n = !ahead || ahead > most ? most : ahead;
-        fill(b + n);
-        one.behind(row(b), n, message_);
+        else if (!ahead && most >= WARM) ahead = forgets(l, b, to);
+        behind(l, b, !ahead || ahead > most ? most : ahead, to);
+    }
+
+    void behind(Lead &l, int64_t b, int64_t n, Buffer &to) {
+        fill(l, b + n);
+        one.behind<1>({row(l, b)}, n, {to.data()});
+    }
+
+    template <int P>
+    void look(Lead *l, int64_t n) {  // from the ends of blocks of n rows on
+        bool alike = P > 1;
+        for (int i = 0; i < P; i++) alike = alike && l[i].at + n + ahead <= s.high;
+        const real *b[P];
+        real *to[P];
+        for (int i = 0; i < P; i++) {
+            const int64_t end = l[i].at + n;
+            if (!alike && end < s.stop) look(l[i], end, l[i].guess);
+            if (alike) fill(l[i], end + ahead), b[i] = row(l[i], end), to[i] = l[i].guess.data();
+        }
+        if (alike) one.behind<P>(b, ahead, to);
     }
 
     // How many rows it takes to forget: the rate shows when half of WARM rows are added to as many.
-    int64_t forgets(int64_t b, real *work) {
-        fill(b + WARM);
-        one.behind(row(b), WARM / 2, before.data());
-        one.behind(row(b), WARM, work);
-        const real g = gap(K, work, before.data(), SAME / 8);
+    int64_t forgets(Lead &l, int64_t b, Buffer &work) {
+        behind(l, b, WARM / 2, l.before);
+        behind(l, b, WARM, work);
+        const real g = gap(K, work.data(), l.before.data(), SAME / 8);
         if (g >= 1) return LONG_WARM;
         const double rows_ = 1.5 * WARM / 2 * std::log(SAME) / std::log(g < SAME ? SAME : g);
         return rows_ < LONG_WARM ? static_cast<int64_t>(rows_) : LONG_WARM;
     }
 
-    void warm() {  // the message from the left, by the rows before
-        move(s.first);
-        look(s.first, left.data());
-        const int64_t n = (ahead ? ahead : LONG_WARM) + WARM, from = s.first - n > s.low ? s.first - n : s.low;
-        for (int64_t k = 0; k < K; k++) left[k] = real(1) / static_cast<real>(K);
-        move(from);
-        fill(s.first);
-        if (from == s.first) return;
-        const Segment before_ = {from, s.first, 1, from == s.low && s.begins, left.data(), nullptr};
+    void warm(Lead &l, int64_t first) {  // the message from the left, by the rows before
+        move(l, first);
+        if (!ahead) look(l, first, l.left);
+        const int64_t n = (ahead ? ahead : LONG_WARM) + WARM, from = first - n > s.low ? first - n : s.low;
+        for (int64_t k = 0; k < K; k++) l.left[k] = real(1) / static_cast<real>(K);
+        move(l, from);
+        fill(l, first);
+        if (from == first) return;
+        const Track before_[1] = {
+            {{from, first, 1, from == s.low && s.begins, l.left.data(), nullptr}, l.rows, l.scale}};
         // states may have been lost: it is a guess, and the joint tells
-        if (one.run(before_, row(from), p.scale.data(), false, false, false).loglik > -INFINITY)
-            one.filtered(s.first - from, left.data());
+        if (one.run(before_, false, false, false).loglik > -INFINITY) one.filtered(0, l.left.data());
     }
 
-    bool pass(const Segment &now) {  // one block
+    template <int P>
+    bool pass(Lead *l, int64_t n) {  // the next n rows of P tracks
+        const bool looks = wanted || whole();
+        if (looks) look<P>(l, n);
+        if (whole() && wanted && out.stats) tile.record((s.rows() + tile.size - 1) / tile.size);
+        Track track[P];
+        for (int i = 0; i < P; i++) {
+            const int64_t end = l[i].at + n;
+            fill(l[i], end);
+            const real *follows = !looks || (end == s.stop && s.ends()) ? nullptr
+                                  : end == s.stop                       ? right.data()
+                                                                        : l[i].guess.data();
+            const bool begins = l[i].at == s.first && s.opens();
+            track[i] = {{l[i].at, end, weight(), begins, l[i].arrives.data(), follows}, l[i].rows, l[i].scale};
+        }
+        tile.record(0);
         if (out.trans) p.expected.zeros(K * Kp);
-        const Lane lane =
-            one.run(now, row(now.first), p.scale + (now.first - at), wanted, out.trans != nullptr, whole());
+        const Lane lane = one.run(track, wanted, out.trans != nullptr, whole());
         if (!lane.ok) return false;
         loglik += lane.loglik;
-        if (!wanted) return true;
-        one.before(before.data());
-        if (now.first == s.first) {
-            copy(before, first);
-            for (int64_t k = 0; k < K; k++) start[k] = row(now.first)[k];
-        }
         for (int64_t i = 0; i < K && out.trans; i++)
             for (int64_t j = 0; j < K; j++) trans[i * K + j] += static_cast<double>(p.expected[i * Kp + j]);
-        collect(now.first, now.stop);
+        bool good = true;
+        for (int i = 0; i < P; i++) good = good && finish(l[i], i, n);
+        return good;
+    }
+
+    bool finish(Lead &l, int i,
+                int64_t n) {  // a block on track i; whether what follows the one before was guessed well
+        if (wanted) {
+            one.before(i, l.before.data());
+            const real error = l.at > l.first ? harm(K, l.before.data(), l.told.data(), l.arrives.data()) : 0;
+            if (!(error < 8 * SAME)) return false;
+            if (error > SAME / 8) ahead = 2 * ahead < LONG_WARM ? 2 * ahead : LONG_WARM;
+            if (l.at == l.first) copy(l.before, l.opening);
+            for (int64_t k = 0; k < K && l.at == s.first; k++) start[k] = l.rows[k];
+            collect(l, l.at, l.at + n);
+        }
+        one.filtered(i, l.arrives.data());
+        copy(l.guess, l.told);
+        move(l, l.at + n);
         return true;
     }
 
-    void collect(int64_t from, int64_t to) {  // of expected states where the densities were
+    bool meet(const Lead &a, const Lead &b) const {  // whether tracks agree on what is before and after their joint
+        const real *ends = a.arrives.data(), *opening = b.opening.data();
+        if (!wanted) return gap(K, ends, b.left.data(), SMALL) < SAME;
+        return harm(K, ends, b.left.data(), opening) < 8 * SAME && harm(K, opening, a.told.data(), ends) < 8 * SAME;
+    }
+
+    void collect(const Lead &l, int64_t from, int64_t to) {  // of expected states where the densities were
         tile.replay(whole());
         for (int64_t i = from; i < to && wanted && out.stats; i += tile.size) {
             const int64_t n = to - i < tile.size ? to - i : tile.size;
             tile.load(rows, {i, nullptr}, n);
-            tile.accumulate_rows(row(i), Kp, p.L.data());
+            tile.accumulate_rows(row(l, i), Kp, p.L.data());
         }
         tile.replay(false);
         for (int64_t i = from; i < to && wanted && out.gamma; i++)
-            for (int64_t k = 0; k < K; k++) out.gamma[i * K + k] = static_cast<double>(row(i)[k]);
+            for (int64_t k = 0; k < K; k++) out.gamma[i * K + k] = static_cast<double>(row(l, i)[k]);
     }
 
     void publish(const real *filtered, const real *before_) {
         out.loglik[s.sequence] = loglik;
-        tell(out, K, s, left.data(), right.data(), filtered, before_);
+        tell(out, K, s, lead[0].left.data(), right.data(), filtered, before_);
     }
 
     void log_densities(double *logb) {  // (T, K)

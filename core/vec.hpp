@@ -147,8 +147,9 @@ inline int32_t which(unsigned bits, int32_t first, int32_t *to) {
     return __builtin_popcount(bits);
 #else
     typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
-    static constexpr int32_t place[16][4] = {{}, {0}, {1}, {0, 1}, {2}, {0, 2}, {1, 2}, {0, 1, 2},
-                                             {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+    static constexpr int32_t place[16][4] = {{},     {0},       {1},       {0, 1},      {2},    {0, 2},
+                                             {1, 2}, {0, 1, 2}, {3},       {0, 3},      {1, 3}, {0, 1, 3},
+                                             {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
     int32_t n = 0;
     for (int b = 0; b < V; b += 4, bits >>= 4) {  // without a branch: what the bits are is not foreseen
         *reinterpret_cast<four *>(to + n) = *reinterpret_cast<const four *>(place[bits & 15]) + (first + b);

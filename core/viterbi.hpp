@@ -35,7 +35,7 @@ class Paths {
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
                 logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(std::log(m.trans[i * K + j]));
-        m.pack(logtrans, N_BLOCK, packed);
+        m.pack(N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logtrans[i * m.Kp + j]; });
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
@@ -268,8 +268,7 @@ class Paths {
 #pragma GCC unroll 8
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
-            for (int g = 0; g < G; g++)
-                {
+            for (int g = 0; g < G; g++) {
                 const int64_t here = (j0 + j) * W + g * V;
                 store(to + here, best[j][g] + load(b + here));
             }

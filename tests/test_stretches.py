@@ -84,10 +84,22 @@ def assert_as_reference(model, source, monkeypatch, tolerance=1e-8):
 @pytest.mark.parametrize("kind", ["gaussian", "categorical", "mixture"])
 @pytest.mark.parametrize("name", CHAINS)
 def test_many_states_go_block_by_block(name, kind, compiled, monkeypatch):
-    """With 40 states, a block has 1638 rows."""
+    """With 40 states, a block has 1638 rows, on three tracks if the chain forgets."""
     model = Model(Chain(*CHAINS[name](40)), vague(kind, 40))
     X, lengths = rows_of(model, 5500, 0), np.array([4000, 900, 600])
     assert_as_reference(model, model.source(X, lengths, weights=np.array([0.5, 0.0, 2.0])), monkeypatch)
+
+
+@pytest.mark.parametrize("saying", ["all", "most"])
+def test_tracks_that_meet_where_nothing_is_said(saying, compiled, monkeypatch):
+    """Rows that tell the states apart, so that a chain that hardly moves forgets; but not those around a joint."""
+    K, n = 40, 4000
+    P = np.hstack([0.89 * np.eye(K) + 0.01 / K, np.full((K, 1), 0.1)])
+    model = Model(Chain(np.full(K, 1 / K), sticky(K, 1 - 1e-7)), Categorical(P))
+    X = np.repeat(np.arange(n // 400) * 3, 400)[:, None].astype(np.int32)
+    if saying == "most":
+        X[1000:1700] = K  # two tracks of three meet here
+    assert_as_reference(model, model.source(X), monkeypatch)
 
 
 @pytest.mark.parametrize("K, n", [(3, 600), (9, 3000), (40, 4000)])
@@ -100,7 +112,7 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     rows = {
         "first": [0],
         "last": [n - 1],
-        "joint": [t for t in (299, 1637, 1638, 2999) if t < n],
+        "joint": [t for t in (299, 1332, 1333, 1637, 1638, 2665, 2666, 2999) if t < n],
         "in a row": range(100, 120),
         "all": range(n),
     }
