@@ -80,8 +80,8 @@ class Lanes {
         m.blocks(m.columns, N_BLOCK, columns_of);
         m.blocks(m.rows, N_BLOCK, rows_of);
         m.blocks(m.rows, 4, pairs_of);
-        m.pack(N_BLOCK, K, forwards, [&](int64_t i, int64_t j) { return m.trans[i * K + j]; });
-        m.pack(N_BLOCK, K, backwards, [&](int64_t i, int64_t j) { return m.trans[j * K + i]; });
+        pack(K, K, N_BLOCK, K, forwards, [&](int64_t i, int64_t j) { return m.trans[i * K + j]; });
+        pack(K, K, N_BLOCK, K, backwards, [&](int64_t i, int64_t j) { return m.trans[j * K + i]; });
     }
 
     void forward(const Segment *list, int n, bool record = false) {
@@ -161,8 +161,8 @@ class Lanes {
     template <int N, bool POSITIVE>
     void step(int64_t j0, int64_t t, const vec *s, vec *c, ivec *gone) {
         const Range rows_ = columns_of[j0 / N_BLOCK];
-        const real *x = p.alpha + (t - 1) * slot, *A = forwards + j0 * K;
-        const int64_t at = t * slot + j0 * W;
+        const real *x = p.alpha + (t - 1) * slot, *A = forwards + j0 * K, *b_ = p.b + t * slot + j0 * W;
+        real *to = p.alpha + t * slot + j0 * W;
         vec acc[N][G];
         clear(acc);
         for (int64_t i = rows_.from; i < rows_.to; i++) {
@@ -180,7 +180,7 @@ class Lanes {
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
             for (int g = 0; g < G; g++) {
-                vec b = load(p.b + at + j * W + g * V);
+                vec b = load(b_ + j * W + g * V);
                 vec y = acc[j][g] * s[g] * b;
                 if constexpr (!POSITIVE) {
                     ivec possible = (acc[j][g] > real(0)) & (b > real(0));
@@ -188,7 +188,7 @@ class Lanes {
                     y = possible ? vmax(y, splat(LOST)) : vec{};
                 }
                 c[g] += y;
-                store(p.alpha + at + j * W + g * V, y);
+                store(to + j * W + g * V, y);
             }
     }
     template <bool POSITIVE>
@@ -253,22 +253,23 @@ class Lanes {
     void back(bool transitions) {
         vec big[G];
         ivec bad[G] = {};
-        const real zero = m.feeble ? real(-1) : real(0);
+        const real zero = m.feeble ? real(-1) : real(0), *alphas = p.alpha.data();
+        real *const b = p.b.data();
         for (int l = 0; l < W; l++) big[l / V][l % V] = revived(l < count ? segments[l].weight : 1);
         // with beta_t of state k: what is expected at row t, and w_t
         auto arrive = [&](int64_t t, real *w, const vec *s, int64_t k, int g, vec beta) {
             const int64_t at = t * slot + k * W + g * V, ahead = t > 2 ? 2 * slot : 0;
             if (G * BYTES <= 64 ? g == 0 : true) {  // downwards, the processor does not foresee
-                __builtin_prefetch(p.alpha + at - ahead);
-                __builtin_prefetch(p.b + at - ahead, 1);
+                __builtin_prefetch(alphas + at - ahead);
+                __builtin_prefetch(b + at - ahead, 1);
             }
-            const vec alpha = load(p.alpha + at);
+            const vec alpha = load(alphas + at);
             if constexpr (!POSITIVE) {
                 bad[g] |= matters(alpha, beta, big[g], zero);
                 beta = alpha > zero ? beta : vec{};  // it may be infinite
             }
-            store(w + k * W + g * V, beta * load(p.b + at) * s[g]);
-            store(p.b + at, alpha * beta);
+            store(w + k * W + g * V, beta * load(b + at) * s[g]);
+            store(b + at, alpha * beta);
         };
         auto arrive_all = [&](int64_t t, real *w) {  // where lanes may begin
             begin_lanes(t);

@@ -38,8 +38,8 @@ struct ChainModel {
                 feeble = feeble || (p > 0 && p < FEEBLE);
             }
         }
-        pack(WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });
-        pack(WIDTH * V, Kp, backward, [&](int64_t i, int64_t j) { return trans[j * K + i]; });
+        pack(K, K, WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });
+        pack(K, K, WIDTH * V, Kp, backward, [&](int64_t i, int64_t j) { return trans[j * K + i]; });
         for (int64_t i = 0; i < K; i++) columns[i] = rows[i] = {K, 0};
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
@@ -47,18 +47,6 @@ struct ChainModel {
                     columns[j] = {columns[j].from < i ? columns[j].from : i, i + 1};
                     rows[i] = {rows[i].from < j ? rows[i].from : j, j + 1};
                 }
-    }
-
-    // A matrix (K, K) in blocks of n of its `width` columns, zero beyond K: each block's K rows one after the other.
-    template <class F>
-    void pack(int64_t n, int64_t width, Buffer &to, F entry) const {
-        to.grow(K * width);
-        for (int64_t j0 = 0; j0 < width; j0 += n) {
-            const int64_t here = width - j0 < n ? width - j0 : n;
-            for (int64_t i = 0; i < K; i++)
-                for (int64_t j = j0; j < j0 + here; j++)
-                    to[j0 * K + i * here + j - j0] = j < K ? static_cast<real>(entry(i, j)) : real(0);
-        }
     }
 
     // Columns or rows of that many at a time.

@@ -54,8 +54,8 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
     const int64_t F, P, Kp;              // features of each component, shared pairs (tied), components in whole lanes
     bool ready = false;                  // whether phi is that of the loaded rows
     const bool lanes;                    // statistics with components (else rows) in the lanes
-    Buffer phi, base, resp_rows, mass, kept_weights, kept_shared;
-    const real *weights, *shared;
+    Buffer phi, base, resp_rows, mass, weights, kept_shared;  // weights are packed
+    const real *shared;
     Sums sums, shared_sums;
     std::optional<RowMoments> few;  // where looking for what matters may pay
 
@@ -66,12 +66,14 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
           P(s.kind == Kind::tied ? pairs(s.D) : 0),
           Kp(round_up(s.K, V)),
           lanes(s.K >= V && s.K > 8),
-          weights(as_real(s.weights, F * s.K, kept_weights)),
           shared(as_real(s.shared, s.counts ? s.D : P, kept_shared)),
           sums(lanes ? F * Kp : s.K * F * V),
           shared_sums(P * V) {
         if ((s.kind == Kind::full || s.kind == Kind::diag) && F >= 24 && K >= 4)
             few.emplace(s, s.kind == Kind::full, nullptr, size);
+        Buffer plain;
+        const real *w = as_real(s.weights, F * K, plain);
+        pack(F, K, AT_A_TIME, K, weights, [&](int64_t f, int64_t k) { return w[f * K + k]; });
         phi.grow((F + P) * ld);
         base.grow(ld);
         mass.grow(ld);
@@ -82,7 +84,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
 
     void log_densities(real *out) override {
         features();
-        ::densities(padded, F, weights, K, phi.data(), ld, out);
+        ::densities(padded, F, weights.data(), K, phi.data(), ld, out);
         if (spec.kind == Kind::tied) ::densities(padded, P, shared, 1, phi + F * ld, ld, base.data());
         if (spec.counts)
             for (int64_t i = 0; i < padded; i++) {

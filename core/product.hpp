@@ -17,8 +17,23 @@ void in_blocks(int64_t K, F f) {
     if constexpr (MOST > 1) last_block<MOST - 1>(K, j, f);
 }
 
+constexpr int AT_A_TIME = ACCUMULATORS / 3;  // components of a block of densities
+
+// A matrix (R, C) in blocks of n of its `width` columns, zero beyond C: each block's R rows one after the other. As it
+// stands, rows a power of two apart would fall on the same few lines of the first cache.
+template <class F>
+void pack(int64_t R, int64_t C, int64_t n, int64_t width, Buffer &to, F entry) {
+    to.grow(R * width);
+    for (int64_t j0 = 0; j0 < width; j0 += n) {
+        const int64_t here = width - j0 < n ? width - j0 : n;
+        for (int64_t i = 0; i < R; i++)
+            for (int64_t j = j0; j < j0 + here; j++)
+                to[j0 * R + i * here + j - j0] = j < C ? static_cast<real>(entry(i, j)) : real(0);
+    }
+}
+
 template <int MR, int NR>
-void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
+void density_block(int64_t F, const real *w, const real *phi, int64_t ld, real *out) {
     vec c[MR][NR];
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) c[m][j] = vec{};
@@ -26,7 +41,7 @@ void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t
         vec b[NR];
         for (int j = 0; j < NR; j++) b[j] = load(phi + f * ld + j * V);
         for (int m = 0; m < MR; m++)
-            for (int j = 0; j < NR; j++) c[m][j] += w[f * K + m] * b[j];
+            for (int j = 0; j < NR; j++) c[m][j] += w[f * MR + m] * b[j];
     }
     for (int m = 0; m < MR; m++)
         for (int j = 0; j < NR; j++) store(out + m * ld + j * V, c[m][j]);
@@ -34,11 +49,11 @@ void density_block(int64_t F, const real *w, int64_t K, const real *phi, int64_t
 
 template <int NR>
 void density_columns(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
-    in_blocks<ACCUMULATORS / 3>(
-        K, [&](auto n, int64_t k) { density_block<decltype(n)::value, NR>(F, w + k, K, phi, ld, out + k * ld); });
+    in_blocks<AT_A_TIME>(
+        K, [&](auto n, int64_t k) { density_block<decltype(n)::value, NR>(F, w + k * F, phi, ld, out + k * ld); });
 }
 
-// out (K, ld) = w' (K, F) phi (F, n); w is (F, K); n a multiple of V.
+// out (K, ld) = w' (K, F) phi (F, n); w is (F, K), packed in blocks of AT_A_TIME columns; n a multiple of V.
 void densities(int64_t n, int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
     int64_t i = 0;
     for (; i + 3 * V <= n; i += 3 * V) density_columns<3>(F, w, K, phi + i, ld, out + i);

@@ -56,6 +56,8 @@ struct Place {
 };
 constexpr int ONE_SLOT = 62;  // all columns in one
 
+constexpr int64_t AHEAD = 12;  // so many rows on, those that are here and there are asked for
+
 // The log-densities p (K, ld) at one vector of rows, with their weights, become shares of `whole`: 0 where below what
 // counts, as it is where nothing is possible. Returns the logarithm of their sum; the first `count` of near (K,) are
 // the components with a share.
@@ -238,7 +240,7 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         const real *h = high.data(), *l = low.data();
         for (int64_t i = 0; i < n; i++, x += Dp) {
             const T *row = from + picked(i) * stride;
-            if (picked.index && i + V < n) ahead(from + picked(i + V) * stride, D);
+            if (picked.index && i + AHEAD < n) ahead(from + picked(i + AHEAD) * stride, D);
             for (int64_t c = 0; c < D && D < V; c++) x[c] = (static_cast<real>(row[c]) - h[c]) - l[c];
             for (int64_t b = 0; b < D && D >= V; b += V) {
                 const int64_t d = b + V <= D ? b : D - V;  // the last columns overlap those before
@@ -258,7 +260,8 @@ class Tile {  // K x ld matrices have rows in the lanes; columns n..padded are p
         for (int64_t i = 0; i < padded && D >= V; i += V) {
             const T *row[V];
             for (int64_t j = 0; j < V; j++) row[j] = from + picked(i + j < n ? i + j : n - 1) * stride;
-            for (int64_t j = i + V; j < i + 2 * V && j < n && picked.index; j++) ahead(from + picked(j) * stride, D);
+            for (int64_t j = i + AHEAD; j < i + AHEAD + V && j < n && picked.index; j++)
+                ahead(from + picked(j) * stride, D);
             for (int64_t b = 0; b < D; b += V) {
                 const int64_t d = b + V <= D ? b : D - V;
                 block(row, d, ::load(h + d), ::load(l + d), x + d * ld + i);

@@ -49,13 +49,13 @@ constexpr int V = BYTES / static_cast<int>(sizeof(real));
 typedef real vec __attribute__((vector_size(BYTES)));
 typedef whole ivec __attribute__((vector_size(BYTES)));
 typedef std::make_unsigned_t<whole> uvec __attribute__((vector_size(BYTES)));
-typedef real vecu __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
+typedef real vecu __attribute__((vector_size(BYTES), aligned(sizeof(real))));  // may alias reals, nothing else
 
 inline vec splat(real x) { return vec{} + x; }
 inline vec load(const real *p) { return *reinterpret_cast<const vecu *>(p); }
 inline void store(real *p, vec v) { *reinterpret_cast<vecu *>(p) = v; }
 inline vec vmax(vec a, vec b) { return a > b ? a : b; }
-typedef double doubles __attribute__((vector_size(V * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef double doubles __attribute__((vector_size(V * sizeof(double)), aligned(sizeof(double))));
 inline void add(double *to, vec v) {  // in double
     doubles &sum = *reinterpret_cast<doubles *>(to);
     sum += __builtin_convertvector(v, doubles);

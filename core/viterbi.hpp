@@ -35,7 +35,7 @@ class Paths {
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
                 logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(std::log(m.trans[i * K + j]));
-        m.pack(N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logtrans[i * m.Kp + j]; });
+        pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logtrans[i * m.Kp + j]; });
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
