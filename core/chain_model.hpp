@@ -7,13 +7,14 @@ namespace {
 // In linear space a forward probability that is possible is kept at LOST at least. What that hides is harmless while
 // the rest of the sequence does not favour the state by more than REVIVED, which it cannot where every transition has a
 // probability above SURE. With probabilities below FEEBLE, what is possible may even become 0, harmless on the same
-// condition. A step whose sum is below VANISHED is not for linear space.
+// condition. A step whose sum is below VANISHED is not for linear space. Where a transition is below RARE, entries of a
+// message of next to nothing may matter in the end, which only the way back tells.
 #if defined(ESTEP_SINGLE)
 constexpr real LOST = 1e-30f, REVIVED = 1e15f, VANISHED = 1e-15f, SURE = 1e-14f, FEEBLE = 1e-8f, SAME = 5e-4f,
-               SMALL = 1e-12f;
+               SMALL = 1e-12f, RARE = 1e-10f;
 #else
 constexpr real LOST = 1e-200, REVIVED = 1e180, VANISHED = 1e-190, SURE = 1e-100, FEEBLE = 1e-100, SAME = 1e-12,
-               SMALL = 1e-25;
+               SMALL = 1e-25, RARE = 1e-20;
 #endif
 constexpr int WIDTH = ACCUMULATORS > 16 ? 8 : 4;  // vectors of a product with the states in the lanes
 struct Range {
@@ -27,6 +28,7 @@ struct ChainModel {
     Array<Range> columns, rows;  // of each column and row of A: what holds all that is not zero
     bool positive = true;        // every transition has a probability that linear space keeps
     bool feeble = false;         // some probability is so small that linear space may lose it
+    bool rare = false;           // some transition is
 
     explicit ChainModel(const estep::Chain &c)
         : K(c.K), Kp(round_up(c.K, V > 8 ? V : 8)), start(c.start), trans(c.trans), columns(K), rows(K) {
@@ -36,6 +38,7 @@ struct ChainModel {
                 const double p = trans[i * K + j];
                 positive = positive && p > SURE;
                 feeble = feeble || (p > 0 && p < FEEBLE);
+                rare = rare || p < RARE;
             }
         }
         pack(K, K, WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });

@@ -18,7 +18,7 @@ class ChainRun {
     ChainModel model;
     const std::unique_ptr<Tile> tile;
     const int64_t K;
-    const bool wanted;
+    const bool wanted, looks;  // whether the way back has results; whether what is cut goes back, if only to be sure
     Planes planes, warm_planes;
     Lanes<G> lanes, warm;
     Buffer uniform, left, right, probe, ended;  // (W, K) messages at the joints
@@ -35,6 +35,7 @@ class ChainRun {
           tile(make_tile(s, r)),
           K(c.K),
           wanted(o.start || o.trans || o.stats || o.gamma),
+          looks(wanted || model.rare),
           lanes(model, rows, *tile, planes),
           warm(model, rows, *tile, warm_planes),
           uniform(K),
@@ -155,8 +156,8 @@ class ChainRun {
         const int64_t eighth = T / count / 8, n = eighth < WARM ? WARM : eighth < 2 * WARM ? eighth : 2 * WARM;
         warm_left(segments, from, count, n, low);
         bool fast = forward(segments, from, count, low, n, &reach);
-        if (wanted) warm_right(segments, to, reach, high);
-        if (fast && wanted) {
+        if (looks) warm_right(segments, to, reach, high);
+        if (fast && looks) {
             lanes.backward(out.trans != nullptr);
             fast = lanes.kept;
             for (int l = 1; l < count && fast; l++) {
@@ -169,17 +170,17 @@ class ChainRun {
         out.loglik[s] = 0;
         for (int l = 0; l < count; l++) out.loglik[s] += lanes.lane[l].loglik;
         lanes.filtered(count - 1, probe.data());
-        if (wanted) lanes.before(0, probe + K);
-        tell(out, K, stretch, left.data(), right + (count - 1) * K, probe.data(), wanted ? probe + K : nullptr);
+        if (looks) lanes.before(0, probe + K);
+        tell(out, K, stretch, left.data(), right + (count - 1) * K, probe.data(), looks ? probe + K : nullptr);
         collect(segments, count);
     }
 
     // Whether the joints hold in the end; in `reach`, how many rows it takes to forget, judged by the first pass.
     bool forward(const Segment *segments, int from, int count, int64_t low, int64_t n, int64_t *reach) {
-        const real small = wanted ? SAME / 8 : SMALL;  // harm() has the last word where the backward pass follows
+        const real small = looks ? SAME / 8 : SMALL;  // harm() has the last word where the backward pass follows
         lanes.forward(segments, count, wanted && out.stats);
         for (int round = 0; round < ROUNDS; round++) {
-            if (!lanes.kept || (!wanted && lanes.in_doubt())) return false;
+            if (!lanes.kept || (!looks && lanes.in_doubt())) return false;
             real worst = 0;
             for (int l = 1; l < count; l++) {
                 lanes.filtered(l - 1, ended + l * K);
@@ -223,12 +224,12 @@ class ChainRun {
     void strip(const Stretch &s, int64_t block) {
         if (block < s.rows()) {
             const auto own = make_tile(spec, rows);  // for if it fails in the middle
-            if (Strip(model, *own, rows, out, planes, s, block, wanted).linear()) {
+            if (Strip(model, *own, rows, out, planes, s, block, looks).linear()) {
                 if (out.stats) own->finish(out.stats);
                 return;
             }
         }
-        Strip whole(model, *tile, rows, out, planes, s, s.rows(), wanted);
+        Strip whole(model, *tile, rows, out, planes, s, s.rows(), looks);
         if (!whole.linear()) whole.logarithmic();
     }
 };

@@ -121,6 +121,25 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     assert_as_reference(model, model.source(X), monkeypatch)
 
 
+@pytest.mark.parametrize("K, n, joint", [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
+def test_scores_of_states_that_never_meet(K, n, joint, compiled):
+    """Two halves of the states: what speaks for one of them before each joint is outweighed after it. Closed form."""
+    h, rare = K // 2, np.exp(-1.0)
+    A, P = np.zeros((K, K)), np.zeros((K, 4))
+    A[:h, :h], A[h:, h:] = 1 / h, 1 / (K - h)
+    P[:h, :3], P[h:, :3] = [0.4, 0.4 * rare, 0.1], [0.4 * rare, 0.4, 0.1]
+    P[:, 3] = 1 - P.sum(axis=1)
+    start = np.r_[np.full(h, 0.5 / h), np.full(K - h, 0.5 / (K - h))]
+    X = np.full((n, 1), 2, dtype=np.int32)
+    X[:70] = X[joint - 65 : joint] = 0
+    X[joint : joint + 210] = 1
+    for other in [2 * (n // 3)] if K > 32 else [n * i // 8 for i in range(3, 8)]:
+        X[other - 80 : other] = 1
+    model = Model(Chain(start, A), Categorical(P))
+    want = np.logaddexp(*(np.log(0.5) + np.log(P[k, X[:, 0]]).sum() for k in (0, h)))
+    assert model.score(X) == pytest.approx(want, rel=1e-12)
+
+
 def turning(K):
     """K symbol distributions: 0 speaks for the first state, 2 for the second, 1 for neither, 3 for the others."""
     rare = np.exp(-20)

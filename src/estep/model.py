@@ -26,7 +26,7 @@ from estep.summary import Summary
 LEAF_WORK = 2**26  # multiply-adds of a leaf, about: a millisecond to some
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
 CHAIN_ROWS = 8192  # of a leaf of a chain, at least
-RARE = 1e-20  # a transition that matters only where much follows
+RARE, RARE_SINGLE = 1e-20, 1e-10  # a transition that matters only where much follows
 CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 
 
@@ -264,7 +264,8 @@ class Model:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
         source = replace(self.source(data, lengths), weights=None)
         # what is unlikely at a joint may become likely again where some transitions are next to impossible
-        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < RARE).any())
+        rare = RARE_SINGLE if source.summary.single else RARE
+        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < rare).any())
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             s = Statistics.zeros(self.latent.layout) if both_ways and joint is not None else None
