@@ -10,18 +10,20 @@ if ! command -v "$compiler" >/dev/null || [ "$(uname -m)" != x86_64 ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+check() { # level march [-DESTEP_SINGLE]
+    local table=estep_kernels_$1${3:+_single} shared
+    "$compiler" -std=c++20 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast \
+        -Wall -Wextra -Wconversion -Wno-sign-conversion -Wno-psabi -Werror "-march=$2" ${3:-} \
+        "-DESTEP_LEVEL=$1" -c core/kernels.cpp -o "$work/$table.o"
+    shared=$(nm "$work/$table.o" | awk '$2 ~ /^[TWVuBDR]$/ {print $3}' | grep -v -e "^$table\$" -e '^DW\.ref\.' || true)
+    if [ -n "$shared" ]; then
+        echo "linkage: $table shows more than its table:" && echo "$shared"
+        return 1
+    fi
+}
 for level in baseline:x86-64 v3:x86-64-v3 v4:x86-64-v4; do
-    name=${level%%:*}
-    for single in "" -DESTEP_SINGLE; do
-        "$compiler" -std=c++20 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast \
-            -Wall -Wextra -Wconversion -Wno-sign-conversion -Wno-psabi -Werror "-march=${level##*:}" $single \
-            "-DESTEP_LEVEL=$name" -c core/kernels.cpp -o "$work/$name.o"
-        table=estep_kernels_$name${single:+_single}
-        shared=$(nm "$work/$name.o" | awk '$2 ~ /^[TWVuBDR]$/ {print $3}' | grep -v -e "^$table\$" -e '^DW\.ref\.' || true)
-        if [ -n "$shared" ]; then
-            echo "linkage: $name shows more than its table:" && echo "$shared"
-            exit 1
-        fi
-    done
+    check "${level%%:*}" "${level##*:}" & # both precisions at a time
+    check "${level%%:*}" "${level##*:}" -DESTEP_SINGLE
+    wait $!
 done
 echo "linkage: only the tables are shared"
