@@ -268,8 +268,8 @@ class Strip {
         return good;
     }
 
-    bool finish(Lead &l, int i,
-                int64_t n) {  // a block on track i; whether what follows the one before was guessed well
+    // A block on track i; whether what follows the one before was guessed well.
+    bool finish(Lead &l, int i, int64_t n) {
         if (wanted) {
             one.before(i, l.before.data());
             const real error = l.at > l.first ? harm(K, l.before.data(), l.told.data(), l.arrives.data()) : 0;

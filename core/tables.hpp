@@ -72,11 +72,9 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
         for (int64_t i = 0; i < padded; i++) scale[i] = top[symbols[i]];
     }
     void accumulate(const real *resp, int64_t ldr) override {
-        const Counter count(*this);
         for (int64_t i = 0; i < n; i += V) count(i, resp + i, ldr);
     }
     void accumulate_from(Place from, real *) override {
-        const Counter count(*this);
         for (int64_t i = 0; i < n; i += V) count(i, from(i), from.W);
     }
     void finish(double *stats) override {
@@ -85,27 +83,18 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
     }
 
   private:
-    // Adds the responsibilities of the vector of rows at i, which are 0 in the padding; the states are ldr apart. Its
-    // members are not read again after each sum, as those of the tile would be.
-    struct Counter {
-        const int64_t K, Kp, D, ld;
-        const int32_t *const symbols;
-        double *const sums;
-
-        explicit Counter(const TableTile &t)
-            : K(t.K), Kp(t.Kp), D(t.spec.D), ld(t.ld), symbols(t.symbols), sums(t.sums.data()) {}
-        void operator()(int64_t i, const real *resp, int64_t ldr) const {
-            for (int64_t k0 = 0; k0 < Kp; k0 += V) {
-                vec r[V];
+    // Adds the responsibilities of the vector of rows at i, which are 0 in the padding; the states are ldr apart.
+    void count(int64_t i, const real *resp, int64_t ldr) {
+        for (int64_t k0 = 0; k0 < Kp; k0 += V) {
+            vec r[V];
 #pragma GCC unroll 16
-                for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? ::load(resp + (k0 + k) * ldr) : vec{};
-                transpose(r);
-                for (int64_t d = 0; d < D; d++)
+            for (int64_t k = 0; k < V; k++) r[k] = k0 + k < K ? ::load(resp + (k0 + k) * ldr) : vec{};
+            transpose(r);
+            for (int64_t d = 0; d < spec.D; d++)
 #pragma GCC unroll 16
-                    for (int64_t j = 0; j < V; j++) add(sums + symbols[d * ld + i + j] * Kp + k0, r[j]);
-            }
+                for (int64_t j = 0; j < V; j++) add(sums + symbols[d * ld + i + j] * Kp + k0, r[j]);
         }
-    };
+    }
 
     template <class T>
     void read(const T *from) {
