@@ -237,7 +237,7 @@ void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, 
 void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
              const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
              const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups,
-             const MaybeBytes &allowed) {
+             const MaybeBytes &allowed, double sure) {
     const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
     const int64_t models = groups ? static_cast<int64_t>(groups->size()) : 1;
     const int64_t *ends = groups ? groups->data() : &K;
@@ -249,7 +249,7 @@ void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logwei
                          pointer(totals, models, "totals"), pointer(loglik, n * models, "loglik"),
                          pointer(resp, n * K, "resp")};
     nb::gil_scoped_release release;
-    kernels(level, o.single).mixture(o.spec, ends, models, logweights.data(), rows, out);
+    kernels(level, o.single).mixture(o.spec, ends, models, logweights.data(), sure, rows, out);
 }
 
 void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
@@ -394,7 +394,7 @@ NB_MODULE(_core, m) {
     m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
           nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("totals").none(),
           nb::arg("loglik").none(), nb::arg("resp").none(), nb::arg("ends") = nb::none(),
-          nb::arg("allowed") = nb::none());
+          nb::arg("allowed") = nb::none(), nb::arg("sure") = 0.0);
     m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
           nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
           nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),

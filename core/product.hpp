@@ -21,43 +21,46 @@ constexpr int AT_A_TIME = ACCUMULATORS / 3;  // components of a block of densiti
 
 // A matrix (R, C) in blocks of n of its `width` columns, zero beyond C: each block's R rows one after the other. As it
 // stands, rows a power of two apart would fall on the same few lines of the first cache.
-template <class F>
-void pack(int64_t R, int64_t C, int64_t n, int64_t width, Buffer &to, F entry) {
+template <class T, class F>
+void pack(int64_t R, int64_t C, int64_t n, int64_t width, Array<T> &to, F entry) {
     to.grow(R * width);
     for (int64_t j0 = 0; j0 < width; j0 += n) {
         const int64_t here = width - j0 < n ? width - j0 : n;
         for (int64_t i = 0; i < R; i++)
             for (int64_t j = j0; j < j0 + here; j++)
-                to[j0 * R + i * here + j - j0] = j < C ? static_cast<real>(entry(i, j)) : real(0);
+                to[j0 * R + i * here + j - j0] = j < C ? static_cast<T>(entry(i, j)) : T(0);
     }
 }
 
-template <int MR, int NR>
-void density_block(int64_t F, const real *w, const real *phi, int64_t ld, real *out) {
-    vec c[MR][NR];
+template <int MR, int NR, class T>
+void density_block(int64_t F, const T *w, const T *phi, int64_t ld, T *out) {
+    constexpr int W = Wide<T>::count;
+    vec_of<T> c[MR][NR];
     for (int m = 0; m < MR; m++)
-        for (int j = 0; j < NR; j++) c[m][j] = vec{};
+        for (int j = 0; j < NR; j++) c[m][j] = vec_of<T>{};
     for (int64_t f = 0; f < F; f++) {
-        vec b[NR];
-        for (int j = 0; j < NR; j++) b[j] = load(phi + f * ld + j * V);
+        vec_of<T> b[NR];
+        for (int j = 0; j < NR; j++) b[j] = load(phi + f * ld + j * W);
         for (int m = 0; m < MR; m++)
             for (int j = 0; j < NR; j++) c[m][j] += w[f * MR + m] * b[j];
     }
     for (int m = 0; m < MR; m++)
-        for (int j = 0; j < NR; j++) store(out + m * ld + j * V, c[m][j]);
+        for (int j = 0; j < NR; j++) store(out + m * ld + j * W, c[m][j]);
 }
 
-template <int NR>
-void density_columns(int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
+template <int NR, class T>
+void density_columns(int64_t F, const T *w, int64_t K, const T *phi, int64_t ld, T *out) {
     in_blocks<AT_A_TIME>(
         K, [&](auto n, int64_t k) { density_block<decltype(n)::value, NR>(F, w + k * F, phi, ld, out + k * ld); });
 }
 
-// out (K, ld) = w' (K, F) phi (F, n); w is (F, K), packed in blocks of AT_A_TIME columns; n a multiple of V.
-void densities(int64_t n, int64_t F, const real *w, int64_t K, const real *phi, int64_t ld, real *out) {
+// out (K, ld) = w' (K, F) phi (F, n); w is (F, K), packed in blocks of AT_A_TIME columns; n in whole vectors.
+template <class T>
+void densities(int64_t n, int64_t F, const T *w, int64_t K, const T *phi, int64_t ld, T *out) {
+    constexpr int64_t W = Wide<T>::count;
     int64_t i = 0;
-    for (; i + 3 * V <= n; i += 3 * V) density_columns<3>(F, w, K, phi + i, ld, out + i);
-    for (; i < n; i += V) density_columns<1>(F, w, K, phi + i, ld, out + i);
+    for (; i + 3 * W <= n; i += 3 * W) density_columns<3>(F, w, K, phi + i, ld, out + i);
+    for (; i < n; i += W) density_columns<1>(F, w, K, phi + i, ld, out + i);
 }
 
 // Components in the lanes: s (F, Kp) += phi (F, n) r (n, Kp), where phi has column i of row f at f ld + i step.

@@ -6,6 +6,14 @@ namespace {
 
 constexpr real NEXT_TO_NOTHING = real(1e-20);  // of a component's largest responsibility in a tile
 
+// The rows that matter to each component, with their responsibilities: of component k from begin[k] up to begin[k + 1].
+struct Pairs {
+    Array<int64_t> begin;  // (K + 1,)
+    Array<int32_t> row;
+    Buffer resp;
+    Pairs(int64_t K, int64_t rows) : begin(K + 1) { row.grow(K * rows + 16), resp.grow(K * rows + V); }
+};
+
 // Masses, first moments and second ones (products of columns, or squares), about `means` (K, D) or zero.
 class RowMoments {
     static constexpr int WIDEST = ACCUMULATORS > 16 ? 6 : 4;                // vectors of a row of squares
@@ -16,13 +24,13 @@ class RowMoments {
   public:
     const int64_t Dp;  // columns in whole vectors
     Buffer rows;       // (size, Dp): the rows of a tile, zero beyond column D
+    Pairs pairs;
 
   private:
     const int64_t per;  // sums of a component
     const double *means;
-    Array<int32_t> matter, count;  // (K, size + V): the rows that matter; (K,)
-    Buffer some, scaled, mu;       // (size, Dp): those of a component, plain and times responsibility; (Dp,)
-    Sums sums;                     // (K, per)
+    Buffer some, scaled, mu;  // (size, Dp): those of a component, plain and times responsibility; (Dp,)
+    Sums sums;                // (K, per)
 
   public:
     RowMoments(const Spec &s, bool products_, const double *about, int64_t tile_rows)
@@ -32,39 +40,39 @@ class RowMoments {
           size(tile_rows),
           Dp(round_up(s.D, V)),
           rows(size * Dp),
+          pairs(K, size),
           per(V + Dp + (products ? Dp * Dp : Dp)),
           means(about),
-          matter(K * (size + V)),
-          count(K),
-          some(size * Dp),
-          scaled(size * Dp),
           mu(Dp),
-          sums(K * per) {}
+          sums(K * per) {
+        some.grow(products ? size * Dp : 0), scaled.grow(products ? size * Dp : 0);
+    }
 
     // Multiply-adds for a row and a component, in vectors, about.
     int64_t work() const { return products ? Dp * (D + 2 * V) / (2 * V) + 8 * Dp / V : 4 * Dp / V + 4; }
 
     // Finds what matters of responsibilities (K, ldr); false if that is more than `limit` of them.
     bool select(const real *resp, int64_t ldr, int64_t padded, int64_t limit) {
-        int64_t found = 0;
-        for (int64_t k = 0; k < K; k++) {
-            const vec least = splat(largest(resp + k * ldr, padded) * NEXT_TO_NOTHING);
-            int32_t *list = matter + k * (size + V), c = 0;
+        int64_t c = 0;
+        for (int64_t k = 0; k < K; k++, resp += ldr) {
+            const vec least = splat(largest(resp, padded) * NEXT_TO_NOTHING);
             for (int64_t i = 0; i < padded; i += V)
-                c += which(above(load(resp + k * ldr + i), least), static_cast<int32_t>(i), list + c);
-            count[k] = c;
-            if ((found += c) > limit) return false;
+                c += which(above(load(resp + i), least), static_cast<int32_t>(i), pairs.row + c);
+            for (int64_t j = pairs.begin[k]; j < c; j++) pairs.resp[j] = resp[pairs.row[j]];
+            if (c > limit) return false;
+            pairs.begin[k + 1] = c;
         }
         return true;
     }
 
-    // Adds the moments of what was selected of the n `rows`.
-    void add(const real *resp, int64_t ldr, int64_t n) {
+    // Adds the moments of the pairs, of which the n `rows` have part.
+    void add(int64_t n) {
         real *to = sums.over(n);
         for (int64_t k = 0; k < K; k++, to += per) {
-            if (!count[k]) continue;
+            const int64_t first = pairs.begin[k], count = pairs.begin[k + 1] - first;
+            if (!count) continue;
             for (int64_t d = 0; means && d < D; d++) mu[d] = static_cast<real>(means[k * D + d]);
-            component(resp + k * ldr, matter + k * (size + V), count[k], to);
+            component(pairs.resp + first, pairs.row + first, count, to);
         }
     }
 
@@ -91,7 +99,7 @@ class RowMoments {
 
     void component(const real *r, const int32_t *list, int64_t n, real *to) {
         real mass_ = 0;
-        for (int64_t i = 0; i < n; i++) mass_ += r[list[i]];
+        for (int64_t i = 0; i < n; i++) mass_ += r[i];
         to[0] += mass_;
         if (!products)
             return in_blocks<WIDEST>(Dp / V, [&](auto width, int64_t j) {
@@ -115,7 +123,7 @@ class RowMoments {
         for (int64_t i = 0; i < n; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < NR; j++) {
-                const vec x = load(rows + list[i] * Dp + d + j * V), v = CENTRED ? x - m[j] : x, w = v * r[list[i]];
+                const vec x = load(rows + list[i] * Dp + d + j * V), v = CENTRED ? x - m[j] : x, w = v * r[i];
                 a[j] += w, b[j] += w * v;
             }
         for (int j = 0; j < NR; j++) {
@@ -129,7 +137,7 @@ class RowMoments {
             const vec m = load(mu + d);
             vec s = load(to + d);
             for (int64_t i = 0; i < n; i++) {
-                const vec v = load(rows + list[i] * Dp + d) - m, w = v * r[list[i]];
+                const vec v = load(rows + list[i] * Dp + d) - m, w = v * r[i];
                 store(some + i * Dp + d, v), store(scaled + i * Dp + d, w);
                 s += w;
             }

@@ -92,8 +92,8 @@ struct Kernels {
     const char *level;
     int lanes;
     void (*log_densities)(const Spec &, const Rows &, double *out);
-    void (*mixture)(const Spec &, const int64_t *ends, int64_t models, const double *logweights, const Rows &,
-                    const MixtureOut &);
+    void (*mixture)(const Spec &, const int64_t *ends, int64_t models, const double *logweights, double sure,
+                    const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
     void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
                     double *ends);  // ends: stretches: (2, K) scores before the first row as used, at the last row

@@ -46,14 +46,27 @@ constexpr int ACCUMULATORS = 12;
 #endif
 constexpr int V = BYTES / static_cast<int>(sizeof(real));
 
-typedef real vec __attribute__((vector_size(BYTES)));
+template <class T>
+struct Wide {
+    typedef T type __attribute__((vector_size(BYTES)));
+    typedef T unaligned __attribute__((vector_size(BYTES), aligned(sizeof(T))));  // may alias T, nothing else
+    static constexpr int count = BYTES / static_cast<int>(sizeof(T));
+};
+template <class T>
+using vec_of = typename Wide<T>::type;
+typedef vec_of<real> vec;
 typedef whole ivec __attribute__((vector_size(BYTES)));
 typedef std::make_unsigned_t<whole> uvec __attribute__((vector_size(BYTES)));
-typedef real vecu __attribute__((vector_size(BYTES), aligned(sizeof(real))));  // may alias reals, nothing else
 
 inline vec splat(real x) { return vec{} + x; }
-inline vec load(const real *p) { return *reinterpret_cast<const vecu *>(p); }
-inline void store(real *p, vec v) { *reinterpret_cast<vecu *>(p) = v; }
+template <class T>
+inline vec_of<T> load(const T *p) {
+    return *reinterpret_cast<const typename Wide<T>::unaligned *>(p);
+}
+template <class T>
+inline void store(T *p, vec_of<T> v) {
+    *reinterpret_cast<typename Wide<T>::unaligned *>(p) = v;
+}
 inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 typedef double doubles __attribute__((vector_size(V * sizeof(double)), aligned(sizeof(double))));
 inline void add(double *to, vec v) {  // in double
@@ -91,19 +104,21 @@ inline double total(vec v) {  // in double
     return s;
 }
 // The lanes in which a > b, as bits.
-inline unsigned above(vec a, vec b) {
+template <class W>
+inline unsigned above(W a, W b) {
+    constexpr bool wide = sizeof(a[0]) == 8;
 #if defined(__AVX512F__)
-    if constexpr (sizeof(real) == 8) return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
+    if constexpr (wide) return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ);
     else return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
 #elif defined(__AVX__)
-    if constexpr (sizeof(real) == 8) return static_cast<unsigned>(_mm256_movemask_pd((__m256d)(a > b)));
+    if constexpr (wide) return static_cast<unsigned>(_mm256_movemask_pd((__m256d)(a > b)));
     else return static_cast<unsigned>(_mm256_movemask_ps((__m256)(a > b)));
 #elif defined(__SSE2__)
-    if constexpr (sizeof(real) == 8) return static_cast<unsigned>(_mm_movemask_pd((__m128d)(a > b)));
+    if constexpr (wide) return static_cast<unsigned>(_mm_movemask_pd((__m128d)(a > b)));
     else return static_cast<unsigned>(_mm_movemask_ps((__m128)(a > b)));
 #else
     unsigned s = 0;
-    for (int i = 0; i < V; i++) s |= static_cast<unsigned>(a[i] > b[i]) << i;
+    for (int i = 0; i < BYTES / static_cast<int>(sizeof(a[0])); i++) s |= static_cast<unsigned>(a[i] > b[i]) << i;
     return s;
 #endif
 }
@@ -132,11 +147,12 @@ inline vec permute(vec p, ivec i) {
     return r;
 #endif
 }
-// Writes first + the places of the bits, in order, with room for V; how many.
+// Writes first + the places of N bits, in order, with room for N; how many.
+template <int N = V>
 inline int32_t which(unsigned bits, int32_t first, int32_t *to) {
 #if defined(__AVX512VL__)
     const auto mask = static_cast<__mmask16>(bits);
-    if constexpr (V == 16) {
+    if constexpr (N == 16) {
         const __m512i all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(all, _mm512_set1_epi32(first))));
     } else {
@@ -151,7 +167,7 @@ inline int32_t which(unsigned bits, int32_t first, int32_t *to) {
                                              {1, 2}, {0, 1, 2}, {3},       {0, 3},      {1, 3}, {0, 1, 3},
                                              {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
     int32_t n = 0;
-    for (int b = 0; b < V; b += 4, bits >>= 4) {  // without a branch: what the bits are is not foreseen
+    for (int b = 0; b < N; b += 4, bits >>= 4) {  // without a branch: what the bits are is not foreseen
         *reinterpret_cast<four *>(to + n) = *reinterpret_cast<const four *>(place[bits & 15]) + (first + b);
         n += __builtin_popcount(bits & 15);
     }

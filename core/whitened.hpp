@@ -6,22 +6,25 @@ namespace {
 
 // The safe form for Gaussians: differences from each mean, so nothing cancels however far the means are apart. Also
 // the faster one for full covariances of many columns: a factor stays in L1, and no products of columns are kept.
-class WhitenedTile final : public Tile {
+class WhitenedTile : public Tile {
+  protected:
     static constexpr int MR = ACCUMULATORS / 3;  // rows of a factor at a time
     const bool dense;                            // full or tied: (D, D) factors; else one inverse deviation a column
     const int64_t D, per;                        // reals of a component's factor
-    Buffer x, diff, factor, kept_means;          // (D, ld); (D, 3 V); (K, per)
+    Buffer x, diff, factor, kept_means;          // (D, ld); (D, 3 V), whole vectors; (K, per)
     const real *means;
     RowMoments moments;  // about each mean
 
   public:
     explicit WhitenedTile(const Spec &s)
-        : Tile(s, 49152 / s.D < 384 ? 49152 / s.D / (3 * V) * (3 * V) + 3 * V : 384),
+        : WhitenedTile(s, 49152 / s.D < 384 ? 49152 / s.D / (3 * V) * (3 * V) + 3 * V : 384) {}
+    WhitenedTile(const Spec &s, int64_t rows)
+        : Tile(s, rows),
           dense(s.kind == Kind::full || s.kind == Kind::tied),
           D(s.D),
           per(dense ? packed(D) : D),
           x(D * ld),
-          diff(3 * V * D),
+          diff(3 * V * round_up(D, V)),
           factor(s.K * per),
           means(as_real(s.means, s.K * D, kept_means)),
           moments(s, dense, s.means, size) {
@@ -42,15 +45,15 @@ class WhitenedTile final : public Tile {
         columns(x.data());
         for (int64_t k = 0; k < K; k++) {
             int64_t r = 0;
-            for (; r + 3 * V <= padded; r += 3 * V) distances<3>(k, r, out + k * ld + r);
-            for (; r < padded; r += V) distances<1>(k, r, out + k * ld + r);
+            for (; r + 3 * V <= padded; r += 3 * V) densities_at<3>(k, r, D, 0, out + k * ld + r);
+            for (; r < padded; r += V) densities_at<1>(k, r, D, 0, out + k * ld + r);
         }
     }
 
     void accumulate(const real *resp, int64_t ldr) override {
         moments.select(resp, ldr, padded, INT64_MAX);
         by_rows(moments.rows.data(), moments.Dp);
-        moments.add(resp, ldr, n);
+        moments.add(n);
     }
 
     void finish(double *stats) override {  // moved from each mean to the origin, in the layout of the kind
@@ -69,31 +72,42 @@ class WhitenedTile final : public Tile {
         }
     }
 
+  protected:
+    // The log-density of component k, plus `offset`, at the NR vectors of rows from r on, as far as its first `some`
+    // columns go.
+    template <int NR>
+    void densities_at(int64_t k, int64_t r, int64_t some, real offset, real *out) {
+        const real *mu = means + k * D, *L = factor + k * per;
+        for (int64_t d = 0; d < some; d++)
+            for (int j = 0; j < NR; j++) store(diff + (d * NR + j) * V, ::load(x + d * ld + r + j * V) - mu[d]);
+        vec q[NR];
+        if (dense) {
+            distances<NR>(k, some, q);
+        } else {
+            for (int j = 0; j < NR; j++) q[j] = vec{};
+            for (int64_t d = 0; d < some; d++)
+                for (int j = 0; j < NR; j++) {
+                    const vec y = ::load(diff + (d * NR + j) * V) * L[d];
+                    q[j] += y * y;
+                }
+        }
+        const real top = static_cast<real>(spec.lognorm[k]) + offset;
+        for (int j = 0; j < NR; j++) store(out + j * V, top - real(0.5) * q[j]);
+    }
+
+    // The squares of `diff` (D, NR, V) by the first `some` rows of the factor of component k, whole blocks or all.
+    template <int NR>
+    void distances(int64_t k, int64_t some, vec *q) const {
+        const real *L = factor + k * per;
+        for (int j = 0; j < NR; j++) q[j] = vec{};
+        for (int64_t i = 0; i < some; i += MR) L = rows_of_factor<NR>(L, i + MR < D ? i + MR : D, q);
+    }
+
   private:
     static int64_t packed(int64_t D) {  // blocks of MR rows, each up to its last column
         int64_t n = 0;
         for (int64_t i = 0; i < D; i += MR) n += MR * (i + MR < D ? i + MR : D);
         return n;
-    }
-
-    // The log-density of component k at the NR vectors of rows from r on.
-    template <int NR>
-    void distances(int64_t k, int64_t r, real *out) {
-        const real *mu = means + k * D, *L = factor + k * per;
-        for (int64_t d = 0; d < D; d++)
-            for (int j = 0; j < NR; j++) store(diff + (d * NR + j) * V, ::load(x + d * ld + r + j * V) - mu[d]);
-        vec q[NR];
-        for (int j = 0; j < NR; j++) q[j] = vec{};
-        if (dense)
-            for (int64_t i = 0; i < D; i += MR) L = rows_of_factor<NR>(L, i + MR < D ? i + MR : D, q);
-        else
-            for (int64_t d = 0; d < D; d++)
-                for (int j = 0; j < NR; j++) {
-                    const vec y = ::load(diff + (d * NR + j) * V) * L[d];
-                    q[j] += y * y;
-                }
-        const real top = static_cast<real>(spec.lognorm[k]);
-        for (int j = 0; j < NR; j++) store(out + j * V, top - real(0.5) * q[j]);
     }
 
     template <int NR>

@@ -332,13 +332,14 @@ class Latent(Values, ABC):
         stats: Array | None = None,
         responsibilities: Array | None = None,
         joint: Joint | None = None,
+        few: bool = False,
     ) -> Array:
         """The E-step of one batch: the log-likelihood of each unit (row or sequence).
 
         ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
         the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included, but for the rows of a
         halo. A unit that is impossible has -inf and no responsibilities. A stretch of a sequence comes with its
-        ``joint``; its log-likelihood is that of its rows given all before.
+        ``joint``; its log-likelihood is that of its rows given all before. ``few``: see :meth:`estep.Model.expect`.
         """
 
     @abstractmethod

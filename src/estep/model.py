@@ -123,8 +123,12 @@ class Model:
 
     # The E-step and the M-step
 
-    def expect(self, batch: Batch, joint: Joint | None = None) -> Statistics:
-        """The E-step of one batch: expected sufficient statistics under this model."""
+    def expect(self, batch: Batch, joint: Joint | None = None, few: bool = False) -> Statistics:
+        """The E-step of one batch: expected sufficient statistics under this model.
+
+        ``few``: the components of a mixture with next to no part in a row may be left out of it, where that is faster;
+        those with next to no part in any row (:func:`estep.latents.independent.lost`) then lose digits.
+        """
         layout, of_latent, of_emission = self._layouts
         s = Statistics.zeros(layout)
         latent = Statistics(of_latent, s["latent"])
@@ -137,7 +141,7 @@ class Model:
             stats[-len(cross) :] = cross
             spec, stats, common = spec.linear, stats[: -len(cross)], float(spec.shared @ cross)
         if spec is not None:
-            loglik = self.moving.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint)
+            loglik = self.moving.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint, few=few)
         else:
             evaluation = self.evaluate(batch)
             spec, rows = dense(self.beta * evaluation.log_densities)
@@ -151,10 +155,14 @@ class Model:
     def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute) -> Statistics:
         """The E-step of all leaves; ``joints`` are those between them."""
 
-        def once() -> Statistics:
-            return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i]), len(leaves))
+        def once(few: bool = False) -> Statistics:
+            return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i], few), len(leaves))
 
-        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
+        moving, spec = self.moving, self.kernel(leaves[0].summary)
+        if not isinstance(moving, Independent) or spec is None or not spec.sifts:
+            return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
+        total = once(few=True)
+        return once() if moving.lost(Statistics(self._layouts[1], total["latent"]), float(total["weight"])) else total
 
     def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
         """Fills the messages of a stretch; ``backward``: those to the left too."""
@@ -269,7 +277,7 @@ class Model:
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             s = Statistics.zeros(self.latent.layout) if both_ways and joint is not None else None
-            return self.moving.posterior(*self._densities(batch), batch, s, joint=joint) + batch.base_of_units
+            return self.moving.posterior(*self._densities(batch), batch, s, joint=joint, few=True) + batch.base_of_units
 
         loglik = self._units(source, leaf, execute, same_posterior if both_ways else same_filter, backward=both_ways)
         if source.empty is not None:

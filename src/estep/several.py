@@ -18,6 +18,7 @@ from estep.execute import Execute
 from estep.interface import Emission, Notes
 from estep.kernels.spec import dense
 from estep.latents import Independent
+from estep.latents.independent import SURE, lost
 from estep.model import Model, kept_kernel
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
@@ -111,8 +112,8 @@ class Several:
         blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
-    def expect(self, batch: Batch) -> Statistics:
-        """The E-step of one batch for all models; ``loglik`` is (R,)."""
+    def expect(self, batch: Batch, few: bool = False) -> Statistics:
+        """The E-step of one batch for all models; ``loglik`` is (R,). ``few``: see :meth:`Model.expect`."""
         layout, of_emission = self._layouts
         s = Statistics.zeros(layout)
         with np.errstate(divide="ignore"):
@@ -120,7 +121,7 @@ class Several:
         run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
         if spec is not None:
             outputs = (s["latent"], s["emission"], s["loglik"], None, None)
-            run(spec, logweights, batch.X, batch.weights, *outputs, self.ends)
+            run(spec, logweights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
         else:
             evaluation = self.emission.evaluate(batch)
             spec, rows = dense(evaluation.log_densities)
@@ -134,7 +135,14 @@ class Several:
 
     def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute) -> Statistics:
         """The E-step of all leaves; independent rows have no joints."""
-        return execute.add_up(lambda i: self.expect(leaves[i]), len(leaves))
+
+        def once(few: bool) -> Statistics:
+            return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
+
+        spec = kept_kernel(self, leaves[0].summary, self.emission.kernel)
+        few = spec is not None and spec.sifts
+        total = once(few)
+        return once(False) if few and lost(self.weights, total["latent"], float(total["weight"])) else total
 
     def maximize(self, s: Statistics) -> tuple[Several, Notes]:
         """The M-step of all models."""

@@ -215,8 +215,12 @@ def mixture(
     resp: Array | None,
     ends: Array | None = None,
     allowed: Array | None = None,
+    sure: float = 0.0,
 ) -> None:
-    """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments."""
+    """The E-step of independent draws (Bishop 2006, eq. 9.23); see :mod:`estep.kernels` for the arguments.
+
+    Nothing is left out here.
+    """
     firsts = np.array([0]) if ends is None else np.concatenate([[0], ends[:-1]])
     models = np.split(np.arange(spec.K), firsts[1:])
     for i in range(0, len(X), ROWS):

@@ -42,7 +42,8 @@ class Spec:
 
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
     ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
-    statistics are the same. ``counts`` adds the Poisson log-probabilities of each row at the rates ``shared`` (D,).
+    statistics are the same. Specs that :attr:`sifts` have both, if they have weights. ``counts`` adds the Poisson
+    log-probabilities of each row at the rates ``shared`` (D,).
     ``single``: the E-step is computed in single precision, with sums in double; paths and densities are in double.
     """
 
@@ -72,6 +73,12 @@ class Spec:
         D, pairs = self.D, self.D * (self.D + 1) // 2
         per = {"dense": 0, "table": self.M, "linear": 1 + D, "diag": 1 + 2 * D, "spherical": 2 + D, "tied": 1 + D}
         return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
+
+    @property
+    def sifts(self) -> bool:
+        """Whether some columns may tell that a component has next to no part in a row."""
+        apart = self.kind == "full" or (self.kind == "diag" and not self.whitened)
+        return apart and self.factor is not None and self.K >= 8 and self.D >= 8
 
     @property
     def shares(self) -> bool:
@@ -111,10 +118,11 @@ class Spec:
 
     def shifted(self, offset: Array) -> Spec:
         """The spec of the log-densities with ``offset`` (K,) added."""
-        if self.lognorm is not None:
-            return replace(self, lognorm=self.lognorm + offset)
-        assert self.weights is not None
-        return replace(self, weights=self.weights + offset[:, None] * (np.arange(self.weights.shape[1]) == 0))
+        lognorm = None if self.lognorm is None else self.lognorm + offset
+        weights = self.weights
+        if weights is not None:
+            weights = weights + offset[:, None] * (np.arange(weights.shape[1]) == 0)
+        return replace(self, weights=weights, lognorm=lognorm)
 
     @cached_property
     def native(self) -> Any:

@@ -98,6 +98,7 @@ class Chain(Latent, Conjugate):
         stats: Array | None = None,
         responsibilities: Array | None = None,
         joint: Joint | None = None,
+        few: bool = False,
     ) -> Array:
         ends = _ends(batch)
         loglik = np.empty(len(ends))

@@ -17,6 +17,17 @@ from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint
 from estep.summary import Summary
 
+SURE = 1e-4
+"""Components of at least this weight are taken to have part in some rows."""
+HARDLY = 1e-9
+"""Of all rows: components with less have digits to lose."""
+
+
+def lost(weights: Array, counts: Array, rows: float) -> bool:
+    """Whether a component that was taken to have part in some rows has next to none, so that statistics of an E-step
+    with few components a row lack digits."""
+    return bool(((weights >= SURE) & (counts < HARDLY * rows)).any())
+
 
 @dataclass(frozen=True, eq=False)
 class Independent(Latent, Conjugate):
@@ -64,6 +75,7 @@ class Independent(Latent, Conjugate):
         stats: Array | None = None,
         responsibilities: Array | None = None,
         joint: Joint | None = None,
+        few: bool = False,
     ) -> Array:
         loglik = np.empty(len(X))
         counts = None if s is None else s["counts"]
@@ -79,8 +91,13 @@ class Independent(Latent, Conjugate):
             responsibilities,
             None,
             allowed=batch.allowed(len(self._weights)),
+            sure=SURE if few else 0.0,
         )
         return loglik
+
+    def lost(self, s: Statistics, rows: float) -> bool:
+        """Whether :func:`lost` holds of the statistics of that many rows."""
+        return lost(self._weights, s["counts"], rows)
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
         total, allowed = kernels.log_densities(spec, X) + self._log_weights(), batch.allowed(len(self._weights))
