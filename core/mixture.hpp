@@ -46,7 +46,8 @@ class Mixture {
           logweights(as_real(logweights_, s.K, kept)) {
         if (!sure || out.resp || !Sift::possible(s, rows)) return;
         sift.emplace(s, logweights, sure, ends, models, rows);
-        loglik.grow(sift->ld), weight.grow(sift->ld);
+        if (!sift->pays()) sift.reset();
+        else loglik.grow(sift->ld), weight.grow(sift->ld);
     }
 
     void run() {

@@ -39,12 +39,13 @@ class RowMoments {
           D(s.D),
           size(tile_rows),
           Dp(round_up(s.D, V)),
-          rows(size * Dp),
           pairs(K, size),
           per(V + Dp + (products ? Dp * Dp : Dp)),
           means(about),
           mu(Dp),
           sums(K * per) {
+        rows.grow(size * Dp);
+        for (int64_t i = 0; i < size && Dp > D; i++) store(rows + (i + 1) * Dp - V, vec{});
         some.grow(products ? size * Dp : 0), scaled.grow(products ? size * Dp : 0);
     }
 

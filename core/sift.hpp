@@ -10,10 +10,9 @@
 namespace {
 
 class Sift final : public WhitenedTile {
-    static constexpr int64_t TRIED = 12;    // rows by which the number of columns is chosen
-    static constexpr int64_t LEAST = 512;   // rows
-    static constexpr double WORTH = 0.8;    // of the work of looking at all
-    static constexpr double OVERHEAD = 10;  // vectors a component, beside densities
+    static constexpr int64_t TRIED = 12;   // rows by which the number of columns is chosen
+    static constexpr int64_t LEAST = 512;  // rows
+    static constexpr double WORTH = 0.8;   // of the work of looking at all
     const int64_t models, *const ends;
     const real *logweights;
     const int64_t Dp;
@@ -124,7 +123,8 @@ class Sift final : public WhitenedTile {
         int64_t index[TRIED];
         for (int64_t i = 0; i < TRIED; i++) index[i] = (2 * i + 1) * rows.n / (2 * TRIED);
         read(rows, {0, index}, TRIED);
-        Buffer partial(K * ld);
+        Buffer partial;
+        partial.grow(K * ld);
         look_at(D, partial);
         for (int64_t m = 0; m < models; m++) {
             real *high = best + m * ld;
@@ -132,8 +132,9 @@ class Sift final : public WhitenedTile {
             for (int64_t k = from(m); k < ends[m]; k++)
                 for (int64_t i = 0; i < n; i++) high[i] = std::max(high[i], partial[k * ld + i]);
         }
-        const double all = work(spec.kind == Kind::full && !spec.whitened ? -1 : D) * static_cast<double>(K);
-        const double exact = dense ? 1.5 * work(D) : static_cast<double>(4 * Dp + 20 * V);
+        const bool products = dense && !spec.whitened;
+        const double all = (work(D) - static_cast<double>(products ? D : 0) + 20) * static_cast<double>(K);
+        const double exact = (dense ? 1.5 : 2.0) * work(D) + 30.0 * V;
         double least = WORTH * all;
         const int64_t step = dense ? MR : (D + 7) / 8;
         for (int64_t some = step; some <= 3 * D / 4; some += some / (4 * step) * step + step) {
@@ -142,7 +143,7 @@ class Sift final : public WhitenedTile {
             for (int64_t m = 0; m < models; m++)
                 for (int64_t k = from(m); k < ends[m]; k++)
                     for (int64_t i = 0; i < n; i++) near += partial[k * ld + i] > best[m * ld + i] + reach[k];
-            const double bounding = work(some) * sizeof(float) / sizeof(real) * static_cast<double>(K);
+            const double bounding = (work(some) + 10) * sizeof(float) / sizeof(real) * static_cast<double>(K);
             const double took = bounding + exact * static_cast<double>(near) / static_cast<double>(n);
             if (took < least) least = took, looked = some, most = (all - bounding) / exact;
         }
@@ -150,16 +151,18 @@ class Sift final : public WhitenedTile {
         if (looked) bounds.look_at(looked, logweights);
     }
 
-    // Vectors for a component and V rows with some columns; -1: for all features.
+    // Vectors for the densities of a component at V rows with some columns, about; a few more are for what follows.
     double work(int64_t some) const {
-        const auto d = static_cast<double>(some < 0 ? D : some);
-        return OVERHEAD + (dense ? d * (d + 1) / 2 + (some < 0 ? d : 2 * d) : 2 * d);
+        const auto d = static_cast<double>(some);
+        return dense ? d * (d + 5) / 2 : 2 * d;
     }
 
     void look_at(int64_t some, Buffer &out) {  // log-densities with weights, as far as some columns go
         transposed(moments.rows.data(), Dp, n, some, x.data(), ld, padded);
         for (int64_t k = 0; k < K; k++)
-            for (int64_t i = 0; i < padded; i += V) densities_at<1>(k, i, some, logweights[k], out + k * ld + i);
+            in_blocks<3>(padded / V, [&](auto width, int64_t i) {
+                densities_at<decltype(width)::value>(k, i * V, some, logweights[k], out + k * ld + i * V);
+            });
     }
 
     void sort() {  // the rows by the component that leads there

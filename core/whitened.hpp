@@ -23,11 +23,9 @@ class WhitenedTile : public Tile {
           dense(s.kind == Kind::full || s.kind == Kind::tied),
           D(s.D),
           per(dense ? packed(D) : D),
-          x(D * ld),
-          diff(3 * V * round_up(D, V)),
-          factor(s.K * per),
           means(as_real(s.means, s.K * D, kept_means)),
           moments(s, dense, s.means, size) {
+        x.grow(D * ld), diff.grow(3 * V * round_up(D, V)), factor.grow(K * per);
         for (int64_t k = 0; k < K; k++) {
             const double *from = s.factor + k * (dense ? D * D : D);
             real *to = factor + k * per;
