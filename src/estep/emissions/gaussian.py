@@ -8,7 +8,7 @@ and far apart, they are computed from differences (see ``Gaussian.kernel``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -375,8 +375,8 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
     single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
     safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
     if safe and not (kind == "full" and D >= WIDE):
-        spec = Spec(kind, K, D, single=single, origin=origin, weights=weights, shared=shared)
-        return spec if kind in ("tied", "spherical") else replace(spec, means=mu, factor=inverse, lognorm=const)
+        near = (mu, inverse, const) if kind in ("full", "diag") else (None, None, None)
+        return Spec(kind, K, D, 0, False, False, single, weights, shared, origin, *near)
     if kind == "tied":
         inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
     return Spec(kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const)
