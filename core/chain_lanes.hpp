@@ -29,13 +29,16 @@ struct LaneRows {
     const int64_t *index(int64_t c0, int64_t n) {  // the rows of columns c0 to c0 + n
         rows.grow(n + V);
         for (int64_t c = 0; c < n; c += V) {
-            const int64_t t = (c0 + c) >> power, l0 = c0 + c - (t << power), *from = first + l0, *most = last + l0;
-            for (int64_t l = 0; l < V; l++) rows[c + l] = from[l] + (t < most[l] ? t : most[l]);
+            const int64_t t = (c0 + c) >> power, l0 = c0 + c - (t << power);
+            const longs most = *reinterpret_cast<const longs *>(last + l0), step = longs{} + t;
+            *reinterpret_cast<longs *>(rows + c) =
+                *reinterpret_cast<const longs *>(first + l0) + (step < most ? step : most);
         }
         return rows.data();
     }
 
   private:
+    typedef int64_t longs __attribute__((vector_size(V * sizeof(int64_t)), aligned(sizeof(int64_t))));
     int64_t first[W], last[W];
     Array<int64_t> rows;
 };

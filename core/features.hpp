@@ -139,7 +139,8 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
         if (ready) return;
         ready = true;
         const int64_t D = spec.D;
-        for (int64_t i = 0; i < padded; i++) phi[i] = i < n ? 1 : 0;
+        for (int64_t i = 0; i < n; i++) phi[i] = 1;
+        for (int64_t i = n; i < padded; i++) phi[i] = 0;
         real *x = phi + ld, *second = phi + (1 + D) * ld;
         columns(x);
         if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);

@@ -221,10 +221,11 @@ class Paths {
             begins[l] = mine.begins ? 0 : -INFINITY;
             for (int64_t k = 0; k < K; k++) p.alpha[k * W + l] = mine.begins ? -INFINITY : mine.left[k];
         }
-        for (int64_t t = 1; t <= at.T; t++) {
-            const int64_t i = (t - 1) % steps;
-            if (i == 0) densities(t - 1, at.T - t + 1 < steps ? at.T - t + 1 : steps);
-            in_blocks<N_BLOCK>(K, [&](auto n_, int64_t j) { step<decltype(n_)::value>(j, t, p.b + i * slot, begins); });
+        for (int64_t t = 1; t <= at.T;) {
+            const int64_t some = at.T - t + 1 < steps ? at.T - t + 1 : steps;
+            densities(t - 1, some);
+            for (const real *b = p.b.data(), *stop = b + some * slot; b < stop; b += slot, t++)
+                in_blocks<N_BLOCK>(K, [&](auto n_, int64_t j) { step<decltype(n_)::value>(j, t, b, begins); });
         }
     }
 
