@@ -10,9 +10,10 @@
 namespace {
 
 class Sift final : public WhitenedTile {
-    static constexpr int64_t TRIED = 12;   // rows by which the number of columns is chosen
-    static constexpr int64_t LEAST = 512;  // rows
-    static constexpr double WORTH = 0.8;   // of the work of looking at all
+    static constexpr int64_t TRIED = 12;           // rows by which the number of columns is chosen
+    static constexpr int64_t LEAST = 512;          // rows
+    static constexpr real LEFT_OUT = real(1e-24);  // of the best one's part
+    static constexpr double WORTH = 0.8;           // of the work of looking at all
     const int64_t models, *const ends;
     const real *logweights;
     const int64_t Dp;
@@ -38,7 +39,7 @@ class Sift final : public WhitenedTile {
     // Several mixtures may be the columns of one spec, as of `Mixture`. Components of at least the weight `sure` have
     // rows, here or elsewhere, beside which what is next to nothing is nothing.
     Sift(const Spec &s, const real *logweights_, double sure, const int64_t *ends_, int64_t models_, const Rows &rows)
-        : WhitenedTile(s, std::clamp<int64_t>(24576 / s.K / 48 * 48, 96, 768)),
+        : WhitenedTile(s, std::clamp<int64_t>(49152 / s.K / 48 * 48, 96, 768)),
           models(models_),
           ends(ends_),
           logweights(logweights_),
@@ -53,7 +54,7 @@ class Sift final : public WhitenedTile {
             sum.grow(ld);
         led.grow(models * size);
         for (int64_t k = 0; k < K; k++)
-            reach[k] = logweights[k] >= static_cast<real>(std::log(sure)) ? std::log(NEXT_TO_NOTHING) : NEGLIGIBLE;
+            reach[k] = logweights[k] >= static_cast<real>(std::log(sure)) ? std::log(LEFT_OUT) : NEGLIGIBLE;
         for (int64_t k = 0; k < K; k++)
             for (int64_t d = 0; d < D; d++) {
                 centre[k * Dp + d] = means[k * D + d];
@@ -180,7 +181,7 @@ class Sift final : public WhitenedTile {
     void list(int64_t m) {  // the rows where a component leads, and those where it may be near enough to count
         for (int64_t i = 0; i < bounds.padded; i++) {
             const real b = i < n ? best[m * ld + i] : 0, rounding = bounds.slack + real(1e-6) * std::fabs(b);
-            floor[i] = i < n ? static_cast<float>(b + std::log(NEXT_TO_NOTHING) - rounding) : INFINITY;
+            floor[i] = i < n ? static_cast<float>(b + std::log(LEFT_OUT) - rounding) : INFINITY;
             depth[i] = i < n ? static_cast<float>(b + NEGLIGIBLE - rounding) : INFINITY;
         }
         int64_t c = m ? pairs.begin[from(m)] : 0;

@@ -10,7 +10,7 @@ from estep.emissions import Gaussian
 from estep.execute import Serial
 from estep.latents import Independent
 from estep.latents.independent import SURE
-from estep.passes import Passes
+from estep.passes import TRUST, Passes
 from estep.several import Several
 from models import covariances
 
@@ -114,6 +114,48 @@ def test_components_that_prove_to_be_far_from_all_rows_keep_their_digits(kind, t
     rows = got["reference"]["emission"].reshape(len(counts), -1)
     scale = np.abs(rows).max(axis=1, keepdims=True)
     np.testing.assert_allclose(got[level]["emission"].reshape(rows.shape) / scale, rows / scale, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("distance", [5.0, 5.7, 6.0])
+def test_moments_of_a_component_with_hardly_any_rows_keep_their_digits(kind, distance, monkeypatch):
+    """The last component has a little of the rows of the first, and next to nothing of those of the second: but these
+    are far out in the last column."""
+    rng, K, D, far = np.random.default_rng(0), 12, 10, 1e4
+    means, C = rng.normal(0, 20, (K, D)), np.ones((K, D))
+    C[:, -1], means[:, -1] = far**2, 0
+    means[-1] = means[0]
+    means[-1, 0] += distance
+    means[1] = means[-1]
+    means[1, 1] += np.sqrt(2 * 46.7)
+    z = rng.integers(K - 1, size=4000)
+    X = means[z] + np.where((z < 2)[:, None], 0.05, 1) * rng.normal(size=(4000, D))
+    X[:, -1] = np.where(z == 0, 1, far) * rng.normal(size=4000)
+    C = np.stack([np.diag(c) for c in C]) if kind == "full" else C
+    model = Model(Independent(np.full(K, 1 / K)), Gaussian(kind, means, C, origin=means[0]))
+    got = {}
+    for name in (COMPILED[-1], "reference"):
+        monkeypatch.setenv("ESTEP_KERNELS", name)
+        got[name] = Passes(Source(X), 1000, K, Serial()).expect(model)
+    assert got["reference"]["latent"][-1] < 1e-2
+    want = got["reference"]["emission"].reshape(K, -1)
+    scale = np.abs(want).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(got[COMPILED[-1]]["emission"].reshape(K, -1) / scale, want / scale, atol=1e-10)
+
+
+def test_what_has_to_be_done_again_and_again_is_done_with_all_at_once(monkeypatch):
+    means, C, X = with_far_components("diag")
+    model, asked, expect = Model(Independent(np.full(12, 1 / 12)), Gaussian("diag", means, C)), [], Model.expect
+
+    def watched(self, batch, joint=None, few=False):
+        asked.append(few)
+        return expect(self, batch, joint, few)
+
+    monkeypatch.setattr(Model, "expect", watched)
+    passes = Passes(Source(X), 4096, 12, Serial())
+    bounds = {float(passes.expect(model)["loglik"]) for _ in range(5)}
+    assert asked == [True, False] * TRUST + [False] * 2
+    assert len(bounds) == 1
 
 
 def test_rows_in_the_order_of_their_clusters(monkeypatch):

@@ -16,6 +16,7 @@ from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain, Independent
+from estep.latents.independent import lost
 from estep.preparing import prepared
 from estep.priors import Conjugate, Prior
 from estep.source import Batch, Source
@@ -152,17 +153,20 @@ class Model:
         s["weight"] = batch.weight
         return s
 
-    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute) -> Statistics:
+    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
         """The E-step of all leaves; ``joints`` are those between them."""
 
-        def once(few: bool = False) -> Statistics:
+        def once() -> Statistics:
             return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i], few), len(leaves))
 
-        moving, spec = self.moving, self.kernel(leaves[0].summary)
-        if not isinstance(moving, Independent) or spec is None or not spec.sifts:
-            return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
-        total = once(few=True)
-        return once() if moving.lost(Statistics(self._layouts[1], total["latent"]), float(total["weight"])) else total
+        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
+
+    def lost(self, total: Statistics, summary: Summary) -> bool:
+        """Whether statistics of an E-step with ``few`` components a row may lack digits."""
+        spec, weights = self.kernel(summary), self.moving.values().get("weights")
+        if weights is None or spec is None or not spec.sifts:
+            return False
+        return lost(weights, total["latent"], float(total["weight"]))
 
     def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
         """Fills the messages of a stretch; ``backward``: those to the left too."""

@@ -22,6 +22,7 @@ from estep.stretches import Joints
 BLOCKS = 64  # at most, as many vectors of statistics may be kept
 SHARES = 16  # blocks of small data
 LEAST = 64  # rows of a block, about
+TRUST = 3  # E-steps with few components a row that may have to be done again
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Passes:
         self._leaf_rows, self._n_components = leaf_rows, n_components
         self._leaves = source.leaves(leaf_rows)
         self._joints = Joints(self._leaves, n_components)
+        self._trust = TRUST
 
     @property
     def weight(self) -> float:
@@ -78,16 +80,26 @@ class Passes:
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1
         if rule is None:
-            return model.expect_all(self._leaves, self._joints, self.execute)  # type: ignore[no-any-return]
+            return self._with_few(model, self._leaves, self._joints)
         if isinstance(rule, Tempered):
             joints = Joints(self._leaves, self._n_components)
-            return model.tempered(rule.beta).expect_all(self._leaves, joints, self.execute)  # type: ignore[no-any-return]
+            return self._with_few(model.tempered(rule.beta), self._leaves, joints)
         if isinstance(rule, Best):
             states = model.decode(self.source, execute=self.execute)[0]
         else:
             states = model.sample_states(self.source, rule.rng, self.execute)
         self.count += 1
         return self._complete(model, states)
+
+    def _with_few(self, model: Any, leaves: list[Batch], joints: Joints) -> Statistics:
+        """The E-step of some leaves with few components a row, and with all where that loses digits: after some times
+        (components may have a weight that is given, and no rows) at once."""
+        if self._trust:
+            total: Statistics = model.expect_all(leaves, joints, self.execute, few=True)
+            if not model.lost(total, self.source.summary):
+                return total
+            self._trust -= 1
+        return model.expect_all(leaves, joints, self.execute)  # type: ignore[no-any-return]
 
     def _complete(self, model: Model, states: Any) -> Statistics:
         """The statistics of the data with all states known."""
@@ -109,7 +121,7 @@ class Passes:
         """The statistics of block ``i`` alone."""
         leaves, joints, weight = self._blocks[i]
         self.count += weight / self.weight
-        return self._possible(model, model.expect_all(leaves, joints, self.execute))
+        return self._possible(model, self._with_few(model, leaves, joints))
 
     def _possible(self, model: Any, total: Statistics) -> Statistics:
         impossible = np.flatnonzero(np.atleast_1d(total["loglik"]) == -np.inf)

@@ -23,6 +23,7 @@ from estep.model import Model, kept_kernel
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joints
+from estep.summary import Summary
 
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
@@ -133,16 +134,14 @@ class Several:
         s["weight"] = batch.weight
         return s
 
-    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute) -> Statistics:
+    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
         """The E-step of all leaves; independent rows have no joints."""
+        return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
 
-        def once(few: bool) -> Statistics:
-            return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
-
-        spec = kept_kernel(self, leaves[0].summary, self.emission.kernel)
-        few = spec is not None and spec.sifts
-        total = once(few)
-        return once(False) if few and lost(self.weights, total["latent"], float(total["weight"])) else total
+    def lost(self, total: Statistics, summary: Summary) -> bool:
+        """As :meth:`Model.lost`."""
+        spec = kept_kernel(self, summary, self.emission.kernel)
+        return spec is not None and spec.sifts and lost(self.weights, total["latent"], float(total["weight"]))
 
     def maximize(self, s: Statistics) -> tuple[Several, Notes]:
         """The M-step of all models."""

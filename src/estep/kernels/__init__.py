@@ -9,7 +9,7 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     adds to ``counts`` (K,), ``stats`` and ``totals`` (1,), the weighted log-likelihood; fills ``loglik`` (n,) and
     ``resp`` (n, K, weights included). Any output may be None. Several mixtures may be the columns of one spec: those
     of the first end before column ``ends[0]``, and so on; then ``totals`` is (models,), ``loglik`` (n, models).
-    Components of at least the weight ``sure`` (0: none) may be left out of rows in which they have less than 1e-20 of
+    Components of at least the weight ``sure`` (0: none) may be left out of rows in which they have less than 1e-24 of
     what the best has, where that is faster: their statistics lose digits where they have hardly more in any row.
 ``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
     the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
