@@ -66,7 +66,7 @@ def test_starts_together_end_as_each_alone(family, monkeypatch):
 def test_who_goes_alone():
     def sizes(family, latent, *numbers, together=True):
         models = [make_model(family, latent, K, 2) for K in numbers]
-        return [len(crew) for crew in crews(models.__getitem__, len(models), together)]
+        return [len(crew) for crew in crews(models, together)]
 
     assert sizes("gaussian-full", "independent", *[3] * 43) == [42, 1]
     assert sizes("gaussian-full", "independent", *[3] * 4, together=False) == [1] * 4

@@ -25,7 +25,9 @@ TASKS_PER_THREAD = 8
 
 
 class Execute(ABC):
-    """Runs a function of the leaf number over all leaves."""
+    """Runs a function of the leaf number over all leaves, ``width`` at a time."""
+
+    width = 1
 
     @abstractmethod
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
@@ -56,10 +58,10 @@ class Serial(Execute):
 
 
 class Threads(Execute):
-    """``n_threads`` threads, the calling one among them; the kernels release the GIL. BLAS is held to one thread."""
+    """``width`` threads, the calling one among them; the kernels release the GIL. BLAS is held to one thread."""
 
     def __init__(self, n_threads: int) -> None:
-        self.n_threads = n_threads
+        self.width = n_threads
         self._workers: list[_Worker] = []
 
     @contextmanager
@@ -69,7 +71,7 @@ class Threads(Execute):
             return
         with Serial().running():
             try:
-                self._workers = [_free.pop() if _free else _Worker() for _ in range(self.n_threads - 1)]
+                self._workers = [_free.pop() if _free else _Worker() for _ in range(self.width - 1)]
                 yield
             finally:
                 _free.extend(self._workers)
@@ -78,7 +80,7 @@ class Threads(Execute):
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
         if not self._workers or n == 1:
             return Serial().add_up(leaf, n)
-        level = max(0, (n // (TASKS_PER_THREAD * self.n_threads)).bit_length() - 1)
+        level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
         parts: list[Any] = [None] * (-(-n >> level))
 
         def subtree(i: int) -> None:

@@ -21,7 +21,7 @@ from estep.model import Model
 from estep.passes import Passes
 from estep.preparing import prepared_to_fit
 from estep.reseeding import reseeded
-from estep.several import Several, crews
+from estep.several import Several, begun, crews
 from estep.source import Source
 
 ROUNDING = 1e-11
@@ -207,7 +207,8 @@ def fit_races(
     loop, fits = _Loop(source, algorithm, stop, execute, callbacks, races), list[Fit]()
     with execute.running():
         try:
-            for models in crews(start, len(races), algorithm.several and source.evidence is None):
+            starts = begun(start, len(races), execute)
+            for models in crews(starts, algorithm.several and source.evidence is None):
                 fits += loop.run(models, len(fits))
                 if any(f.stop_reason == "interrupted" for f in fits):
                     break

@@ -6,7 +6,7 @@ costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,15 +28,23 @@ from estep.summary import Summary
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
 
-def crews(start: Callable[[int], Model], n: int, together: bool) -> Iterator[list[Model]]:
-    """Models ``start(0)`` to ``start(n - 1)``, those in one list that fit at once.
+def begun(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[Model]:
+    """``start(0)`` to ``start(n - 1)``, as many at a time as there are threads."""
+    for first in range(0, n, execute.width):
+        models: dict[int, Model] = {}
+        count = min(execute.width, n - first)
+        execute.each(lambda i: models.update({i: start(first + i)}), count)  # noqa: B023
+        yield from (models[i] for i in range(count))
+
+
+def crews(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
+    """The models, those in one list that fit at once.
 
     Chains, models with a prior or constraints, and components that share parameters go alone; all do unless
     ``together``.
     """
     crew: list[Model] = []
-    for i in range(n):
-        model = start(i)
+    for model in models:
         alone = (
             not together
             or not isinstance(model.latent, Independent)
