@@ -102,7 +102,7 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
     void accumulate(const real *resp, int64_t ldr) override {
         if (few && few->select(resp, ldr, padded, n * F * K / V / few->work() * 3 / 4)) {
             by_rows(few->rows.data(), few->Dp);
-            few->add(n);
+            few->add();
             return;
         }
         features();

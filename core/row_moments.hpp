@@ -31,6 +31,7 @@ class RowMoments {
     const double *means;
     Buffer some, scaled, mu;  // (size, Dp): those of a component, plain and times responsibility; (Dp,)
     Sums sums;                // (K, per)
+    Array<int64_t> added;     // (K,): rows
 
   public:
     RowMoments(const Spec &s, bool products_, const double *about, int64_t tile_rows)
@@ -43,7 +44,8 @@ class RowMoments {
           per(V + Dp + (products ? Dp * Dp : Dp)),
           means(about),
           mu(Dp),
-          sums(K * per) {
+          sums(K * per),
+          added(K) {
         rows.grow(size * Dp);
         for (int64_t i = 0; i < size && Dp > D; i++) store(rows + (i + 1) * Dp - V, vec{});
         some.grow(products ? size * Dp : 0), scaled.grow(products ? size * Dp : 0);
@@ -66,14 +68,12 @@ class RowMoments {
         return true;
     }
 
-    // Adds the moments of the pairs, of which the n `rows` have part.
-    void add(int64_t n) {
-        real *to = sums.over(n);
-        for (int64_t k = 0; k < K; k++, to += per) {
+    void add() {  // the moments of the pairs
+        for (int64_t k = 0; k < K; k++) {
             const int64_t first = pairs.begin[k], count = pairs.begin[k + 1] - first;
             if (!count) continue;
             for (int64_t d = 0; means && d < D; d++) mu[d] = static_cast<real>(means[k * D + d]);
-            component(pairs.resp + first, pairs.row + first, count, to);
+            component(pairs.resp + first, pairs.row + first, count, sums.over(count, added[k], k * per, per));
         }
     }
 

@@ -104,7 +104,7 @@ class Sift final : public WhitenedTile {
         }
     }
 
-    void add() { moments.add(n); }
+    void add() { moments.add(); }
 
     void finish(double *stats, double *counts) {
         for (int64_t k = 0; k < K && counts; k++) counts[k] += mass[k];

@@ -20,12 +20,13 @@ class Sums {
 
   public:
     explicit Sums(int64_t size) : part(size), whole(single ? size : 0), n(size) {}
-    real *over(int64_t more) {  // where to add `more` rows
-        if (single && (rows += more) > 256) {
-            for (int64_t i = 0; i < n; i++) whole[i] += static_cast<double>(part[i]), part[i] = 0;
-            rows = more;
+    real *over(int64_t more) { return over(more, rows, 0, n); }              // where to add `more` rows
+    real *over(int64_t more, int64_t &added, int64_t first, int64_t size) {  // the same for some, which count their own
+        if (single && (added += more) > 256) {
+            for (int64_t i = first; i < first + size; i++) whole[i] += static_cast<double>(part[i]), part[i] = 0;
+            added = more;
         }
-        return part.data();
+        return part + first;
     }
     double operator[](int64_t i) const { return static_cast<double>(part[i]) + (single ? whole[i] : 0); }
     double lanes(int64_t i) const {  // the i-th vector, added up

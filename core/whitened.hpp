@@ -51,7 +51,7 @@ class WhitenedTile : public Tile {
     void accumulate(const real *resp, int64_t ldr) override {
         moments.select(resp, ldr, padded, INT64_MAX);
         by_rows(moments.rows.data(), moments.Dp);
-        moments.add(n);
+        moments.add();
     }
 
     void finish(double *stats) override {  // moved from each mean to the origin, in the layout of the kind
