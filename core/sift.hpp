@@ -2,7 +2,6 @@
 // at, so that a few columns tell, in single precision, which components are too far away to have part in a row.
 #pragma once
 #include <algorithm>
-#include <vector>
 
 #include "bounds.hpp"
 #include "whitened.hpp"
