@@ -1,9 +1,12 @@
 // The most probable paths (Rabiner 1989, eq. 32 to 35), a segment in each lane. No pointers are kept: the best state
-// before is found again on the way back, from the scores, with the same sums.
+// before is found again on the way back, from the scores, with the same sums. Of many states, see viterbi_alone.hpp.
 #pragma once
 #include "chain_lanes.hpp"
+#include "viterbi_alone.hpp"
 
 namespace {
+
+constexpr int64_t SIFTED = 32;  // so many states are worth leaving some out
 
 template <int G>
 class Paths {
@@ -278,6 +281,7 @@ class Paths {
 
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
+    if (chain.K >= SIFTED && PathAlone(spec, chain, rows).run(path, logprob, ends)) return;
     if (paired(chain, rows.n)) Paths<2>(spec, chain, rows).run(path, logprob, ends);
     else Paths<1>(spec, chain, rows).run(path, logprob, ends);
 }

@@ -1,0 +1,87 @@
+"""Most probable paths of many states, most of which are left out, are those of the reference, ties and all."""
+
+import numpy as np
+import pytest
+
+from estep import kernels
+from estep.kernels.spec import dense
+
+LEVELS = [k for k in kernels.levels() if k != "reference"]
+pytestmark = pytest.mark.skipif(not LEVELS, reason="installed without a compiler")
+
+
+def problem(K, n, apart, seed, concentration=0.3):
+    """Log-densities that differ by about ``apart`` from state to state, and a chain."""
+    rng = np.random.default_rng(seed)
+    logb = rng.normal(0, apart, (n, K))
+    return rng, logb, rng.dirichlet(np.full(K, 0.5)), rng.dirichlet(np.full(K, concentration), K)
+
+
+def decode(level, logb, start, trans, ends, stretch=()):
+    path, logprob = np.full(len(logb), -1, np.int32), np.empty(len(ends))
+    scores = np.empty((2, len(start)))
+    more = (*stretch, scores) if stretch else ()
+    spec, X = dense(logb)
+    kernels.load(level).viterbi(spec, start, trans, np.asarray(ends, np.int64), X, path, logprob, *more)
+    return path, logprob, scores
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("K", [32, 45, 64, 131])
+@pytest.mark.parametrize("apart", [0.1, 3.0, 30.0, 3000.0])
+@pytest.mark.parametrize("kind", ["any", "impossible cells", "ties", "left-right", "next to nothing"])
+def test_paths_of_many_states(level, K, apart, kind):
+    rng, logb, start, trans = problem(K, 600, apart, K)
+    ends = [0, 3, 260, 260, 261, 600]
+    if kind == "impossible cells":
+        logb[:, 1:][rng.random((600, K - 1)) < 0.5] = -np.inf
+    if kind == "ties":
+        logb, start, trans = np.round(logb / apart), np.full(K, 1 / K), np.full((K, K), 1 / K)
+    if kind == "left-right":
+        trans = np.triu(np.ones((K, K))) * np.tri(K, k=2)
+        trans /= trans.sum(axis=1, keepdims=True)
+    if kind == "next to nothing":
+        trans = trans ** rng.choice([1, 40], (K, K)) + 1e-300
+        trans /= trans.sum(axis=1, keepdims=True)
+    path, logprob, _ = decode(level, logb, start, trans, ends)
+    want, best, _ = decode("reference", logb, start, trans, ends)
+    assert np.array_equal(path, want)
+    np.testing.assert_allclose(logprob, best, rtol=1e-13)
+    assert len(set(want.tolist())) > 1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("halo", [(0, 0), (200, 0), (0, 250), (200, 250), (3, 1)])
+@pytest.mark.parametrize("begins", [True, False])
+@pytest.mark.parametrize("left, following", [(False, -1), (True, -1), (False, 7), (True, 7)])
+def test_stretches_of_many_states(level, halo, begins, left, following):
+    """Messages given or guessed: the path, its log-probability, and the scores at both ends."""
+    K, n = 40, 800
+    rng, logb, start, trans = problem(K, n, 5.0, 1, concentration=2.0)
+    before = np.log(rng.dirichlet(np.ones(K))) if left else None
+    stretch = ((*halo, begins, False), before, following)
+    path, logprob, scores = decode(level, logb, start, trans, [n], stretch)
+    want, best, expected = decode("reference", logb, start, trans, [n], stretch)
+    own = slice(halo[0], n - halo[1] + (1 if halo[1] and following < 0 else 0))  # and the state after it
+    assert np.array_equal(path[own], want[own])
+    np.testing.assert_allclose(logprob, best, rtol=1e-12)
+    up_to_a_constant = [x - x.max(axis=1, keepdims=True) for x in (scores, expected)]
+    np.testing.assert_allclose(*up_to_a_constant, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_path_that_is_settled_late(level):
+    """Two halves that never meet, with the same densities until the last row, which tells them apart."""
+    K, n = 64, 400
+    rng, half, start, _ = problem(K // 2, n, 20.0, 2)
+    logb = np.tile(half, 2)
+    part = rng.dirichlet(np.full(K // 2, 0.3), K // 2)
+    trans = np.block([[part, np.zeros_like(part)], [np.zeros_like(part), part]])
+    logb[-1, : K // 2] -= 50.0
+    stretch = ((0, 300, True, False), None, -1)
+    start = np.tile(start, 2) / 2
+    path, logprob, _ = decode(level, logb, start, trans, [n], stretch)
+    want, best, _ = decode("reference", logb, start, trans, [n], stretch)
+    assert np.array_equal(path[:101], want[:101])
+    assert (want >= K // 2).all()
+    np.testing.assert_allclose(logprob, best, rtol=1e-12)
