@@ -99,11 +99,20 @@ class Mixture {
     }
 
     void say(int64_t m, int64_t first, int64_t n) const {  // the log-likelihoods of model m
-        for (int64_t i = 0; i < n && out.totals; i++)
-            if (weight[i] > 0)
-                out.totals[m] += (rows.weight ? rows.weight[first + i] : 1.0) * static_cast<double>(loglik[i]);
+        if (out.totals) out.totals[m] += rows.weight ? weighted(rows.weight + first, n) : sum(n);
         for (int64_t i = 0; i < n && out.loglik; i++)
             out.loglik[(first + i) * models + m] = static_cast<double>(loglik[i]);
+    }
+    double weighted(const double *times, int64_t n) const {  // of the rows that have a weight
+        double all = 0;
+        for (int64_t i = 0; i < n; i++) all += weight[i] > 0 ? times[i] * static_cast<double>(loglik[i]) : 0;
+        return all;
+    }
+    double sum(int64_t n) const {  // padding has no weight
+        double lanes[V] = {}, all = 0;
+        for (int64_t i = 0; i < n; i += V) ::add(lanes, load(weight + i) > real(0) ? load(loglik + i) : vec{});
+        for (int l = 0; l < V; l++) all += lanes[l];
+        return all;
     }
 };
 

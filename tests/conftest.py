@@ -4,6 +4,7 @@ import pytest
 from hypothesis import settings
 
 from estep import kernels
+from models import use
 
 os.environ.setdefault("COLUMNS", "200")
 settings.register_profile("short", max_examples=50, deadline=None)
@@ -14,12 +15,12 @@ settings.load_profile("short")
 @pytest.fixture(params=kernels.levels())
 def level(request, monkeypatch):
     """Every kernel level this machine runs."""
-    monkeypatch.setenv("ESTEP_KERNELS", request.param)
+    use(monkeypatch, request.param)
     return request.param
 
 
 @pytest.fixture(params=[k for k in kernels.levels() if k != "reference"] or ["reference"])
 def compiled(request, monkeypatch):
     """Every compiled level this machine runs."""
-    monkeypatch.setenv("ESTEP_KERNELS", request.param)
+    use(monkeypatch, request.param)
     return request.param

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estep import Model
+from estep import Model, kernels
 from estep.emissions import (
     Bernoulli,
     Categorical,
@@ -138,3 +138,8 @@ def draw(model, n, seed=0):
         return model.source(X)
     cuts = np.unique(np.random.default_rng(seed).integers(1, n, size=min(n - 1, 6))) if n > 1 else np.array([], int)
     return model.source(X, np.diff([0, *cuts, n]))
+
+
+def use(monkeypatch, level):
+    """Has kernels of that level in use."""
+    monkeypatch.setattr(kernels, "active", lambda: kernels.load(level))

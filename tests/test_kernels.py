@@ -15,7 +15,7 @@ from estep.emissions import Categorical, Gaussian, Poisson
 from estep.kernels import reference
 from estep.latents import Chain, Independent
 from estep.statistics import Statistics
-from models import FAMILIES, draw, make_model
+from models import FAMILIES, draw, make_model, use
 
 NATIVE = [f for f in FAMILIES if "rayleigh" not in f]
 COMPILED = [k for k in kernels.levels() if k != "reference"]
@@ -260,7 +260,7 @@ def test_long_sequences_do_not_underflow(level):
 def test_unknown_level_is_refused(monkeypatch):
     monkeypatch.setenv("ESTEP_KERNELS", "v9")
     with pytest.raises(ValueError, match="v9.*reference, baseline, v3, v4"):
-        kernels.active()
+        kernels.active.__wrapped__()
 
 
 def test_without_a_core_the_reference_serves_and_says_so():
@@ -399,9 +399,9 @@ def test_gaussians_at_once_are_those_of_many_steps(kind, D, monkeypatch):
     for lost in (None, 1):  # a component without rows is left to NumPy
         if lost is not None:
             s["moments"][lost] = 0
-        monkeypatch.delenv("ESTEP_KERNELS", raising=False)
+        use(monkeypatch, COMPILED[-1] if COMPILED else "reference")
         at_once = fitted()
-        monkeypatch.setenv("ESTEP_KERNELS", "reference")
+        use(monkeypatch, "reference")
         for got, want in zip(at_once, fitted(), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11 * np.abs(want).max())
     assert counts == [0, 0, 0, 0]

@@ -12,7 +12,7 @@ from estep.latents import Independent
 from estep.latents.independent import SURE
 from estep.passes import TRUST, Passes
 from estep.several import Several
-from models import covariances
+from models import covariances, use
 
 COMPILED = [k for k in kernels.levels() if k != "reference"]
 pytestmark = pytest.mark.skipif(not COMPILED, reason="installed without a compiler")
@@ -106,7 +106,7 @@ def test_components_that_prove_to_be_far_from_all_rows_keep_their_digits(kind, t
     several = Several.of([model, model]) if together else model
     got = {}
     for name in (level, "reference"):
-        monkeypatch.setenv("ESTEP_KERNELS", name)
+        use(monkeypatch, name)
         got[name] = Passes(source, 1000, 12, Serial()).expect(several)
     counts = got["reference"]["latent"]
     assert (counts[9:12] < 1e-30).all() and (counts > 0).all()
@@ -135,7 +135,7 @@ def test_moments_of_a_component_with_hardly_any_rows_keep_their_digits(kind, dis
     model = Model(Independent(np.full(K, 1 / K)), Gaussian(kind, means, C, origin=means[0]))
     got = {}
     for name in (COMPILED[-1], "reference"):
-        monkeypatch.setenv("ESTEP_KERNELS", name)
+        use(monkeypatch, name)
         got[name] = Passes(Source(X), 1000, K, Serial()).expect(model)
     assert got["reference"]["latent"][-1] < 1e-2
     want = got["reference"]["emission"].reshape(K, -1)
@@ -164,7 +164,7 @@ def test_rows_in_the_order_of_their_clusters(monkeypatch):
     X = X[np.argsort(model.predict_proba(X).argmax(axis=1), kind="stable")]
     got = {}
     for name in (COMPILED[-1], "reference"):
-        monkeypatch.setenv("ESTEP_KERNELS", name)
+        use(monkeypatch, name)
         got[name] = Passes(Source(X), 1000, 20, Serial()).expect(model).vector
     np.testing.assert_allclose(got[COMPILED[-1]], got["reference"], rtol=1e-9, atol=1e-9 * np.abs(X).max() ** 2)
 

@@ -9,7 +9,7 @@ from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execute import Serial, threads
 from estep.latents import Chain
 from estep.stretches import Joints
-from models import FAMILIES, draw, make_model, rows_of
+from models import FAMILIES, draw, make_model, rows_of, use
 
 ROWS = 300
 
@@ -74,7 +74,7 @@ def assert_as_reference(model, source, monkeypatch, tolerance=1e-8):
     """Statistics of all rows and posterior probabilities are those of the reference kernels."""
     got, _ = everything(model, source, 3000)
     gamma, scores = model.predict_proba(source), model.score_units(source)
-    monkeypatch.setenv("ESTEP_KERNELS", "reference")
+    use(monkeypatch, "reference")
     want, _ = everything(model, source, len(source))
     np.testing.assert_allclose(got.vector, want.vector, rtol=tolerance, atol=tolerance / 10 * np.abs(want.vector).max())
     np.testing.assert_allclose(gamma, model.predict_proba(source), atol=tolerance)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.statistics import Array, Layout, Statistics
+from estep.statistics import Array, Layout, Statistics, weighted
 
 if TYPE_CHECKING:
     from estep.kernels.spec import Spec
@@ -341,6 +341,20 @@ class Latent(Values, ABC):
         halo. A unit that is impossible has -inf and no responsibilities. A stretch of a sequence comes with its
         ``joint``; its log-likelihood is that of its rows given all before. ``few``: see :meth:`estep.Model.expect`.
         """
+
+    def expect(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+        joint: Joint | None = None,
+        few: bool = False,
+    ) -> float:
+        """As :meth:`posterior`: the weighted log-likelihood of the whole batch; what has no weight does not count."""
+        return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, joint, few), batch.weights)
 
     @abstractmethod
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:

@@ -142,14 +142,14 @@ class Model:
             stats[-len(cross) :] = cross
             spec, stats, common = spec.linear, stats[: -len(cross)], float(spec.shared @ cross)
         if spec is not None:
-            loglik = self.moving.posterior(spec, batch.X, batch, latent, stats=stats, joint=joint, few=few)
+            loglik = self.moving.expect(spec, batch.X, batch, latent, stats, joint=joint, few=few)
         else:
             evaluation = self.evaluate(batch)
             spec, rows = dense(self.beta * evaluation.log_densities)
             r = np.zeros(rows.shape)
-            loglik = self.moving.posterior(spec, rows, batch, latent, None, r, joint)
+            loglik = self.moving.expect(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
-        s["loglik"] = _weighted(loglik + batch.base_of_units, batch.weights) + common
+        s["loglik"] = loglik + common + batch.weighted_base
         s["weight"] = batch.weight
         return s
 
@@ -454,10 +454,3 @@ def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | 
         kept = (summary, spec if spec is None or beta == 1 else spec.tempered(beta))
         holder.__dict__["_kernel"] = kept
     return kept[1]
-
-
-def _weighted(loglik: Array, weights: Array | None) -> float:
-    if weights is None:
-        return float(loglik.sum())
-    used = weights > 0
-    return float(weights[used] @ loglik[used])

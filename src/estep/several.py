@@ -137,8 +137,7 @@ class Several:
             r = np.empty(rows.shape)
             run(spec, logweights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
-        if batch.base is not None:
-            s["loglik"] += batch.base.sum() if batch.weights is None else batch.base @ batch.weights
+        s["loglik"] += batch.weighted_base
         s["weight"] = batch.weight
         return s
 

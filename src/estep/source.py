@@ -13,7 +13,7 @@ import numpy as np
 
 from estep.evidence import Evidence
 from estep.patterns import Patterns, absent, pattern_order, unsorted
-from estep.statistics import Array
+from estep.statistics import Array, weighted
 from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
@@ -61,6 +61,11 @@ class Batch:
         return np.asarray(sums[cuts[1:]] - sums[cuts[:-1]])
 
     @cached_property
+    def weighted_base(self) -> float:
+        """The weighted sum of the base measures; 0 where there is none."""
+        return 0.0 if self.base is None else weighted(np.asarray(self.base_of_units), self.weights)
+
+    @cached_property
     def patterns(self) -> Patterns:
         """The rows by what is missing in them; kept."""
         return Patterns.of(self.X)
@@ -94,7 +99,7 @@ class Batch:
             self.__dict__["_cross_moments"] = kept
         return kept[1]
 
-    @property
+    @cached_property
     def weight(self) -> float:
         """The weight of the rows that count."""
         if self.weights is None:

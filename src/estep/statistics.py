@@ -72,10 +72,18 @@ class Statistics:
 
         Raises ValueError where the layouts or the origins differ.
         """
-        if self.layout != other.layout:
+        if self.layout is not other.layout and self.layout != other.layout:
             raise ValueError("statistics with different layouts or origins do not add")
         self.vector += other.vector
         return self
+
+
+def weighted(values: Array, weights: Array | None) -> float:
+    """The weighted sum of values (n,), of which those without a weight do not count, whatever they are."""
+    if weights is None:
+        return float(values.sum())
+    used = weights > 0
+    return float(weights[used] @ values[used])
 
 
 def tree_sum(leaf: Callable[[int], Statistics], n: int, level: int, index: int = 0) -> Statistics:

@@ -141,24 +141,21 @@ def load(level: str) -> Kernels:
     return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, *small)
 
 
+@cache
 def active() -> Kernels:
-    """The kernels in use: those ``ESTEP_KERNELS`` names, else the best. Warns once where nothing is compiled."""
+    """The kernels in use: those that ``ESTEP_KERNELS`` names when they are first asked for, else the best. Warns where
+    nothing is compiled."""
     asked = os.environ.get("ESTEP_KERNELS", "")
     if asked:
         return load(asked)
     if len(levels()) == 1:
-        _warn_reference()
+        warnings.warn(
+            "estep runs on its NumPy reference kernels, which are slow: no compiler was found when it was installed. "
+            "Install GCC or Clang and reinstall estep, or set ESTEP_KERNELS=reference to silence this.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return load(levels()[-1])
-
-
-@cache
-def _warn_reference() -> None:
-    warnings.warn(
-        "estep runs on its NumPy reference kernels, which are slow: no compiler was found when it was installed. "
-        "Install GCC or Clang and reinstall estep, or set ESTEP_KERNELS=reference to silence this.",
-        RuntimeWarning,
-        stacklevel=3,
-    )
 
 
 def log_densities(spec: Spec, X: Array) -> Array:

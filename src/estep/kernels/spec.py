@@ -63,7 +63,7 @@ class Spec:
     parts: Spec | None = None  # mixed: of the K M parts; student: of the K Gaussians
     several: tuple[Spec, ...] = ()  # product: what sees the columns, one after the other
 
-    @property
+    @cached_property
     def statistics_size(self) -> int:
         """Length of the statistics vector."""
         if self.several:

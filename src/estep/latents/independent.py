@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -62,6 +63,7 @@ class Independent(Latent, Conjugate):
             return self
         return type(self)(np.full(n_components, 1 / n_components))
 
+    @cached_property
     def _log_weights(self) -> Array:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(self._weights))
@@ -78,32 +80,60 @@ class Independent(Latent, Conjugate):
         few: bool = False,
     ) -> Array:
         loglik = np.empty(len(X))
-        counts = None if s is None else s["counts"]
+        self._run(spec, X, batch, s, stats, None, loglik, responsibilities, few)
+        return loglik
+
+    def expect(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+        joint: Joint | None = None,
+        few: bool = False,
+    ) -> float:
+        total = np.zeros(1)
+        self._run(spec, X, batch, s, stats, total, None, responsibilities, few)
+        return float(total[0])
+
+    def _run(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics | None,
+        stats: Array | None,
+        total: Array | None,
+        loglik: Array | None,
+        responsibilities: Array | None,
+        few: bool,
+    ) -> None:
         kernels.active().mixture(
             spec,
-            self._log_weights(),
+            self._log_weights,
             X,
             batch.weights,
-            counts,
+            None if s is None else s["counts"],
             stats,
-            None,
+            total,
             loglik,
             responsibilities,
             None,
             allowed=batch.allowed(len(self._weights)),
             sure=SURE if few else 0.0,
         )
-        return loglik
 
     def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
-        total, allowed = kernels.log_densities(spec, X) + self._log_weights(), batch.allowed(len(self._weights))
+        total, allowed = kernels.log_densities(spec, X) + self._log_weights, batch.allowed(len(self._weights))
         if allowed is not None:
             total[allowed == 0] = -np.inf
         states = total.argmax(axis=1)
         return states, np.take_along_axis(total, states[:, None], axis=1)[:, 0]
 
     def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
-        return np.asarray(steps + self._log_weights()[states])
+        return np.asarray(steps + self._log_weights[states])
 
     def tempered(self, beta: float) -> Self:
         return self.evolve(weights=self._weights**beta)
@@ -114,7 +144,7 @@ class Independent(Latent, Conjugate):
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
         r = np.empty((len(X), self.n_components))
         allowed = batch.allowed(self.n_components)
-        kernels.active().mixture(spec, self._log_weights(), X, None, None, None, None, None, r, None, allowed=allowed)
+        kernels.active().mixture(spec, self._log_weights, X, None, None, None, None, None, r, None, allowed=allowed)
         cumulative = np.cumsum(r, axis=1)
         states = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
         return np.asarray(np.minimum(states, self.n_components - 1))
