@@ -191,7 +191,7 @@ def test_the_bound_does_not_stop_early():
 def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
     """Bit for bit, with enough leaves for several threads."""
     for limit, value in (("LEAF_ROWS", 256), ("LEAST_ROWS", 256), ("CHAIN_ROWS", 256), ("LEAF_WORK", 1)):
-        monkeypatch.setattr(f"estep.model.{limit}", value)
+        monkeypatch.setattr(f"estep.steps.{limit}", value)
     truth = make_model(family, latent, K=3, D=2)
     X = truth.sample(6000, 1)[0]
     source = truth.source(X, np.full(60, 100)) if latent == "chain" else truth.source(X)

@@ -7,9 +7,10 @@ import estep
 from estep import Stop, fitting
 from estep.algorithms import EM
 from estep.execute import Serial
-from estep.fitting import fit_races, hopeless
+from estep.fitting import fit_races
 from estep.latents import Chain, Independent
 from estep.several import Several, crews
+from estep.stopping import hopeless
 from models import FAMILIES, draw, make_model
 
 TOGETHER = [f for f in FAMILIES if "tied" not in f and "rayleigh" not in f]

@@ -14,7 +14,7 @@ from estep.bayes import with_prior
 from estep.constraints import constrained
 from estep.data import as_source, lagged
 from estep.execute import Serial, Threads, threads
-from estep.fitting import Fit, Stop, Trace, fit
+from estep.fitting import Fit, Trace, fit
 from estep.frames import propose
 from estep.interface import Algorithm, Emission, Evaluation, Latent
 from estep.model import Model
@@ -23,6 +23,7 @@ from estep.selection import Selection, select
 from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Layout, Statistics
+from estep.stopping import Stop
 
 if TYPE_CHECKING:
     from estep.estimators import (

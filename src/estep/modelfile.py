@@ -22,10 +22,11 @@ from estep.algorithms.online import Running
 from estep.constraints import from_dict
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
-from estep.interface import Emission, Values
+from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.priors import PRIORS, Conjugate
+from estep.values import Values
 
 FORMAT = "estep-model"
 VERSION = 1

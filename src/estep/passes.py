@@ -124,9 +124,9 @@ class Passes:
         return self._possible(model, self._with_few(model, leaves, joints))
 
     def _possible(self, model: Any, total: Statistics) -> Statistics:
-        impossible = np.flatnonzero(np.atleast_1d(total["loglik"]) == -np.inf)
-        if impossible.size:
-            one: Model = model.model(int(impossible[0])) if isinstance(model, Several) else model
+        impossible = np.asarray(total["loglik"] == -np.inf)
+        if impossible.any():
+            one: Model = model.model(int(impossible.argmax())) if isinstance(model, Several) else model
             one.raise_impossible(self.source, one.score_units(self.source))
         return total
 

@@ -17,12 +17,13 @@ from estep.bayes import with_prior
 from estep.data import as_source
 from estep.emissions import make_emission
 from estep.execute import Execute, Serial
-from estep.fitting import Callback, Fit, Stop, fit_races
+from estep.fitting import Callback, Fit, fit_races
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
 from estep.model import Model
 from estep.preparing import prepared_to_fit
 from estep.starts import start_model
+from estep.stopping import Stop
 
 CRITERIA = ("bic", "aic")
 

@@ -19,9 +19,10 @@ from estep.interface import Emission, Notes
 from estep.kernels.spec import dense
 from estep.latents import Independent
 from estep.latents.independent import SURE, lost
-from estep.model import Model, kept_kernel
+from estep.model import Model
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
+from estep.steps import kept_kernel
 from estep.stretches import Joints
 from estep.summary import Summary
 

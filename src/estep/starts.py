@@ -14,13 +14,14 @@ from estep.algorithms import EM, Hard
 from estep.emissions import MixtureOf
 from estep.evidence import Evidence
 from estep.execute import Serial
-from estep.fitting import Fit, Stop, fit, fit_races
+from estep.fitting import Fit, fit, fit_races
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.preparing import prepared_to_fit
 from estep.source import Source
 from estep.statistics import Array, Statistics
+from estep.stopping import Stop
 
 METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmental", "short")
 ROUNDS = 10  # of Viterbi training in a segmental start, at most

@@ -22,13 +22,14 @@ from estep.cli.tables import Table, read_table
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.product import place_in
 from estep.execute import threads
-from estep.fitting import Fit, Stop
+from estep.fitting import Fit
 from estep.frames import proposed
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import read, save, to_document
 from estep.selection import select
+from estep.stopping import Stop
 
 app = typer.Typer(
     help="Mixtures and hidden Markov models by expectation-maximization.",

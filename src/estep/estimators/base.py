@@ -18,7 +18,7 @@ from estep.constraints import constrained
 from estep.data import beside
 from estep.emissions import make_emission
 from estep.execute import Execute, threads
-from estep.fitting import Fit, Iteration, Stop, fit_races
+from estep.fitting import Fit, Iteration, fit_races
 from estep.frames import propose
 from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model
@@ -27,6 +27,7 @@ from estep.preparing import prepared, prepared_to_fit
 from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Array
+from estep.stopping import Stop
 
 
 def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:

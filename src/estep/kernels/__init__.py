@@ -58,7 +58,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.kernels import gaps, reference
+from estep.kernels import gaps, reference, reference_chain
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array
 
@@ -112,10 +112,10 @@ def load(level: str) -> Kernels:
             level,
             r.log_densities,
             r.mixture,
-            r.chain,
-            r.viterbi,
+            reference_chain.chain,
+            reference_chain.viterbi,
             r.survey,
-            r.draw,
+            reference_chain.draw,
             gaps.distances,
             gaps.moments,
             r.factorise,

@@ -1,4 +1,7 @@
-"""The reference kernels: plain NumPy, written to be read, the definition of right for the compiled ones."""
+"""The reference kernels: plain NumPy, written to be read, the definition of right for the compiled ones.
+
+Those of chains are in :mod:`estep.kernels.reference_chain`.
+"""
 
 from __future__ import annotations
 
@@ -64,14 +67,15 @@ def _stirling_error(x: float) -> float:
 def log_densities(spec: Spec, X: Array, out: Array) -> None:
     """Fills ``out`` (n, K) with log p(x | k)."""
     for i in range(0, len(X), ROWS):
-        out[i : i + ROWS] = _log_densities(spec, X[i : i + ROWS])
+        out[i : i + ROWS] = densities_of(spec, X[i : i + ROWS])
 
 
-def _log_densities(spec: Spec, X: Array) -> Array:
+def densities_of(spec: Spec, X: Array) -> Array:
+    """Log-densities (n, K) of some rows at a time."""
     if spec.kind == "dense":
         return np.asarray(X, dtype=np.float64)
     if spec.several:
-        return np.asarray(np.sum([_log_densities(part, own) for part, own in _columns(spec, X)], axis=0))
+        return np.asarray(np.sum([densities_of(part, own) for part, own in _columns(spec, X)], axis=0))
     if spec.kind == "mixed":
         return logsumexp(_joint(spec, X), axis=2)
     if spec.kind == "student":
@@ -104,7 +108,7 @@ def _columns(spec: Spec, X: Array) -> list[tuple[Spec, Array]]:
 def _joint(spec: Spec, X: Array) -> Array:
     """Log-densities of the parts of a mixed spec with their weights, (n, K, M)."""
     assert spec.parts is not None and spec.weights is not None
-    return np.asarray(_log_densities(spec.parts, X).reshape(-1, spec.K, spec.M) + spec.weights)
+    return np.asarray(densities_of(spec.parts, X).reshape(-1, spec.K, spec.M) + spec.weights)
 
 
 def _student(spec: Spec) -> Array:
@@ -116,7 +120,7 @@ def _student(spec: Spec) -> Array:
 def _distances(spec: Spec, X: Array) -> Array:
     """Squared distances (n, K) to the Gaussian parts of a student spec."""
     assert spec.parts is not None
-    return np.asarray(np.maximum(2 * (_student(spec)[0] - _log_densities(spec.parts, X)), 0.0))
+    return np.asarray(np.maximum(2 * (_student(spec)[0] - densities_of(spec.parts, X)), 0.0))
 
 
 def _whitened(spec: Spec, X: Array) -> Array:
@@ -198,7 +202,7 @@ def shares(joint: Array) -> Array:
     return np.asarray(e / np.where(total > 0, total, 1.0))
 
 
-def _only(logb: Array, allowed: Array | None) -> Array:
+def only_allowed(logb: Array, allowed: Array | None) -> Array:
     """Log-densities of the states that are allowed, -inf for the others."""
     return logb if allowed is None else np.where(allowed != 0, logb, -np.inf)
 
@@ -226,7 +230,7 @@ def mixture(
     for i in range(0, len(X), ROWS):
         x = X[i : i + ROWS]
         w = np.ones(len(x)) if weight is None else weight[i : i + ROWS]
-        joint = _only(_log_densities(spec, x), None if allowed is None else allowed[i : i + ROWS]) + logweights
+        joint = only_allowed(densities_of(spec, x), None if allowed is None else allowed[i : i + ROWS]) + logweights
         rows = np.stack([logsumexp(joint[:, k], axis=1) for k in models], axis=1)
         r = np.hstack([shares(joint[:, k]) for k in models]) * w[:, None]
         if totals is not None:
@@ -239,152 +243,6 @@ def mixture(
             loglik.reshape(len(X), -1)[i : i + ROWS] = rows
         if resp is not None:
             resp[i : i + ROWS] = r
-
-
-def chain(
-    spec: Spec,
-    start: Array,
-    trans: Array,
-    ends: Array,
-    X: Array,
-    weight: Array | None,
-    loglik: Array,
-    start_counts: Array | None,
-    trans_counts: Array | None,
-    stats: Array | None,
-    gamma: Array | None,
-    halo: tuple[int, int, bool, bool] | None = None,
-    left: Array | None = None,
-    right: Array | None = None,
-    messages: Array | None = None,
-    logs: bool = True,
-    allowed: Array | None = None,
-) -> None:
-    """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""
-    head, tail, begins, _ = halo or (0, 0, True, True)
-    with np.errstate(divide="ignore"):
-        log_start, log_trans = np.log(start), np.log(trans)
-    for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        if left is not None:
-            first, head, begins = first + head, 0, False
-        if right is not None:
-            stop, tail = stop - tail, 0
-        x, w = X[first:stop], 1.0 if weight is None else float(weight[s])
-        if len(x) == 0:
-            loglik[s] = 0.0
-            continue
-        own = slice(head, len(x) - tail)
-        logb = _only(_log_densities(spec, x), None if allowed is None else allowed[first:stop])
-        before = np.full(spec.K, -np.log(spec.K)) if left is None else left
-        reach = log_start if begins else logsumexp(before[:, None] + log_trans, axis=0)
-        alpha = np.empty_like(logb)
-        alpha[0] = reach + logb[0]
-        for t in range(1, len(x)):
-            alpha[t] = logsumexp(alpha[t - 1][:, None] + log_trans, axis=0) + logb[t]
-        if head:
-            before = alpha[head - 1]
-        elif begins:
-            before = np.zeros(spec.K)
-        given = logsumexp(before, axis=0) if head or not begins else 0.0
-        loglik[s] = logsumexp(alpha[own.stop - 1], axis=0) - given
-        if messages is not None:
-            messages.reshape(4, -1)[[0, 2]] = before - given, alpha[own.stop - 1] - given - loglik[s]
-        if all(out is None for out in (start_counts, trans_counts, stats, gamma)):
-            continue
-        last = np.zeros(spec.K) if right is None else right
-        whole = logsumexp(alpha[-1] + last, axis=0)
-        g, beta = np.zeros_like(logb), np.empty_like(logb)
-        beta[-1] = last
-        for t in range(len(x) - 1, -1, -1):
-            forward = log_trans + (logb[t] + beta[t])
-            through = logsumexp(forward, axis=1)
-            earlier = alpha[t - 1] if t else None if begins else before
-            if trans_counts is not None and own.start <= t < own.stop and earlier is not None and whole > -np.inf:
-                trans_counts += w * np.exp(earlier[:, None] + forward - whole) if w > 0 else 0.0
-            if t:
-                beta[t - 1] = through
-            if t == own.start and messages is not None:
-                messages.reshape(4, -1)[[1, 3]] = beta[own.stop - 1], through
-        if whole > -np.inf and w > 0:
-            g = w * shares(alpha + beta)
-        if start_counts is not None and begins and head == 0:
-            start_counts += g[0]
-        if stats is not None:
-            stats += _statistics(spec, x[own], g[own])
-        if gamma is not None:
-            gamma[first + own.start : first + own.stop] = g[own]
-
-
-def viterbi(
-    spec: Spec,
-    start: Array,
-    trans: Array,
-    ends: Array,
-    X: Array,
-    path: Array,
-    logprob: Array,
-    halo: tuple[int, int, bool, bool] | None = None,
-    left: Array | None = None,
-    next_state: int = -1,
-    scores: Array | None = None,
-    allowed: Array | None = None,
-) -> None:
-    """The most probable paths (Rabiner 1989, eq. 32 to 35), ties to the lower state."""
-    head, tail, begins, _ = halo or (0, 0, True, True)
-    with np.errstate(divide="ignore"):
-        log_start, log_trans = np.log(start), np.log(trans)
-    for s, (first, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        logprob[s] = 0.0
-        if stop == first:
-            continue
-        if left is not None:
-            first, head, begins = first + head, 0, False
-        if next_state >= 0:
-            stop, tail = stop - tail, 0
-        logb = _only(_log_densities(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
-        score = np.empty((len(logb) + 1, spec.K))
-        score[0] = 0.0 if left is None else left
-        for t in range(len(logb)):
-            reach = log_start if begins and t == 0 else (score[t][:, None] + log_trans).max(axis=0)
-            score[t + 1] = reach + logb[t]
-        state = int((score[-1] + (log_trans[:, next_state] if next_state >= 0 else 0)).argmax())
-        states = np.empty(len(logb) + 1, np.int32)
-        for t in range(len(logb), -1, -1):
-            states[t] = state
-            if t > 1 or not begins:
-                state = int((score[t - 1] + log_trans[:, state]).argmax()) if t else 0
-        path[first:stop] = states[1:]
-        end, from_start = len(logb) - tail, begins and head == 0
-        logprob[s] = score[end, states[end]] - (0.0 if from_start else score[head, states[head]])
-        if scores is not None:
-            ending = score[[head, end]]
-            top = ending.max(axis=1, keepdims=True)
-            scores.reshape(2, -1)[:] = ending - np.where(top > -np.inf, top, 0.0)
-
-
-def draw(
-    spec: Spec,
-    start: Array,
-    trans: Array,
-    ends: Array,
-    X: Array,
-    u: Array,
-    path: Array,
-    allowed: Array | None = None,
-) -> None:
-    """Forward filtering, backward sampling (Fruhwirth-Schnatter 1994)."""
-    with np.errstate(divide="ignore"):
-        log_start, log_trans = np.log(start), np.log(trans)
-    for first, stop in zip([0, *ends[:-1]], ends, strict=True):
-        logb = _only(_log_densities(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
-        alpha = np.empty_like(logb)
-        for t in range(len(logb)):
-            reach = log_start if t == 0 else logsumexp(alpha[t - 1][:, None] + log_trans, axis=0)
-            alpha[t] = reach + logb[t]
-        for t in range(len(logb) - 1, -1, -1):
-            last = t == len(logb) - 1
-            p = np.cumsum(shares(alpha[t] if last else alpha[t] + log_trans[:, path[first + t + 1]]))
-            path[first + t] = min(int(np.searchsorted(p, u[first + t] * p[-1], side="right")), spec.K - 1)
 
 
 def survey(X: Array, weight: Array | None, out: Array) -> tuple[bool, float]:

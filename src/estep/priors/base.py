@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.interface import Notes, Values
+from estep.interface import Notes
 from estep.statistics import Array, Statistics
 from estep.summary import Summary
+from estep.values import Values
 
 
 class Prior(Values, ABC):
