@@ -74,6 +74,11 @@ inline bool paired(const estep::Chain &c, int64_t rows) {
     return c.K <= 8 || (BYTES < 64 && (c.S > V || rows / LEAST > c.S * V));
 }
 
+// Whether the rows are part of a sequence, or something beyond them is known.
+inline bool is_stretch(const estep::Chain &c) {
+    return c.head || c.tail || !c.begins || !c.closes || c.left || c.right || c.next >= 0;
+}
+
 inline int64_t first_row(const estep::Chain &c, int64_t s) { return s ? c.ends[s - 1] : 0; }
 
 // Fills list (S,) with the sequences, the longest first, ties in order (a shell sort); how many are not empty.

@@ -49,8 +49,7 @@ class ChainRun {
     }
 
     void run() {
-        if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.right || out.messages)
-            piece(0, chain.head, rows.n - chain.tail, 0, rows.n);
+        if (is_stretch(chain) || out.messages) piece(0, chain.head, rows.n - chain.tail, 0, rows.n);
         else sequences();
         for (int64_t i = 0; i < K * K && out.trans; i++) out.trans[i] += expected[i] * chain.trans[i];
         if (out.stats) tile->finish(out.stats);

@@ -17,7 +17,7 @@ struct LaneRows {
         for (int l = 0; l < W; l++) {
             length[l] = l < count ? list[l].stop - list[l].first : 0;
             first[l] = list[l < count ? l : 0].first;
-            last[l] = (l < count ? length[l] : 1) - 1;
+            last[l] = length[l] > 0 ? length[l] - 1 : 0;
             T = length[l] > T ? length[l] : T;
             if (l < count) shortest = length[l] < shortest ? length[l] : shortest;
         }

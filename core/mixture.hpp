@@ -103,12 +103,13 @@ class Mixture {
         for (int64_t i = 0; i < n && out.loglik; i++)
             out.loglik[(first + i) * models + m] = static_cast<double>(loglik[i]);
     }
-    double weighted(const double *times, int64_t n) const {  // of the rows that have a weight
+    // Of log-likelihoods; rows without a weight (in single precision, if that is what the kernel is) do not count.
+    double weighted(const double *times, int64_t n) const {
         double all = 0;
         for (int64_t i = 0; i < n; i++) all += weight[i] > 0 ? times[i] * static_cast<double>(loglik[i]) : 0;
         return all;
     }
-    double sum(int64_t n) const {  // padding has no weight
+    double sum(int64_t n) const {  // the same where all have the weight 1, and padding none
         double lanes[V] = {}, all = 0;
         for (int64_t i = 0; i < n; i += V) ::add(lanes, load(weight + i) > real(0) ? load(loglik + i) : vec{});
         for (int l = 0; l < V; l++) all += lanes[l];

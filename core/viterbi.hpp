@@ -42,7 +42,7 @@ class Paths {
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
-        if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.next >= 0 || ends) {
+        if (is_stretch(chain) || ends) {
             piece(chain.head, rows.n - chain.tail, 0, rows.n, path, logprob, ends);
             return;
         }

@@ -2,26 +2,28 @@
 // behind the best one that they cannot be anybody's state before. They are not looked at, nor kept; the scores of all
 // are the same.
 #pragma once
+#include <algorithm>
+
 #include "chain_model.hpp"
 
 namespace {
 
 class PathAlone {
-    static constexpr int64_t SOME = 64;      // rows whose densities are there at a time
+    static constexpr int64_t SOME = 64;      // rows whose densities are there at a time, at most
     static constexpr int64_t OF_STATES = 4;  // one of so many may be looked at, on average
     static constexpr real EPSILON = real(1) / static_cast<real>(whole{1} << MANTISSA);
-    static constexpr real LEAST_LOG = 746;  // of a positive probability, its size
+    static constexpr real MOST_LOG = 746;  // no positive probability has a logarithm below minus that
     const estep::Chain &chain;
     const Rows &rows;
     const std::unique_ptr<Tile> tile;
-    const int64_t K, Kp;
+    const int64_t K, Kp, some;  // some: rows whose densities are there at a time
     Buffer logtrans, to_state;  // (K, Kp) log A and its transpose, impossible in the padding
     Buffer most, start;         // (Kp,) the largest of each column, and of the start
     Buffer L, b, planes;
-    real *now, *next;  // scores (Kp,) at a row and the one after it, impossible in the padding
-    int64_t top = 0;   // the state with the best
-    int64_t steps = 0, looks = 0;
-    Buffer opening, closing;  // (Kp,) those before the first row that is wanted, and at the last
+    real *now, *next;              // scores (Kp,) at a row and the one after it, impossible in the padding
+    int64_t top = 0;               // the state with the best
+    int64_t steps = 0, looks = 0;  // of all pieces: few looks in one leave room for more in the next
+    Buffer opening, closing;       // (Kp,) those before the first row that is wanted, and at the last
     // The states that may be before others, and their scores: those of slot t end at stops[t]. Slot 0 is before the
     // first row.
     Array<int64_t> stops;
@@ -33,12 +35,12 @@ class PathAlone {
 
   public:
     PathAlone(const Spec &s, const estep::Chain &c, const Rows &r)
-        : chain(c), rows(r), tile(make_tile(s, r)), K(c.K), Kp(round_up(K, V)) {
+        : chain(c), rows(r), tile(make_tile(s, r)), K(c.K), Kp(round_up(K, V)), some(std::min(SOME, tile->size)) {
         for (Buffer *matrix : {&logtrans, &to_state}) impossible(*matrix, K * Kp);
         for (Buffer *vector : {&most, &start}) impossible(*vector, Kp);
         impossible(planes, 2 * Kp);
         now = planes.data(), next = now + Kp;
-        L.grow(K * tile->ld), b.grow(SOME * Kp), ways.grow(K), opening.grow(Kp), closing.grow(Kp);
+        L.grow(K * tile->ld), b.grow(some * Kp), ways.grow(K), opening.grow(Kp), closing.grow(Kp);
         for (int64_t i = 0; i < K; i++) {
             start[i] = static_cast<real>(std::log(c.start[i]));
             for (int64_t j = 0; j < K; j++) {
@@ -51,8 +53,7 @@ class PathAlone {
 
     // False where too many states have to be looked at.
     bool run(int32_t *path, double *logprob, double *ends) {
-        if (chain.head || chain.tail || !chain.begins || !chain.closes || chain.left || chain.next >= 0 || ends)
-            return piece(chain.head, rows.n - chain.tail, 0, rows.n, path, logprob, ends);
+        if (is_stretch(chain) || ends) return piece(chain.head, rows.n - chain.tail, 0, rows.n, path, logprob, ends);
         for (int64_t s = 0; s < chain.S; s++) {
             const int64_t first = first_row(chain, s), stop = chain.ends[s];
             logprob[s] = 0;
@@ -76,7 +77,8 @@ class PathAlone {
         begin(high - from);
         const int64_t head = first - from;
         if (!forward(first)) return false;
-        keep(opening, begins && head == 0, ends);
+        const bool from_start = begins && head == 0;
+        keep(opening, from_start, ends);
         if (!forward(stop)) return false;
         keep(closing, false, ends ? ends + K : nullptr);
         int64_t state = known ? likeliest(closing.data(), chain.next) : -1, t = stop - from;
@@ -95,30 +97,30 @@ class PathAlone {
             path[from + t - 1] = static_cast<int32_t>(state);
             if (t > 1 || !begins) state = before(t - 1, state);
         }
-        const bool whole_ = all == -INFINITY || (begins && head == 0);
-        *logprob = whole_ ? all : all - static_cast<double>(opening[state]);
+        *logprob = all == -INFINITY || from_start ? all : all - static_cast<double>(opening[state]);
         return true;
     }
 
     void begin(int64_t n) {  // with room for n rows
-        const int64_t all = n * K, some = (steps + n) * K / OF_STATES + 2 * SOME * K, entries = all < some ? all : some;
+        const int64_t entries = std::min(n * K, (steps + n) * K / OF_STATES + 2 * SOME * K);
         stops.grow(n + 1), near.grow(entries), scores.grow(entries);
         stops[0] = 0;
         for (int64_t k = 0; k < K; k++) now[k] = begins ? -INFINITY : chain.left ? static_cast<real>(chain.left[k]) : 0;
         top = best(now);
     }
 
-    void keep(Buffer &copy, bool none, double *out) const {  // in `out` with the largest 0
-        const real high = now[top];
+    // The scores; in `out`, if there is one, with the largest 0, or zeros where nothing came before.
+    void keep(Buffer &copy, bool from_start, double *out) const {
+        const double high = now[top] > -INFINITY ? static_cast<double>(now[top]) : 0;
         for (int64_t k = 0; k < K; k++) {
             copy[k] = now[k];
-            if (out) out[k] = none || !(high > -INFINITY) ? 0 : static_cast<double>(now[k]) - static_cast<double>(high);
+            if (out) out[k] = from_start ? 0 : static_cast<double>(now[k]) - high;
         }
     }
 
     bool forward(int64_t to) {  // rows up to that one
         while (done < to) {
-            const int64_t n = to - done < SOME ? to - done : SOME;
+            const int64_t n = std::min(some, to - done);
             tile->load(rows, {done, nullptr}, n);
             tile->log_densities(L.data());
             to_rows(L.data(), tile->ld, K, n, b.data(), Kp);
@@ -154,7 +156,7 @@ class PathAlone {
             store(next + j, y);
             low = behind < low ? behind : low;  // not a number where nothing leads to a state
         }
-        const real least = -largest(-low), room = 4 * EPSILON * (std::fabs(least) + std::fabs(now[top]) + LEAST_LOG);
+        const real least = -largest(-low), room = 4 * EPSILON * (std::fabs(least) + std::fabs(now[top]) + MOST_LOG);
         const vec enough = splat(least - room);
         int64_t n = at;
         for (int64_t i0 = 0; i0 < Kp; i0 += 64) {
@@ -166,7 +168,6 @@ class PathAlone {
                 near[n] = static_cast<int32_t>(i), scores[n] = now[i];
             }
         }
-        if (n == at) near[n] = 0, scores[n++] = -INFINITY;  // nothing is possible
         return n - at;
     }
 
@@ -193,16 +194,16 @@ class PathAlone {
 
     int64_t before(int64_t t, int64_t state) const {  // the best state at slot t on the way to `state`
         const real *a = to_state + state * Kp;
-        int64_t n = t ? stops[t - 1] : 0, best = near[n];
-        real high = scores[n] + a[best];
-        for (n++; n < stops[t]; n++) {
+        int64_t best = 0;
+        real high = -INFINITY;
+        for (int64_t n = t ? stops[t - 1] : 0; n < stops[t]; n++) {
             const real y = scores[n] + a[near[n]];
             best = y > high ? near[n] : best, high = y > high ? y : high;
         }
         return best;
     }
 
-    // The state at slot t that all paths pass, or -1.
+    // The state at slot t that all paths pass; -1 where there are several, or none is possible.
     int64_t settled(int64_t t) {
         int64_t n = 0;
         for (int64_t k = 0; k < K; k++)

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from estep import kernels
+from estep import Model, kernels
+from estep.emissions import Gaussian, Poisson
 from estep.kernels.spec import dense
+from estep.latents import Chain
+from models import use
 
 LEVELS = [k for k in kernels.levels() if k != "reference"]
 pytestmark = pytest.mark.skipif(not LEVELS, reason="installed without a compiler")
@@ -85,3 +88,40 @@ def test_a_path_that_is_settled_late(level):
     assert np.array_equal(path[:101], want[:101])
     assert (want >= K // 2).all()
     np.testing.assert_allclose(logprob, best, rtol=1e-12)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sequences_that_are_impossible(level):
+    """Their paths are those of the reference too; -inf on the way is not taken for a number."""
+    K, n = 40, 130
+    _, logb, start, trans = problem(K, n, 5.0, 3)
+    logb[[20, 99]] = -np.inf
+    trans = np.triu(trans) + np.eye(K) * 1e-3
+    trans /= trans.sum(axis=1, keepdims=True)
+    ends = [10, 50, 90, n]
+    path, logprob, _ = decode(level, logb, start, trans, ends)
+    want, best, _ = decode("reference", logb, start, trans, ends)
+    assert np.array_equal(path, want)
+    assert np.array_equal(logprob == -np.inf, [False, True, False, True])
+    np.testing.assert_allclose(logprob, best, rtol=1e-13)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("family", ["tied", "poisson", "diag"])
+def test_rows_so_wide_that_few_are_read_at_a_time(level, family, monkeypatch):
+    rng, K = np.random.default_rng(4), 32
+    if family == "poisson":
+        emission = Poisson(rng.gamma(2.0, 1.0, (K, 3000)))
+    elif family == "tied":
+        emission = Gaussian("tied", rng.normal(0, 0.3, (K, 100)), np.eye(100))
+    else:
+        emission = Gaussian("diag", rng.normal(0, 0.1, (K, 1500)), np.ones((K, 1500)))
+    model = Model(Chain(np.full(K, 1 / K), np.full((K, K), 1 / K)), emission)
+    X, states = model.sample(200, 5)
+    use(monkeypatch, level)
+    path, logprob = model.decode(X)
+    use(monkeypatch, "reference")
+    want, best = model.decode(X)
+    assert np.array_equal(path, want)
+    assert (path == states).mean() > 0.5
+    np.testing.assert_allclose(logprob, best, rtol=1e-9)
