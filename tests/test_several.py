@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import estep
-from estep import Stop, fitting
+from estep import Stop, fitting, stopping
 from estep.algorithms import EM
 from estep.execute import Serial
 from estep.fitting import fit_races
@@ -115,7 +115,7 @@ def test_hopeless():
 @pytest.mark.parametrize("latent", [Independent(), Chain()])
 def test_each_number_of_components_is_fitted_as_if_alone(family, latent, monkeypatch):
     """No number races another, whoever fits better; a number's starts are its own."""
-    monkeypatch.setattr(fitting, "RECENT", 4)
+    monkeypatch.setattr(stopping, "RECENT", 4)
     emission = make_model(family, "independent", 2, 2).emission
     emission = type(emission)(*([emission.covariance_type] if "gaussian" in family else []))
     source = draw(make_model(family, "independent", 2, D=2, seed=3), 300)

@@ -210,8 +210,8 @@ def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
     model = Model(Chain(*CHAINS[name](K)), vague("gaussian", K))
     source = one_sequence(model, 6000)
     want = model.score(source), model.predict_proba(source), *model.decode(source)
-    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 512)
-    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
     assert len(source.leaves(model.leaf_rows())) == 11
     for execute in (None, threads(2)):
         np.testing.assert_allclose(model.score(source, execute=execute), want[0], rtol=1e-11)
@@ -223,8 +223,8 @@ def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
 
 
 def test_threads_do_not_change_a_bit(compiled, monkeypatch):
-    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 1024)
-    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 1024)
+    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
     model = Model(Chain(*CHAINS["forgets"](4)), vague("gaussian", 4))
     source = one_sequence(model, 20_000)
     fits = [estep.fit(model, source, stop=estep.Stop(tol=0, max_iter=4), execute=threads(n)) for n in (1, 2, 3)]
@@ -233,8 +233,8 @@ def test_threads_do_not_change_a_bit(compiled, monkeypatch):
 
 
 def test_impossible_steps_are_named_wherever_they_are(compiled, monkeypatch):
-    monkeypatch.setattr(estep.model, "CHAIN_ROWS", 512)
-    monkeypatch.setattr(estep.model, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
     model = Model(Chain([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]), Categorical([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]))
     X = np.zeros((5000, 1), np.int32)
     X[3210] = 2
