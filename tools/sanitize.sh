@@ -17,6 +17,7 @@ ubsan=$(${CXX:-c++} -print-file-name=libubsan.so)
 stdcpp=$(${CXX:-c++} -print-file-name=libstdc++.so)
 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LD_PRELOAD="$asan $ubsan $stdcpp" \
     pytest tests/test_kernels.py tests/test_laws.py tests/test_numerics.py tests/test_stretches.py tests/test_sift.py \
+    tests/test_paths.py \
     tests/test_families.py tests/test_algorithms.py tests/test_missing.py tests/test_labels.py tests/test_product.py \
     tests/test_regression.py -p no:cacheprovider \
     -k "not without_a_core" "$@"
