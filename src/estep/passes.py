@@ -16,7 +16,7 @@ from estep.execute import Execute
 from estep.model import Model
 from estep.several import Several
 from estep.source import Batch, Source
-from estep.statistics import Statistics
+from estep.statistics import Statistics, weighted
 from estep.stretches import Joints
 
 BLOCKS = 64  # at most, as many vectors of statistics may be kept
@@ -106,8 +106,7 @@ class Passes:
         total = self.execute.add_up(lambda i: model.complete(self._leaves[i], states), len(self._leaves))
         model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
         loglik = model.path_log_probability(self.source, states)
-        weights = self.source.weights
-        total["loglik"] = loglik.sum() if weights is None else loglik[weights > 0] @ weights[weights > 0]
+        total["loglik"] = weighted(loglik, self.source.weights)
         return total
 
     # Blocks

@@ -94,6 +94,11 @@ class Several:
         """The first component of each model."""
         return np.concatenate([[0], self.ends[:-1]])
 
+    @cached_property
+    def _log_weights(self) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.weights))
+
     def _of(self, components: slice | Array) -> Emission:
         """The emission of some components alone."""
         return self.emission.some(components)
@@ -126,17 +131,15 @@ class Several:
         """The E-step of one batch for all models; ``loglik`` is (R,). ``few``: see :meth:`Model.expect`."""
         layout, of_emission = self._layouts
         s = Statistics.zeros(layout)
-        with np.errstate(divide="ignore"):
-            logweights = np.log(self.weights)
         run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
         if spec is not None:
             outputs = (s["latent"], s["emission"], s["loglik"], None, None)
-            run(spec, logweights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
+            run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
         else:
             evaluation = self.emission.evaluate(batch)
             spec, rows = dense(evaluation.log_densities)
             r = np.empty(rows.shape)
-            run(spec, logweights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
+            run(spec, self._log_weights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] += batch.weighted_base
         s["weight"] = batch.weight
@@ -159,5 +162,6 @@ class Several:
         new = object.__new__(Several)  # of the same shapes: the layouts are the same
         weights = np.where(mass > 0, s["latent"] / np.where(mass > 0, mass, 1.0), self.weights)
         new.__dict__.update(self.__dict__, weights=weights, emission=emission)
-        new.__dict__.pop("_kernel", None)
+        for kept in ("_kernel", "_log_weights"):
+            new.__dict__.pop(kept, None)
         return new, notes

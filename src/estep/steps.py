@@ -192,8 +192,6 @@ class Steps:
         new.__dict__.update(self.__dict__, **values)
         for kept in ("_kernel", "penalty", "moving"):
             new.__dict__.pop(kept, None)
-        if new.prior is None:  # known without looking: small models spend their time on such
-            new.__dict__.update(penalty=0.0, moving=new.latent)
         return new
 
     def tempered(self, beta: float) -> Self:
