@@ -12,33 +12,23 @@ template <int G>
 class Paths {
     static constexpr int64_t W = G * V, N_BLOCK = 8 / G, BLOCK = 16;
     const estep::Chain &chain;
+    const LogChain &logs;
     const Rows &rows;
-    ChainModel m;
+    const ChainModel m;
     const std::unique_ptr<Tile> tile;
     Planes p;
     const int64_t K, slot;
     LaneRows<G> at;
     Array<Range> columns_of;
-    Buffer logtrans, packed, to_state, messages;  // (K, Kp), packed; its transpose (K, K); (W, K)
+    Buffer packed, messages;  // log A, packed; (W, K)
     Segment segments[W];
     int count = 0;
 
   public:
-    Paths(const Spec &s, const estep::Chain &c, const Rows &r)
-        : chain(c),
-          rows(r),
-          m(c),
-          tile(make_tile(s, r)),
-          K(c.K),
-          slot(c.K * W),
-          logtrans(K * m.Kp),
-          to_state(K * K),
-          messages(W * K) {
+    Paths(const Spec &s, const estep::Chain &c, const LogChain &log_chain, const Rows &r)
+        : chain(c), logs(log_chain), rows(r), m(c), tile(make_tile(s, r)), K(c.K), slot(c.K * W), messages(W * K) {
         m.blocks(m.columns, N_BLOCK, columns_of);
-        for (int64_t i = 0; i < K; i++)
-            for (int64_t j = 0; j < K; j++)
-                logtrans[i * m.Kp + j] = to_state[j * K + i] = static_cast<real>(std::log(m.trans[i * K + j]));
-        pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logtrans[i * m.Kp + j]; });
+        pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logs.trans[i * logs.Kp + j]; });
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
@@ -141,7 +131,7 @@ class Paths {
         return best;
     }
     int64_t before(int64_t t, int64_t l, int64_t state) const {  // the best state at slot t on the way to `state`
-        const real *x = p.alpha + t * slot + l, *a = to_state + state * K;
+        const real *x = p.alpha + t * slot + l, *a = logs.to_state + state * logs.Kp;
         int64_t best = 0;
         real most = x[0] + a[0];
         for (int64_t i = 1; i < K; i++) {
@@ -185,8 +175,8 @@ class Paths {
     template <bool FEW>
     ivec came_from(ivec state, const real *x) const {
         auto arrive = [&](int64_t i) {  // the log-probability from state i
-            return FEW ? permute(load(logtrans + i * m.Kp), state)
-                       : gather(to_state + i, state * static_cast<whole>(K));
+            return FEW ? permute(load(logs.trans + i * logs.Kp), state)
+                       : gather(logs.to_state + i, state * static_cast<whole>(logs.Kp));
         };
         ivec best{};
         vec most = arrive(0) + load(x);
@@ -267,8 +257,7 @@ class Paths {
 #pragma GCC unroll 8
             for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
-                for (int g = 0; g < G; g++)
-                    best[j][g] = vmax(best[j][g], static_cast<real>(std::log(m.start[j0 + j])) + load(begins + g * V));
+                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], logs.start[j0 + j] + load(begins + g * V));
 #pragma GCC unroll 8
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
@@ -281,9 +270,10 @@ class Paths {
 
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
-    if (chain.K >= SIFTED && PathAlone(spec, chain, rows).run(path, logprob, ends)) return;
-    if (paired(chain, rows.n)) Paths<2>(spec, chain, rows).run(path, logprob, ends);
-    else Paths<1>(spec, chain, rows).run(path, logprob, ends);
+    const LogChain logs(chain);
+    if (chain.K >= SIFTED && PathAlone(spec, chain, logs, rows).run(path, logprob, ends)) return;
+    if (paired(chain, rows.n)) Paths<2>(spec, chain, logs, rows).run(path, logprob, ends);
+    else Paths<1>(spec, chain, logs, rows).run(path, logprob, ends);
 }
 
 }  // namespace

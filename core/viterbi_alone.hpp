@@ -8,25 +8,45 @@
 
 namespace {
 
+void impossible(Buffer &x, int64_t n) {
+    x.grow(n);
+    for (int64_t i = 0; i < n; i++) x[i] = -INFINITY;
+}
+
+struct LogChain {  // logarithms of a chain's parameters, impossible in the padding
+    const int64_t K, Kp;
+    Buffer start, trans, to_state;  // (Kp,), (K, Kp) and its transpose
+
+    explicit LogChain(const estep::Chain &c) : K(c.K), Kp(round_up(c.K, V)) {
+        impossible(start, Kp);
+        for (Buffer *matrix : {&trans, &to_state}) impossible(*matrix, K * Kp);
+        for (int64_t i = 0; i < K; i++) {
+            start[i] = static_cast<real>(std::log(c.start[i]));
+            for (int64_t j = 0; j < K; j++)
+                trans[i * Kp + j] = to_state[j * Kp + i] = static_cast<real>(std::log(c.trans[i * K + j]));
+        }
+    }
+};
+
 class PathAlone {
     static constexpr int64_t SOME = 64;      // rows whose densities are there at a time, at most
     static constexpr int64_t OF_STATES = 4;  // one of so many may be looked at, on average
     static constexpr real EPSILON = real(1) / static_cast<real>(whole{1} << MANTISSA);
     static constexpr real MOST_LOG = 746;  // no positive probability has a logarithm below minus that
     const estep::Chain &chain;
+    const LogChain &logs;
     const Rows &rows;
     const std::unique_ptr<Tile> tile;
     const int64_t K, Kp, some;  // some: rows whose densities are there at a time
-    Buffer logtrans, to_state;  // (K, Kp) log A and its transpose, impossible in the padding
-    Buffer most, start;         // (Kp,) the largest of each column, and of the start
+    Buffer most;                // (Kp,) the largest transition to each state
     Buffer L, b, planes;
     real *now, *next;              // scores (Kp,) at a row and the one after it, impossible in the padding
     int64_t top = 0;               // the state with the best
     int64_t steps = 0, looks = 0;  // of all pieces: few looks in one leave room for more in the next
     Buffer opening, closing;       // (Kp,) those before the first row that is wanted, and at the last
-    // The states that may be before others, and their scores: those of slot t end at stops[t]. Slot 0 is before the
-    // first row.
-    Array<int64_t> stops;
+    // The states that may be before others, and their scores: those of slot t are from starts[t] to starts[t + 1]. Slot
+    // 0 is before the first row.
+    Array<int64_t> starts;
     Array<int32_t> near;
     Buffer scores;
     Array<int32_t> ways;         // (K,) states that paths pass
@@ -34,21 +54,19 @@ class PathAlone {
     bool begins = false;         // whether it is its sequence's
 
   public:
-    PathAlone(const Spec &s, const estep::Chain &c, const Rows &r)
-        : chain(c), rows(r), tile(make_tile(s, r)), K(c.K), Kp(round_up(K, V)), some(std::min(SOME, tile->size)) {
-        for (Buffer *matrix : {&logtrans, &to_state}) impossible(*matrix, K * Kp);
-        for (Buffer *vector : {&most, &start}) impossible(*vector, Kp);
-        impossible(planes, 2 * Kp);
+    PathAlone(const Spec &s, const estep::Chain &c, const LogChain &log_chain, const Rows &r)
+        : chain(c),
+          logs(log_chain),
+          rows(r),
+          tile(make_tile(s, r)),
+          K(c.K),
+          Kp(logs.Kp),
+          some(std::min(SOME, tile->size)) {
+        impossible(planes, 2 * Kp), impossible(most, Kp);
         now = planes.data(), next = now + Kp;
         L.grow(K * tile->ld), b.grow(some * Kp), ways.grow(K), opening.grow(Kp), closing.grow(Kp);
-        for (int64_t i = 0; i < K; i++) {
-            start[i] = static_cast<real>(std::log(c.start[i]));
-            for (int64_t j = 0; j < K; j++) {
-                const real a = static_cast<real>(std::log(c.trans[i * K + j]));
-                logtrans[i * Kp + j] = to_state[j * Kp + i] = a;
-                most[j] = a > most[j] ? a : most[j];
-            }
-        }
+        for (int64_t i = 0; i < K; i++)
+            for (int64_t j = 0; j < Kp; j += V) store(most + j, vmax(load(most + j), load(logs.trans + i * Kp + j)));
     }
 
     // False where too many states have to be looked at.
@@ -63,11 +81,6 @@ class PathAlone {
     }
 
   private:
-    static void impossible(Buffer &x, int64_t n) {
-        x.grow(n);
-        for (int64_t i = 0; i < n; i++) x[i] = -INFINITY;
-    }
-
     // Rows first to stop of one sequence; those from `low` on say where the path comes from, those up to `high` where
     // it goes, as far as is needed.
     bool piece(int64_t first, int64_t stop, int64_t low, int64_t high, int32_t *path, double *logprob, double *ends) {
@@ -103,8 +116,8 @@ class PathAlone {
 
     void begin(int64_t n) {  // with room for n rows
         const int64_t entries = std::min(n * K, (steps + n) * K / OF_STATES + 2 * SOME * K);
-        stops.grow(n + 1), near.grow(entries), scores.grow(entries);
-        stops[0] = 0;
+        starts.grow(n + 1), near.grow(entries), scores.grow(entries);
+        starts[0] = 0;
         for (int64_t k = 0; k < K; k++) now[k] = begins ? -INFINITY : chain.left ? static_cast<real>(chain.left[k]) : 0;
         top = best(now);
     }
@@ -133,13 +146,13 @@ class PathAlone {
     // From slot t to the one after it.
     void step(int64_t t, const real *density) {
         const bool opens = begins && t == 0;
-        const int64_t stop = t ? stops[t - 1] : 0, count = opens ? 0 : candidates(stop);
-        for (int64_t j = 0; j < Kp && opens; j += V) store(next + j, load(start + j));
-        stops[t] = stop + count;
+        const int64_t at = starts[t], count = opens ? 0 : candidates(at);
+        for (int64_t j = 0; j < Kp && opens; j += V) store(next + j, load(logs.start + j));
+        starts[t + 1] = at + count;
         steps++, looks += count;
         vec high = splat(-INFINITY);
         in_blocks<WIDTH>(Kp / V, [&](auto n, int64_t j) {
-            high = vmax(high, arrive<decltype(n)::value>(stop, count, density + j * V, j * V));
+            high = vmax(high, arrive<decltype(n)::value>(at, count, density + j * V, j * V));
         });
         std::swap(now, next);
         top = first_of(now, largest(high));
@@ -148,7 +161,7 @@ class PathAlone {
     // What all states have from `top`, into `next`. States that may be before others are kept: those that have, with
     // the largest transition to some state, as much as that has from `top`. How many they are.
     int64_t candidates(int64_t at) {
-        const real *a = logtrans + top * Kp;
+        const real *a = logs.trans + top * Kp;
         const vec from_top = splat(now[top]);
         vec low = splat(INFINITY);
         for (int64_t j = 0; j < Kp; j += V) {
@@ -177,7 +190,7 @@ class PathAlone {
 #pragma GCC unroll 8
         for (int v = 0; v < N; v++) y[v] = load(next + j + v * V);
         for (int64_t c = at; c < at + count; c++) {
-            const real *a = logtrans + near[c] * Kp + j;
+            const real *a = logs.trans + near[c] * Kp + j;
             const vec x = splat(scores[c]);
 #pragma GCC unroll 8
             for (int v = 0; v < N; v++) y[v] = vmax(y[v], x + load(a + v * V));
@@ -193,10 +206,10 @@ class PathAlone {
     }
 
     int64_t before(int64_t t, int64_t state) const {  // the best state at slot t on the way to `state`
-        const real *a = to_state + state * Kp;
+        const real *a = logs.to_state + state * Kp;
         int64_t best = 0;
         real high = -INFINITY;
-        for (int64_t n = t ? stops[t - 1] : 0; n < stops[t]; n++) {
+        for (int64_t n = starts[t]; n < starts[t + 1]; n++) {
             const real y = scores[n] + a[near[n]];
             best = y > high ? near[n] : best, high = y > high ? y : high;
         }
@@ -224,7 +237,7 @@ class PathAlone {
     int64_t likeliest(const real *x, int64_t state) const {  // of x, on the way to `state`
         int64_t best = 0;
         for (int64_t k = 1; k < K; k++)
-            best = x[k] + to_state[state * Kp + k] > x[best] + to_state[state * Kp + best] ? k : best;
+            best = x[k] + logs.to_state[state * Kp + k] > x[best] + logs.to_state[state * Kp + best] ? k : best;
         return best;
     }
     int64_t best(const real *x) const {
