@@ -167,8 +167,14 @@ class Source:
         """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
 
         They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there
-        are more they may be larger, so that there is little to do between them.
+        are more they may be larger, so that there is little to do between them. They are kept, with what they keep.
         """
+        kept: dict[int, list[Batch]] = self.__dict__.setdefault("_leaves", {})
+        if rows not in kept:
+            kept[rows] = self._cut(rows)
+        return kept[rows]
+
+    def _cut(self, rows: int) -> list[Batch]:
         n = len(self)
         count = -(-n // rows)
         if count > EVEN:

@@ -130,10 +130,11 @@ class Chain(Latent, Conjugate):
         own, following = batch.own, -1 if joint.right is None else int(joint.right.argmax())
         scores = np.empty((2, self.n_components))
         kernels.active().viterbi(*chain, batch.halo, joint.left, following, scores, allowed=allowed)
-        joint.messages[[0, 2]] = scores
-        joint.messages[[1, 3]] = -np.inf
-        joint.messages[1, path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
-        joint.messages[3, path[own.start]] = 0.0
+        before, after, ending, beginning = joint.messages
+        before[:], ending[:] = scores
+        after[:] = beginning[:] = -np.inf
+        after[path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
+        beginning[path[own.start]] = 0.0
         return path[own], logprob
 
     def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
