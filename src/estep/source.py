@@ -18,8 +18,8 @@ from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
 EVEN = 64  # leaves, up to which there is a power of two of them
-FEW = 8  # leaves that many sequences have at least, where each has SHORT rows
-SHORT = 4096
+FEW = 8  # leaves that there are at least, where each has MEDIUM rows, or sequences of SHORT rows
+SHORT, MEDIUM = 4096, 16384
 LARGE = 32768  # rows of a leaf where there are many
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
 
@@ -176,7 +176,7 @@ class Source:
 
     def _cut(self, rows: int) -> list[Batch]:
         n = len(self)
-        count = -(-n // rows)
+        count = max(-(-n // rows), 1 if self.ends is not None else min(n // MEDIUM, FEW))
         if count > EVEN:
             count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
         count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count

@@ -21,7 +21,7 @@ from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint, Joints, same_posterior
 from estep.summary import Summary
 
-LEAF_WORK = 2**26  # multiply-adds of a leaf, about: a millisecond to some
+LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
 CHAIN_ROWS = 8192  # of a leaf of a chain, at least
 CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
@@ -239,10 +239,9 @@ class Steps:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
-            rows = min(max(rows // 4, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
-        else:
-            rows = min(max(rows, LEAST_ROWS), LEAF_ROWS)
-        return 1 << rows.bit_length() - 1
+            rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
+            return 1 << rows.bit_length() - 1
+        return min(max(rows, LEAST_ROWS), LEAF_ROWS)
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:
