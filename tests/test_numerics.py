@@ -194,10 +194,14 @@ def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
         monkeypatch.setattr(f"estep.steps.{limit}", value)
     truth = make_model(family, latent, K=3, D=2)
     X = truth.sample(6000, 1)[0]
-    source = truth.source(X, np.full(60, 100)) if latent == "chain" else truth.source(X)
+
+    def fresh():
+        return truth.source(X, np.full(60, 100)) if latent == "chain" else truth.source(X)
+
+    source = fresh()
     assert len(source.leaves(truth.leaf_rows())) > 8
     start = make_model(family, latent, K=3, D=2, seed=5)
-    fits = [estep.fit(start, source, stop=Stop(max_iter=5), execute=estep.threads(n)) for n in (1, 2, 3, 4)]
+    fits = [estep.fit(start, fresh(), stop=Stop(max_iter=5), execute=estep.threads(n)) for n in (1, 2, 3, 4)]
     for other in fits[1:]:
         assert other.trace.bounds == fits[0].trace.bounds
         for part in ("latent", "emission"):

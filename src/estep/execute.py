@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from estep.statistics import Statistics, tree_sum
@@ -81,13 +81,25 @@ class Threads(Execute):
         if not self._workers or n == 1:
             return Serial().add_up(leaf, n)
         level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
-        parts: list[Any] = [None] * (-(-n >> level))
+        last = (-(-n >> level)) - 1
+        waiting: dict[tuple[int, int], Statistics] = {}
+        lock = Lock()
 
-        def subtree(i: int) -> None:
-            parts[i] = tree_sum(leaf, n, level, i)
+        def subtree(i: int) -> None:  # and the sums above it whose other part is there
+            part, height = tree_sum(leaf, n, level, i), 0
+            while last >> height:
+                if i ^ 1 <= last >> height:
+                    with lock:
+                        other = waiting.pop((height, i ^ 1), None)
+                        if other is None:
+                            waiting[height, i] = part
+                            return
+                    part = other.add(part) if i & 1 else part.add(other)
+                i, height = i >> 1, height + 1
+            waiting[height, 0] = part
 
-        self.each(subtree, len(parts))
-        return tree_sum(parts.__getitem__, len(parts), (len(parts) - 1).bit_length())
+        self.each(subtree, last + 1)
+        return waiting[last.bit_length(), 0]
 
     def each(self, leaf: Callable[[int], None], n: int) -> None:
         if not self._workers or n == 1:

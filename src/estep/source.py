@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from estep.summary import Summary, summarize
 
 LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
 EVEN = 64  # leaves, up to which there is a power of two of them
-FEW = 8  # leaves that there are at least, where each has MEDIUM rows, or sequences of SHORT rows
+FEW = 8  # leaves that there are at least, where each has enough rows: sequences SHORT, others up to MEDIUM
 SHORT, MEDIUM = 4096, 16384
 LARGE = 32768  # rows of a leaf where there are many
 HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
@@ -130,6 +130,9 @@ class Source:
     def __len__(self) -> int:
         return len(self.X)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # what is kept stays behind
+
     @property
     def n_sequences(self) -> int:
         """Sequences, or rows where these are independent."""
@@ -164,19 +167,22 @@ class Source:
             yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, *kept)
 
     def leaves(self, rows: int) -> list[Batch]:
-        """Batches of at most ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
+        """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
 
         They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there
-        are more they may be larger, so that there is little to do between them. They are kept, with what they keep.
+        are more they may be larger, so that there is little to do between them; where there are hardly any, smaller.
+        Those that were last asked for are kept, with what they keep.
         """
-        kept: dict[int, list[Batch]] = self.__dict__.setdefault("_leaves", {})
-        if rows not in kept:
-            kept[rows] = self._cut(rows)
-        return kept[rows]
+        kept: tuple[int, list[Batch]] | None = self.__dict__.get("_leaves")
+        if kept is None or kept[0] != rows:
+            kept = self.__dict__["_leaves"] = rows, self._cut(rows)
+        return kept[1]
 
     def _cut(self, rows: int) -> list[Batch]:
         n = len(self)
-        count = max(-(-n // rows), 1 if self.ends is not None else min(n // MEDIUM, FEW))
+        count = -(-n // rows)
+        if self.ends is None:
+            count = max(count, min(n // min(MEDIUM, max(rows // 4, SHORT)), FEW))
         if count > EVEN:
             count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
         count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count

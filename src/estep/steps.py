@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from estep import kernels
 from estep.emissions.conjugate import ConjugateEmission
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
@@ -21,8 +22,9 @@ from estep.statistics import Array, Layout, Statistics
 from estep.stretches import Joint, Joints, same_posterior
 from estep.summary import Summary
 
-LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds
+LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds; of a chain, an eighth
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
+LEAF_CELLS = 2**22  # rows times components of a leaf, at most: as many entries as some arrays have
 CHAIN_ROWS = 8192  # of a leaf of a chain, at least
 CHAIN_STATES = 2**17  # rows times states of a leaf of a chain, about
 
@@ -147,6 +149,7 @@ class Steps:
         def once() -> Statistics:
             return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i], few), len(leaves))
 
+        self.prepare(leaves[0].summary)
         return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
 
     def lost(self, total: Statistics, summary: Summary) -> bool:
@@ -235,13 +238,19 @@ class Steps:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
         return kept_kernel(self, summary, self._spec)
 
+    def prepare(self, summary: Summary) -> None:
+        """Makes the kernel, so that threads need not each make their own."""
+        spec = self.kernel(summary)
+        if spec is not None:
+            kernels.prepare(spec.linear if spec.shares else spec)
+
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
             rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
             return 1 << rows.bit_length() - 1
-        return min(max(rows, LEAST_ROWS), LEAF_ROWS)
+        return min(max(rows, LEAST_ROWS), LEAF_ROWS, max(LEAF_CELLS // self.n_components, LEAST_ROWS))
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:

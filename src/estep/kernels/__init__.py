@@ -141,6 +141,12 @@ def load(level: str) -> Kernels:
     return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, *small)
 
 
+def prepare(spec: Spec) -> None:
+    """Makes what the kernels read of a spec, which threads then share."""
+    if active().level != "reference":
+        _ = spec.native
+
+
 @cache
 def active() -> Kernels:
     """The kernels in use: those that ``ESTEP_KERNELS`` names when they are first asked for, else the best. Warns where

@@ -77,8 +77,7 @@ class Spec:
     @property
     def sifts(self) -> bool:
         """Whether some columns may tell that a component has next to no part in a row."""
-        apart = self.kind == "full" or (self.kind == "diag" and not self.whitened)
-        return apart and self.factor is not None and self.K >= 8 and self.D >= 8
+        return self.factor is not None and (self.kind == "full" or (self.kind == "diag" and not self.whitened))
 
     @property
     def shares(self) -> bool:
