@@ -21,32 +21,15 @@ struct Range {
     int64_t from, to;
 };
 
-struct ChainModel {
-    int64_t K, Kp;
-    const double *start, *trans;
-    Buffer forward, backward;    // A and its transpose, packed in blocks of WIDTH vectors of Kp columns
+struct Topology {
+    int64_t K;
     Array<Range> columns, rows;  // of each column and row of A: what holds all that is not zero
-    bool positive = true;        // every transition has a probability that linear space keeps
-    bool feeble = false;         // some probability is so small that linear space may lose it
-    bool rare = false;           // some transition is
 
-    explicit ChainModel(const estep::Chain &c)
-        : K(c.K), Kp(round_up(c.K, V > 8 ? V : 8)), start(c.start), trans(c.trans), columns(K), rows(K) {
-        for (int64_t i = 0; i < K; i++) {
-            feeble = feeble || (start[i] > 0 && start[i] < FEEBLE);
-            for (int64_t j = 0; j < K; j++) {
-                const double p = trans[i * K + j];
-                positive = positive && p > SURE;
-                feeble = feeble || (p > 0 && p < FEEBLE);
-                rare = rare || p < RARE;
-            }
-        }
-        pack(K, K, WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });
-        pack(K, K, WIDTH * V, Kp, backward, [&](int64_t i, int64_t j) { return trans[j * K + i]; });
+    explicit Topology(const estep::Chain &c) : K(c.K), columns(K), rows(K) {
         for (int64_t i = 0; i < K; i++) columns[i] = rows[i] = {K, 0};
         for (int64_t i = 0; i < K; i++)
             for (int64_t j = 0; j < K; j++)
-                if (trans[i * K + j] > 0) {
+                if (c.trans[i * K + j] > 0) {
                     columns[j] = {columns[j].from < i ? columns[j].from : i, i + 1};
                     rows[i] = {rows[i].from < j ? rows[i].from : j, j + 1};
                 }
@@ -60,6 +43,50 @@ struct ChainModel {
             if (i % n == 0) all = of[i];
             all.from = of[i].from < all.from ? of[i].from : all.from;
             all.to = of[i].to > all.to ? of[i].to : all.to;
+        }
+    }
+};
+
+struct ChainModel : Topology {
+    int64_t Kp;
+    const double *start, *trans;
+    Buffer forward, backward;  // A and its transpose, packed in blocks of WIDTH vectors of Kp columns
+    bool positive = true;      // every transition has a probability that linear space keeps
+    bool feeble = false;       // some probability is so small that linear space may lose it
+    bool rare = false;         // some transition is
+
+    explicit ChainModel(const estep::Chain &c)
+        : Topology(c), Kp(round_up(c.K, V > 8 ? V : 8)), start(c.start), trans(c.trans) {
+        for (int64_t i = 0; i < K; i++) {
+            feeble = feeble || (start[i] > 0 && start[i] < FEEBLE);
+            for (int64_t j = 0; j < K; j++) {
+                const double p = trans[i * K + j];
+                positive = positive && p > SURE;
+                feeble = feeble || (p > 0 && p < FEEBLE);
+                rare = rare || p < RARE;
+            }
+        }
+        pack(K, K, WIDTH * V, Kp, forward, [&](int64_t i, int64_t j) { return trans[i * K + j]; });
+        pack(K, K, WIDTH * V, Kp, backward, [&](int64_t i, int64_t j) { return trans[j * K + i]; });
+    }
+};
+
+void impossible(Buffer &x, int64_t n) {
+    x.grow(n);
+    for (int64_t i = 0; i < n; i++) x[i] = -INFINITY;
+}
+
+struct PathModel : Topology {  // logarithms, impossible in the padding
+    int64_t Kp;
+    Buffer start, trans, to_state;  // (Kp,), (K, Kp) and its transpose
+
+    explicit PathModel(const estep::Chain &c) : Topology(c), Kp(round_up(c.K, V)) {
+        impossible(start, Kp);
+        for (Buffer *matrix : {&trans, &to_state}) impossible(*matrix, K * Kp);
+        for (int64_t i = 0; i < K; i++) {
+            start[i] = static_cast<real>(std::log(c.start[i]));
+            for (int64_t j = 0; j < K; j++)
+                trans[i * Kp + j] = to_state[j * Kp + i] = static_cast<real>(std::log(c.trans[i * K + j]));
         }
     }
 };

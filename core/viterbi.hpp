@@ -12,9 +12,8 @@ template <int G>
 class Paths {
     static constexpr int64_t W = G * V, N_BLOCK = 8 / G, BLOCK = 16;
     const estep::Chain &chain;
-    const LogChain &logs;
+    const PathModel &m;
     const Rows &rows;
-    const ChainModel m;
     const std::unique_ptr<Tile> tile;
     Planes p;
     const int64_t K, slot;
@@ -25,10 +24,10 @@ class Paths {
     int count = 0;
 
   public:
-    Paths(const Spec &s, const estep::Chain &c, const LogChain &log_chain, const Rows &r)
-        : chain(c), logs(log_chain), rows(r), m(c), tile(make_tile(s, r)), K(c.K), slot(c.K * W), messages(W * K) {
+    Paths(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
+        : chain(c), m(model), rows(r), tile(make_tile(s, r)), K(c.K), slot(c.K * W), messages(W * K) {
         m.blocks(m.columns, N_BLOCK, columns_of);
-        pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return logs.trans[i * logs.Kp + j]; });
+        pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return m.trans[i * m.Kp + j]; });
     }
 
     void run(int32_t *path, double *logprob, double *ends) {
@@ -131,7 +130,7 @@ class Paths {
         return best;
     }
     int64_t before(int64_t t, int64_t l, int64_t state) const {  // the best state at slot t on the way to `state`
-        const real *x = p.alpha + t * slot + l, *a = logs.to_state + state * logs.Kp;
+        const real *x = p.alpha + t * slot + l, *a = m.to_state + state * m.Kp;
         int64_t best = 0;
         real most = x[0] + a[0];
         for (int64_t i = 1; i < K; i++) {
@@ -175,8 +174,8 @@ class Paths {
     template <bool FEW>
     ivec came_from(ivec state, const real *x) const {
         auto arrive = [&](int64_t i) {  // the log-probability from state i
-            return FEW ? permute(load(logs.trans + i * logs.Kp), state)
-                       : gather(logs.to_state + i, state * static_cast<whole>(logs.Kp));
+            return FEW ? permute(load(m.trans + i * m.Kp), state)
+                       : gather(m.to_state + i, state * static_cast<whole>(m.Kp));
         };
         ivec best{};
         vec most = arrive(0) + load(x);
@@ -257,7 +256,7 @@ class Paths {
 #pragma GCC unroll 8
             for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
-                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], logs.start[j0 + j] + load(begins + g * V));
+                for (int g = 0; g < G; g++) best[j][g] = vmax(best[j][g], m.start[j0 + j] + load(begins + g * V));
 #pragma GCC unroll 8
         for (int j = 0; j < N; j++)
 #pragma GCC unroll 2
@@ -270,10 +269,10 @@ class Paths {
 
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
-    const LogChain logs(chain);
-    if (chain.K >= SIFTED && PathAlone(spec, chain, logs, rows).run(path, logprob, ends)) return;
-    if (paired(chain, rows.n)) Paths<2>(spec, chain, logs, rows).run(path, logprob, ends);
-    else Paths<1>(spec, chain, logs, rows).run(path, logprob, ends);
+    const PathModel model(chain);
+    if (chain.K >= SIFTED && PathAlone(spec, chain, model, rows).run(path, logprob, ends)) return;
+    if (paired(chain, rows.n)) Paths<2>(spec, chain, model, rows).run(path, logprob, ends);
+    else Paths<1>(spec, chain, model, rows).run(path, logprob, ends);
 }
 
 }  // namespace

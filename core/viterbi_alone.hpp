@@ -8,33 +8,13 @@
 
 namespace {
 
-void impossible(Buffer &x, int64_t n) {
-    x.grow(n);
-    for (int64_t i = 0; i < n; i++) x[i] = -INFINITY;
-}
-
-struct LogChain {  // logarithms of a chain's parameters, impossible in the padding
-    const int64_t K, Kp;
-    Buffer start, trans, to_state;  // (Kp,), (K, Kp) and its transpose
-
-    explicit LogChain(const estep::Chain &c) : K(c.K), Kp(round_up(c.K, V)) {
-        impossible(start, Kp);
-        for (Buffer *matrix : {&trans, &to_state}) impossible(*matrix, K * Kp);
-        for (int64_t i = 0; i < K; i++) {
-            start[i] = static_cast<real>(std::log(c.start[i]));
-            for (int64_t j = 0; j < K; j++)
-                trans[i * Kp + j] = to_state[j * Kp + i] = static_cast<real>(std::log(c.trans[i * K + j]));
-        }
-    }
-};
-
 class PathAlone {
     static constexpr int64_t SOME = 64;      // rows whose densities are there at a time, at most
     static constexpr int64_t OF_STATES = 4;  // one of so many may be looked at, on average
     static constexpr real EPSILON = real(1) / static_cast<real>(whole{1} << MANTISSA);
     static constexpr real MOST_LOG = 746;  // no positive probability has a logarithm below minus that
     const estep::Chain &chain;
-    const LogChain &logs;
+    const PathModel &m;
     const Rows &rows;
     const std::unique_ptr<Tile> tile;
     const int64_t K, Kp, some;  // some: rows whose densities are there at a time
@@ -54,19 +34,13 @@ class PathAlone {
     bool begins = false;         // whether it is its sequence's
 
   public:
-    PathAlone(const Spec &s, const estep::Chain &c, const LogChain &log_chain, const Rows &r)
-        : chain(c),
-          logs(log_chain),
-          rows(r),
-          tile(make_tile(s, r)),
-          K(c.K),
-          Kp(logs.Kp),
-          some(std::min(SOME, tile->size)) {
+    PathAlone(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
+        : chain(c), m(model), rows(r), tile(make_tile(s, r)), K(c.K), Kp(m.Kp), some(std::min(SOME, tile->size)) {
         impossible(planes, 2 * Kp), impossible(most, Kp);
         now = planes.data(), next = now + Kp;
         L.grow(K * tile->ld), b.grow(some * Kp), ways.grow(K), opening.grow(Kp), closing.grow(Kp);
         for (int64_t i = 0; i < K; i++)
-            for (int64_t j = 0; j < Kp; j += V) store(most + j, vmax(load(most + j), load(logs.trans + i * Kp + j)));
+            for (int64_t j = 0; j < Kp; j += V) store(most + j, vmax(load(most + j), load(m.trans + i * Kp + j)));
     }
 
     // False where too many states have to be looked at.
@@ -147,7 +121,7 @@ class PathAlone {
     void step(int64_t t, const real *density) {
         const bool opens = begins && t == 0;
         const int64_t at = starts[t], count = opens ? 0 : candidates(at);
-        for (int64_t j = 0; j < Kp && opens; j += V) store(next + j, load(logs.start + j));
+        for (int64_t j = 0; j < Kp && opens; j += V) store(next + j, load(m.start + j));
         starts[t + 1] = at + count;
         steps++, looks += count;
         vec high = splat(-INFINITY);
@@ -161,7 +135,7 @@ class PathAlone {
     // What all states have from `top`, into `next`. States that may be before others are kept: those that have, with
     // the largest transition to some state, as much as that has from `top`. How many they are.
     int64_t candidates(int64_t at) {
-        const real *a = logs.trans + top * Kp;
+        const real *a = m.trans + top * Kp;
         const vec from_top = splat(now[top]);
         vec low = splat(INFINITY);
         for (int64_t j = 0; j < Kp; j += V) {
@@ -190,7 +164,7 @@ class PathAlone {
 #pragma GCC unroll 8
         for (int v = 0; v < N; v++) y[v] = load(next + j + v * V);
         for (int64_t c = at; c < at + count; c++) {
-            const real *a = logs.trans + near[c] * Kp + j;
+            const real *a = m.trans + near[c] * Kp + j;
             const vec x = splat(scores[c]);
 #pragma GCC unroll 8
             for (int v = 0; v < N; v++) y[v] = vmax(y[v], x + load(a + v * V));
@@ -206,7 +180,7 @@ class PathAlone {
     }
 
     int64_t before(int64_t t, int64_t state) const {  // the best state at slot t on the way to `state`
-        const real *a = logs.to_state + state * Kp;
+        const real *a = m.to_state + state * Kp;
         int64_t best = 0;
         real high = -INFINITY;
         for (int64_t n = starts[t]; n < starts[t + 1]; n++) {
@@ -237,7 +211,7 @@ class PathAlone {
     int64_t likeliest(const real *x, int64_t state) const {  // of x, on the way to `state`
         int64_t best = 0;
         for (int64_t k = 1; k < K; k++)
-            best = x[k] + logs.to_state[state * Kp + k] > x[best] + logs.to_state[state * Kp + best] ? k : best;
+            best = x[k] + m.to_state[state * Kp + k] > x[best] + m.to_state[state * Kp + best] ? k : best;
         return best;
     }
     int64_t best(const real *x) const {

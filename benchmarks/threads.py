@@ -1,0 +1,68 @@
+"""An E-step on more and more threads: milliseconds, how many times faster than on the first number, and processor time used.
+
+``python benchmarks/threads.py [--counts 1,2,4] [--runs 9] [--only TEXT]``. The numbers of threads alternate; medians
+count. What is used of the threads is processor time over wall time and threads: under 1 they wait for each other.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+
+import estep
+from compare import machine
+from estep.execute import available_threads
+from estep.passes import Passes
+from problems import PROBLEMS, Mixture, Path
+
+
+def model_of(problem):
+    """The model after an iteration of ours, and its data."""
+    if isinstance(problem, Mixture):
+        start = dict(tol=0, max_iter=1, **problem.start)
+        fitted = estep.GaussianMixture(problem.K, covariance_type=problem.covariance_type, **start)
+        model = fitted.fit(problem.data[0][:300_000]).model_
+        return model, model.source(problem.data[0])
+    model = problem.model(1).fit(problem.data[0], problem.data[1]).model_
+    return model, model.source(problem.data[0], problem.data[1])
+
+
+def steps(problem, counts, runs):
+    """Wall and processor seconds of E-steps (runs, counts)."""
+    model, source = model_of(problem)
+    wall, used = np.empty((runs, len(counts))), np.empty((runs, len(counts)))
+    passes = [Passes(source, model.leaf_rows(), model.n_components, estep.threads(n)) for n in counts]
+    for r in range(runs):
+        for i, one in enumerate(passes):
+            with one.execute.running():
+                one.expect(model)
+                begun = time.perf_counter(), time.process_time()
+                one.expect(model)
+                wall[r, i], used[r, i] = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    return wall, used
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    every = sorted({2**i for i in range(available_threads().bit_length())} | {available_threads()})
+    parser.add_argument("--counts", default=",".join(map(str, every)))
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    counts = [int(n) for n in options.counts.split(",")]
+    print(machine(), flush=True)
+    for problem in [*PROBLEMS, Mixture(5_000_000, 16, 32, "full", 4)]:
+        if isinstance(problem, Path) or options.only not in problem.name:
+            continue
+        wall, used = steps(problem, counts, options.runs)
+        times, speedup = np.median(wall, axis=0), np.median(wall[:, :1] / wall, axis=0)
+        share = np.median(used / wall, axis=0) / counts
+        cells = [f"{n}: {1e3 * times[i]:.2f} ms {speedup[i]:.2f}x {share[i]:.0%}" for i, n in enumerate(counts)]
+        print(f"{problem.name:46s} {'   '.join(cells)}", flush=True)
+        problem.__dict__.pop("data", None)
+
+
+if __name__ == "__main__":
+    main()
