@@ -1,7 +1,7 @@
-"""An E-step on more and more threads: milliseconds, how many times faster than on the first number, and processor time used.
+"""An E-step on more and more threads: milliseconds, how many times faster than on the first number, and what is used.
 
 ``python benchmarks/threads.py [--counts 1,2,4] [--runs 9] [--only TEXT]``. The numbers of threads alternate; medians
-count. What is used of the threads is processor time over wall time and threads: under 1 they wait for each other.
+count. What is used is processor time over wall time and threads: under 100% they wait for each other.
 """
 
 import argparse

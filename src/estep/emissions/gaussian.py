@@ -126,8 +126,7 @@ class Gaussian(ConjugateEmission):
 
     @property
     def work(self) -> int:
-        """Tied second moments are taken once, where no cell is missing; reading a row then takes as long as its products
-        with the means."""
+        """Tied second moments are taken once, where no cell is missing: reading a row takes as long as its products."""
         return self.layout.size if self.covariance_type != "tied" else 4 * self._means().size
 
     def start(self, n_components: int, summary: Summary) -> Self:
