@@ -54,11 +54,12 @@ class Mixture:
             weights_init=np.full(K, 1 / K), means_init=self.data[1], precisions_init=shape[self.covariance_type]
         )
 
+    def model(self, iterations=1):
+        kind = self.covariance_type
+        return estep.GaussianMixture(self.K, covariance_type=kind, tol=0, max_iter=iterations, **self.start)
+
     def ours(self, iterations):
-        fit = estep.GaussianMixture(
-            self.K, covariance_type=self.covariance_type, tol=0, max_iter=iterations, **self.start
-        )
-        return fit.fit(self.data[0]).lower_bounds_[iterations - 1] * self.N
+        return self.model(iterations).fit(self.data[0]).lower_bounds_[iterations - 1] * self.N
 
     def peers(self):
         runs = {"scikit-learn": self.scikit_learn}

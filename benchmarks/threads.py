@@ -17,20 +17,11 @@ from estep.passes import Passes
 from problems import PROBLEMS, Mixture, Path
 
 
-def model_of(problem):
-    """The model after an iteration of ours, and its data."""
-    if isinstance(problem, Mixture):
-        start = dict(tol=0, max_iter=1, **problem.start)
-        fitted = estep.GaussianMixture(problem.K, covariance_type=problem.covariance_type, **start)
-        model = fitted.fit(problem.data[0][:300_000]).model_
-        return model, model.source(problem.data[0])
-    model = problem.model(1).fit(problem.data[0], problem.data[1]).model_
-    return model, model.source(problem.data[0], problem.data[1])
-
-
 def steps(problem, counts, runs):
     """Wall and processor seconds of E-steps (runs, counts)."""
-    model, source = model_of(problem)
+    data = problem.data[: 1 if isinstance(problem, Mixture) else 2]  # rows; of a chain, lengths too
+    model = problem.model().fit(*data).model_
+    source = model.source(*data)
     wall, used = np.empty((runs, len(counts))), np.empty((runs, len(counts)))
     passes = [Passes(source, model.leaf_rows(), model.n_components, estep.threads(n)) for n in counts]
     for r in range(runs):

@@ -50,7 +50,7 @@ def assert_same(got, want, tolerance=1e-10):
     np.testing.assert_allclose(got[3], want[3], rtol=tolerance)
 
 
-SHAPES = [("full", 8, 16), ("full", 32, 16), ("full", 11, 41), ("diag", 20, 9), ("diag", 70, 40)]
+SHAPES = [("full", 8, 8), ("full", 8, 16), ("full", 32, 16), ("full", 11, 41), ("diag", 20, 9), ("diag", 70, 40)]
 
 
 @pytest.mark.parametrize("kind, K, D", SHAPES)
@@ -67,8 +67,9 @@ def test_few_are_as_good_as_all(kind, K, D, weighted, ends, level):
 @pytest.mark.parametrize("kind, K, D", SHAPES)
 @pytest.mark.parametrize("level", COMPILED)
 def test_it_is_done_where_it_pays_alone(kind, K, D, level):
-    """The forms round differently: equal bits show that all components were looked at."""
-    for distance, pays in ((20.0, True), (0.1, False)):
+    """The forms round differently: equal bits show that all components were looked at. So they are where one block of
+    AVX-512's takes all columns."""
+    for distance, pays in ((20.0, (level, D) != ("v4", 8)), (0.1, False)):
         model, X = apart(kind, K, D, 1900, distance)
         few, every = step(level, model, X)[2], step(level, model, X, sure=0)[2]
         assert np.array_equal(few, every) != pays

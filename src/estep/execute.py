@@ -81,7 +81,7 @@ class Threads(Execute):
         if not self._workers or n == 1:
             return Serial().add_up(leaf, n)
         level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
-        last = (-(-n >> level)) - 1
+        last = (n - 1) >> level
         waiting: dict[tuple[int, int], Statistics] = {}
         lock = Lock()
 

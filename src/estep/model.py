@@ -192,7 +192,7 @@ class Model(Steps):
         backward: bool = True,
     ) -> Array:
         """What ``leaf`` finds for each unit; a sequence in stretches has the sum of theirs."""
-        self.prepare(source.summary)
+        self.kernel(source.summary)  # or each thread would make its own
         leaves = source.leaves(self.leaf_rows())
         joints = Joints(leaves, self.n_components)
         found: list[Any] = [None] * len(leaves)

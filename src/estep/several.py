@@ -147,9 +147,7 @@ class Several:
 
     def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
         """The E-step of all leaves; independent rows have no joints."""
-        spec = kept_kernel(self, leaves[0].summary, self.emission.kernel)
-        if spec is not None:
-            kernels.prepare(spec)
+        kept_kernel(self, leaves[0].summary, self.emission.kernel)  # or each thread would make its own
         return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
 
     def lost(self, total: Statistics, summary: Summary) -> bool:

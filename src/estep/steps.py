@@ -149,7 +149,7 @@ class Steps:
         def once() -> Statistics:
             return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i], few), len(leaves))
 
-        self.prepare(leaves[0].summary)
+        self.kernel(leaves[0].summary)  # or each thread would make its own
         return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
 
     def lost(self, total: Statistics, summary: Summary) -> bool:
@@ -238,19 +238,13 @@ class Steps:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
         return kept_kernel(self, summary, self._spec)
 
-    def prepare(self, summary: Summary) -> None:
-        """Makes the kernel, so that threads need not each make their own."""
-        spec = self.kernel(summary)
-        if spec is not None:
-            kernels.prepare(spec.linear if spec.shares else spec)
-
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)
         if isinstance(self.latent, Chain):  # segments long enough to forget, states of the leaf in the cache
             rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
             return 1 << rows.bit_length() - 1
-        return min(max(rows, LEAST_ROWS), LEAF_ROWS, max(LEAF_CELLS // self.n_components, LEAST_ROWS))
+        return max(LEAST_ROWS, min(rows, LEAF_ROWS, LEAF_CELLS // self.n_components))
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:
@@ -259,6 +253,9 @@ def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | 
     if kept is None or kept[0] is not summary:
         spec = make(summary)
         beta = getattr(holder, "beta", 1.0)
-        kept = (summary, spec if spec is None or beta == 1 else spec.tempered(beta))
+        spec = spec if spec is None or beta == 1 else spec.tempered(beta)
+        if spec is not None:
+            kernels.prepare(spec)
+        kept = summary, spec
         holder.__dict__["_kernel"] = kept
     return kept[1]

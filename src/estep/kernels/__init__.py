@@ -142,9 +142,9 @@ def load(level: str) -> Kernels:
 
 
 def prepare(spec: Spec) -> None:
-    """Makes what the kernels read of a spec, which threads then share."""
+    """Makes what E-steps read of a spec, which threads then share."""
     if active().level != "reference":
-        _ = spec.native
+        _ = (spec.linear if spec.shares else spec).native
 
 
 @cache
