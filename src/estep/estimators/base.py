@@ -38,7 +38,7 @@ def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
         sequence = np.random.SeedSequence(None if random_state is None else int(random_state))
     else:
         state = check_random_state(random_state)
-        sequence = np.random.SeedSequence([int(v) for v in state.randint(0, 2**31 - 1, size=4)])
+        sequence = np.random.SeedSequence(as_seed(state))
     return [np.random.default_rng(child) for child in sequence.spawn(n)]
 
 
@@ -276,3 +276,10 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 def as_dtype(values: Array, like: Array) -> Array:
     """float32 results for float32 data."""
     return values.astype(np.float32) if like.dtype == np.float32 else values
+
+
+def as_seed(random_state: Any) -> Any:
+    """A seed for NumPy's generators from scikit-learn's integers and RandomStates."""
+    if isinstance(random_state, np.random.RandomState):
+        return [int(v) for v in random_state.randint(0, 2**31 - 1, size=4)]
+    return random_state

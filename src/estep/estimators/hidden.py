@@ -1,0 +1,141 @@
+"""What all estimators of hidden Markov models share: the fit, and what a fitted chain answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+from estep.data import as_source, check_weights
+from estep.emissions.product import used_columns
+from estep.estimators.base import ModelEstimator, as_seed
+from estep.fitting import Fit
+from estep.interface import Emission
+from estep.latents import Chain
+from estep.model import Model
+from estep.source import Source
+from estep.statistics import Array
+
+
+class Hidden(ModelEstimator):
+    """Fitting and what a fitted chain answers; see :class:`GaussianHMM` and :class:`HMM`."""
+
+    startprob_init: Any
+    transmat_init: Any
+    topology: Any
+    begins: str
+    means_init: Any
+    covariances_init: Any
+    emissionprob_init: Any
+    rates_init: Any
+    n_symbols: int | None
+    emission: Emission | str
+
+    def _parts(self) -> tuple[Chain, Emission]:
+        if self.begins == "stationary" and self.startprob_init is not None:
+            raise ValueError("startprob_init is given: begins='stationary' finds it from the transition matrix")
+        return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._resolved()
+
+    def fit(
+        self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
+    ) -> Self:
+        """Baum-Welch from the best of ``n_init`` starts.
+
+        Parameters
+        ----------
+        X : array (n, D), data frame, list of arrays, or array (S, T, D)
+            NaN is a missing cell; a step without any is bridged.
+        lengths : (S,), optional
+            Rows of each sequence; left out, an array is one sequence.
+        sample_weight : (S,), optional
+            One weight a sequence.
+        labels : (n,) or (n, K), optional
+            States that are known: their numbers, -1 for unknown, or a mask of those allowed.
+        given : (n, P), optional
+            Covariates, for a regression.
+
+        Raises
+        ------
+        ValueError
+            For infinities, wrong shapes, lengths or weights, and for a sequence that is impossible under the
+            start; nothing is changed.
+        KeyboardInterrupt
+            After the best model so far has been stored in the attributes.
+        """
+        source = self._source(X, lengths, sample_weight, labels, given, reset=True)
+        self._run(source)
+        self.n_features_in_ = source.X.shape[1] - self._n_given
+        return self
+
+    def partial_fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
+        """One step of online EM with more sequences; the first call fits its sequences as ``fit`` does.
+
+        What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
+        :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
+        """
+        source = self._source(X, lengths, sample_weight, reset=not hasattr(self, "running_"))
+        self._update(source)
+        self.n_features_in_ = source.X.shape[1]
+        return self
+
+    def _source(
+        self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None, *, reset: bool
+    ) -> Source:
+        if reset:
+            self._propose(X)
+        emission = self._resolved()
+        known = () if reset or emission.rows != "table" else self.model_.symbols  # of a stream
+        source = as_source(X, lengths, None, emission.rows, labels=labels, symbols=known, only=used_columns(emission))
+        source = self._beside(source.chained(), given)
+        if sample_weight is None:
+            return source
+        return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
+
+    def _bound_unit(self, fit: Fit) -> float:
+        return 1.0
+
+    def _ask(self, X: Any, lengths: Any, given: Any) -> tuple[Model, Source]:
+        model = self.to_model()
+        return model, model.source(X, lengths, given=given)
+
+    def score(self, X: Any, lengths: Any = None, given: Any = None) -> float:
+        """Total log-likelihood, natural logarithm; -inf where a sequence is impossible."""
+        model, source = self._ask(X, lengths, given)
+        return model.score(source, execute=self._execute())
+
+    def score_samples(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
+        """Log-likelihood of each sequence, (S,)."""
+        model, source = self._ask(X, lengths, given)
+        return model.score_units(source, execute=self._execute())
+
+    def decode(self, X: Any, lengths: Any = None, algorithm: str = "viterbi", given: Any = None) -> tuple[float, Array]:
+        """(log p(X, states), states (n,)), by "viterbi" (the best path) or "posterior" (each row's best state).
+
+        Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible.
+        """
+        model, source = self._ask(X, lengths, given)
+        states, logprob = model.decode(source, None, algorithm, self._execute())
+        return float(logprob.sum()), states
+
+    def predict(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
+        """States (n,) of the most probable path."""
+        return self.decode(X, lengths, given=given)[1]
+
+    def predict_proba(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
+        """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27)."""
+        model, source = self._ask(X, lengths, given)
+        return model.predict_proba(source, execute=self._execute())
+
+    def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
+        """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""
+        seed = self.random_state if random_state is None else random_state
+        return self.to_model().sample(n, as_seed(seed), given)
+
+    def aic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
+        """Akaike's criterion on X, lower is better."""
+        model, source = self._ask(X, lengths, given)
+        return model.aic(model.score(source, execute=self._execute()))
+
+    def bic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
+        """Schwarz's criterion on X, lower is better."""
+        model, source = self._ask(X, lengths, given)
+        return model.bic(model.score(source, execute=self._execute()), len(source))
