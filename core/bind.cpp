@@ -1,4 +1,7 @@
 // What Python calls: checks shapes, releases the GIL, calls the kernels of the level asked for.
+#include <unistd.h>
+
+#include <memory>
 #include <new>
 
 #include "bind_spec.hpp"
@@ -7,6 +10,25 @@
 void estep::out_of_memory() { throw std::bad_alloc(); }
 
 namespace {
+
+// The GIL is free while this lives. A thread that comes back when the interpreter has gone waits for the process to
+// end: Python would end it by unwinding its stack, which aborts where a frame lets nothing pass.
+class Unlocked {
+    PyThreadState *const state;
+
+  public:
+    explicit Unlocked(bool worth_it = true) : state(worth_it ? PyEval_SaveThread() : nullptr) {}
+    Unlocked(const Unlocked &) = delete;
+    Unlocked &operator=(const Unlocked &) = delete;
+    ~Unlocked() {
+        try {
+            if (state) PyEval_RestoreThread(state);
+        } catch (...) {
+            for (;;) pause();
+        }
+    }
+};
+constexpr int64_t LONG = 100'000;  // multiply-adds from which on a short call frees the GIL
 
 const Kernels &kernels(const std::string &level, bool single = false) {
     if (level == "baseline") return single ? *estep_kernels_baseline_single() : *estep_kernels_baseline();
@@ -36,6 +58,7 @@ Rows any_rows(const Data &x, const MaybeDoubles &weight, int64_t weights) {
     if (x.dtype() == nb::dtype<float>()) rows.dtype = Dtype::f32;
     else if (x.dtype() == nb::dtype<int32_t>()) rows.dtype = Dtype::i32;
     else require(x.dtype() == nb::dtype<double>(), "dtype of X");
+    require(reinterpret_cast<uintptr_t>(x.data()) % (rows.dtype == Dtype::f64 ? 8 : 4) == 0, "alignment of X");
     if (weight) {
         require(static_cast<int64_t>(weight->size()) == weights, "weights");
         rows.weight = weight->data();
@@ -57,7 +80,8 @@ Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t
 }
 
 Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, const Integers &ends, int64_t n,
-                 const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right) {
+                 const std::optional<Halo> &halo, const MaybeDoubles &left, const MaybeDoubles &right,
+                 int64_t next = -1) {
     require(static_cast<int64_t>(start.size()) == s.K && static_cast<int64_t>(trans.size()) == s.K * s.K, "chain");
     const int64_t S = static_cast<int64_t>(ends.size());
     int64_t last = 0;
@@ -68,6 +92,9 @@ Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, cons
     require(last == n, "ends");
     Chain c;
     c.K = s.K, c.start = start.data(), c.trans = trans.data(), c.ends = ends.data(), c.S = S;
+    require(next >= -1 && next < s.K, "next");
+    require(halo || (!left && !right && next < 0), "halo");
+    c.next = next;
     if (!halo) return c;
     std::tie(c.head, c.tail, c.begins, c.closes) = *halo;
     require(S == 1 && c.head >= 0 && c.tail >= 0 && c.head + c.tail < n, "halo");
@@ -106,7 +133,7 @@ void redo(const std::string &level, const Spec &spec, const Chain &c, const Rows
 void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, const Out &out) {
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0, std::nullopt);
     require(static_cast<int64_t>(out.size()) == rows.n * o.spec.K, "out");
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level).log_densities(o.spec, rows, out.data());
 }
 
@@ -114,6 +141,7 @@ void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logwei
              const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
              const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups,
              const MaybeBytes &allowed, double sure) {
+    require(x.ndim() == 2, "X");
     const int64_t K = o.spec.K, n = static_cast<int64_t>(x.shape(0));
     const int64_t models = groups ? static_cast<int64_t>(groups->size()) : 1;
     const int64_t *ends = groups ? groups->data() : &K;
@@ -124,7 +152,7 @@ void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logwei
     const MixtureOut out{pointer(counts, K, "counts"), pointer(stats, statistics_size(o.spec), "stats"),
                          pointer(totals, models, "totals"), pointer(loglik, n * models, "loglik"),
                          pointer(resp, n * K, "resp")};
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level, o.single).mixture(o.spec, ends, models, logweights.data(), sure, rows, out);
 }
 
@@ -137,16 +165,19 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
     const Rows rows = make_rows(o.spec, x, weight, S, allowed);
     Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
     c.logs = logs;
+    require(c.begins || c.head > 0 || left, "halo: rows before the stretch, or left");
+    require(c.closes || c.tail > 0 || right, "halo: rows after the stretch, or right");
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
-    std::vector<char> failed(static_cast<size_t>(S) + 1, 0);
+    require(!messages || (S == 1 && rows.n > 0), "messages");
+    const auto failed = std::make_unique<bool[]>(static_cast<size_t>(S) + 1);
     const ChainOut out{pointer(start_counts, K, "start"),
                        pointer(trans_counts, K * K, "trans"),
                        pointer(stats, statistics_size(o.spec), "stats"),
                        loglik.data(),
                        pointer(gamma, rows.n * K, "gamma"),
                        pointer(messages, 4 * K, "messages"),
-                       reinterpret_cast<bool *>(failed.data())};
-    nb::gil_scoped_release release;
+                       failed.get()};
+    const Unlocked unlocked;
     kernels(level, o.single).chain(o.spec, c, rows, out);
     redo(level, o.spec, c, rows, out);
 }
@@ -156,12 +187,11 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
              const Out &logprob, const std::optional<Halo> &halo, const MaybeDoubles &left, int64_t next,
              const MaybeOut &scores, const MaybeBytes &allowed) {
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
-    Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt, next);
     require(static_cast<int64_t>(path.size()) == rows.n && static_cast<int64_t>(logprob.size()) == c.S, "path");
-    require(next < c.K, "next");
-    c.next = next;
+    require(!scores || (c.S == 1 && rows.n > 0), "scores");
     double *out = pointer(scores, 2 * c.K, "scores");
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level).viterbi(o.spec, c, rows, path.data(), logprob.data(), out);
 }
 
@@ -171,29 +201,31 @@ void draw(const std::string &level, const OwnedSpec &o, const Doubles &start, co
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
     const Chain c = make_chain(o.spec, start, trans, ends, rows.n, std::nullopt, std::nullopt, std::nullopt);
     require(static_cast<int64_t>(u.size()) == rows.n && static_cast<int64_t>(path.size()) == rows.n, "path");
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level).draw(o.spec, c, rows, u.data(), path.data());
 }
 
-std::tuple<bool, double> survey(const std::string &level, const Data &x, const MaybeDoubles &weight, const Out &out) {
+std::tuple<bool, double> survey_rows(const std::string &level, const Data &x, const MaybeDoubles &weight,
+                                     const Out &out) {
+    require(x.ndim() == 2, "X");
     const Rows rows = any_rows(x, weight, static_cast<int64_t>(x.shape(0)));
     require(rows.D > 0 && static_cast<int64_t>(out.size()) == 6 * rows.D, "out");
     double mass = 0;
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     const bool finite = kernels(level).survey(rows, &mass, out.data());
     return {finite, mass};
 }
 
 Gaps make_gaps(const Doubles &x, const Integers &starts, const Bytes &seen, const Doubles &means,
-               const Doubles &precisions) {
+               const Doubles &factors) {
     require(x.ndim() == 2 && means.ndim() == 2 && starts.size() > 0, "X");
     Gaps g;
     g.X = x.data(), g.starts = starts.data(), g.seen = seen.data();
-    g.means = means.data(), g.precisions = precisions.data();
+    g.means = means.data(), g.factors = factors.data();
     g.R = static_cast<int64_t>(starts.size()) - 1, g.D = static_cast<int64_t>(x.shape(1));
     g.K = static_cast<int64_t>(means.shape(0));
     require(static_cast<int64_t>(means.shape(1)) == g.D && g.D > 0 && g.K > 0, "means");
-    require(static_cast<int64_t>(precisions.size()) == g.K * g.D * g.D, "precisions");
+    require(static_cast<int64_t>(factors.size()) == g.K * g.D * g.D, "factors");
     require(static_cast<int64_t>(seen.size()) == g.R * g.D, "seen");
     require(g.starts[0] == 0 && g.starts[g.R] == static_cast<int64_t>(x.shape(0)), "starts");
     for (int64_t r = 0; r < g.R; r++) require(g.starts[r] <= g.starts[r + 1], "starts");
@@ -201,31 +233,32 @@ Gaps make_gaps(const Doubles &x, const Integers &starts, const Bytes &seen, cons
 }
 
 void gap_distances(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
-                   const Doubles &means, const Doubles &precisions, const Out &dist, const Out &logdet) {
-    const Gaps g = make_gaps(x, starts, seen, means, precisions);
+                   const Doubles &means, const Doubles &factors, const Out &dist, const Out &logdet) {
+    const Gaps g = make_gaps(x, starts, seen, means, factors);
     require(static_cast<int64_t>(dist.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "dist");
     require(static_cast<int64_t>(logdet.size()) == g.R * g.K, "logdet");
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level).gap_distances(g, dist.data(), logdet.data());
 }
 
 void gap_moments(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
-                 const Doubles &means, const Doubles &precisions, const Doubles &weight, const Doubles &times,
+                 const Doubles &means, const Doubles &factors, const Doubles &weight, const Doubles &times,
                  const Out &mass, const Out &first, const Out &second) {
-    const Gaps g = make_gaps(x, starts, seen, means, precisions);
+    const Gaps g = make_gaps(x, starts, seen, means, factors);
     require(static_cast<int64_t>(weight.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "weight");
     require(static_cast<int64_t>(times.size()) == g.R * g.K, "times");
     require(static_cast<int64_t>(mass.size()) == g.K && static_cast<int64_t>(first.size()) == g.K * g.D, "moments");
     require(static_cast<int64_t>(second.size()) == g.K * g.D * g.D, "second");
-    nb::gil_scoped_release release;
+    const Unlocked unlocked;
     kernels(level).gap_moments(g, weight.data(), times.data(), mass.data(), first.data(), second.data());
 }
 
-bool factors(const Doubles &C, const Out &inverse, const Out &logdet) {
+bool factorise_all(const Doubles &C, const Out &inverse, const Out &logdet) {
     require(C.ndim() == 3 && C.shape(1) == C.shape(2), "covariances");
     require(inverse.size() == C.size() && logdet.size() == C.shape(0), "factors");
-    return estep::factorise(static_cast<int64_t>(C.shape(0)), static_cast<int64_t>(C.shape(1)), C.data(),
-                            inverse.data(), logdet.data());
+    const auto n = static_cast<int64_t>(C.shape(0)), D = static_cast<int64_t>(C.shape(1));
+    const Unlocked unlocked(n * D * D * D > LONG);
+    return estep::factorise(n, D, C.data(), inverse.data(), logdet.data());
 }
 
 Normals make_normals(const Doubles &moments, const Doubles &means, const Doubles &squares) {
@@ -243,6 +276,7 @@ bool normals(const Doubles &moments, const Doubles &rows, double nothing, const 
     require(rows.size() == means.shape(0) && logdet.size() == means.shape(0), "rows");
     require(origin.size() == means.shape(1) && (!floor || floor->size() == means.shape(1)), "origin");
     require(inverse.size() == covariances.size(), "factors");
+    const Unlocked unlocked(n.K * n.features() * n.D > LONG);
     return n.maximize(moments.data(), rows.data(), nothing, origin.data(), floor ? floor->data() : nullptr, relative,
                       means.data(), covariances.data(), inverse.data(), logdet.data());
 }
@@ -251,6 +285,7 @@ double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &heigh
                  const Out &weights) {
     const Normals n = make_normals(Doubles(weights), mu, inverse);
     require(height.size() == mu.shape(0) && radius.size() == mu.shape(1), "heights");
+    const Unlocked unlocked(n.K * n.features() * n.D > LONG);
     return n.quadratic(mu.data(), inverse.data(), height.data(), radius.data(), weights.data());
 }
 
@@ -258,35 +293,37 @@ double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &heigh
 
 NB_MODULE(_core, m) {
     m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
+    const auto in = [](const char *name) { return nb::arg(name); };
+    const auto maybe = [](const char *name) { return nb::arg(name).none(); };
+    const auto out = [](const char *name) { return nb::arg(name).noconvert(); };  // a converted copy would be filled
+    const auto maybe_out = [](const char *name) { return nb::arg(name).noconvert().none(); };
     nb::class_<OwnedSpec>(m, "Spec").def(
         nb::init<int, bool, bool, bool, int64_t, int64_t, int64_t, MaybeDoubles, MaybeDoubles, MaybeDoubles,
                  MaybeDoubles, MaybeDoubles, MaybeDoubles, const OwnedSpec *, const std::vector<const OwnedSpec *> &>(),
-        nb::arg("kind"), nb::arg("whitened"), nb::arg("counts"), nb::arg("single"), nb::arg("K"), nb::arg("D"),
-        nb::arg("M"), nb::arg("weights").none(), nb::arg("shared").none(), nb::arg("origin").none(),
-        nb::arg("means").none(), nb::arg("factor").none(), nb::arg("lognorm").none(), nb::arg("parts").none(),
-        nb::arg("several"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
+        in("kind"), in("whitened"), in("counts"), in("single"), in("K"), in("D"), in("M"), maybe("weights"),
+        maybe("shared"), maybe("origin"), maybe("means"), maybe("factor"), maybe("lognorm"), maybe("parts"),
+        in("several"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
     m.def("levels", &levels);
-    m.def("log_densities", &log_densities);
-    m.def("mixture", &mixture, nb::arg("level"), nb::arg("spec"), nb::arg("logweights"), nb::arg("X"),
-          nb::arg("weight").none(), nb::arg("counts").none(), nb::arg("stats").none(), nb::arg("totals").none(),
-          nb::arg("loglik").none(), nb::arg("resp").none(), nb::arg("ends") = nb::none(),
-          nb::arg("allowed") = nb::none(), nb::arg("sure") = 0.0);
-    m.def("chain", &chain, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
-          nb::arg("X"), nb::arg("weight").none(), nb::arg("loglik"), nb::arg("start_counts").none(),
-          nb::arg("trans_counts").none(), nb::arg("stats").none(), nb::arg("gamma").none(),
-          nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(), nb::arg("right") = nb::none(),
-          nb::arg("messages") = nb::none(), nb::arg("logs") = false, nb::arg("allowed") = nb::none());
-    m.def("draw", &draw, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
-          nb::arg("X"), nb::arg("u"), nb::arg("path"), nb::arg("allowed") = nb::none());
-    m.def("survey", &survey, nb::arg("level"), nb::arg("X"), nb::arg("weight").none(), nb::arg("out"));
-    m.def("gap_distances", &gap_distances);
-    m.def("gap_moments", &gap_moments);
-    m.def("factorise", &factors);
-    m.def("normals", &normals, nb::arg("moments"), nb::arg("rows"), nb::arg("nothing"), nb::arg("origin"),
-          nb::arg("floor").none(), nb::arg("relative"), nb::arg("means"), nb::arg("covariances"), nb::arg("inverse"),
-          nb::arg("logdet"));
-    m.def("quadratic", &quadratic);
-    m.def("viterbi", &viterbi, nb::arg("level"), nb::arg("spec"), nb::arg("start"), nb::arg("trans"), nb::arg("ends"),
-          nb::arg("X"), nb::arg("path"), nb::arg("logprob"), nb::arg("halo") = nb::none(), nb::arg("left") = nb::none(),
-          nb::arg("next") = -1, nb::arg("scores") = nb::none(), nb::arg("allowed") = nb::none());
+    m.def("log_densities", &log_densities, in("level"), in("spec"), in("X"), out("out"));
+    m.def("mixture", &mixture, in("level"), in("spec"), in("logweights"), in("X"), maybe("weight"), maybe_out("counts"),
+          maybe_out("stats"), maybe_out("totals"), maybe_out("loglik"), maybe_out("resp"), in("ends") = nb::none(),
+          in("allowed") = nb::none(), in("sure") = 0.0);
+    m.def("chain", &chain, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), maybe("weight"),
+          out("loglik"), maybe_out("start_counts"), maybe_out("trans_counts"), maybe_out("stats"), maybe_out("gamma"),
+          in("halo") = nb::none(), in("left") = nb::none(), in("right") = nb::none(), out("messages") = nb::none(),
+          in("logs") = false, in("allowed") = nb::none());
+    m.def("viterbi", &viterbi, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), out("path"),
+          out("logprob"), in("halo") = nb::none(), in("left") = nb::none(), in("next") = -1, out("scores") = nb::none(),
+          in("allowed") = nb::none());
+    m.def("draw", &draw, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), in("u"), out("path"),
+          in("allowed") = nb::none());
+    m.def("survey", &survey_rows, in("level"), in("X"), maybe("weight"), out("out"));
+    m.def("gap_distances", &gap_distances, in("level"), in("X"), in("starts"), in("seen"), in("means"), in("factors"),
+          out("dist"), out("logdet"));
+    m.def("gap_moments", &gap_moments, in("level"), in("X"), in("starts"), in("seen"), in("means"), in("factors"),
+          in("weight"), in("times"), out("mass"), out("first"), out("second"));
+    m.def("factorise", &factorise_all, in("covariances"), out("inverse"), out("logdet"));
+    m.def("normals", &normals, in("moments"), in("rows"), in("nothing"), in("origin"), maybe("floor"), in("relative"),
+          out("means"), out("covariances"), out("inverse"), out("logdet"));
+    m.def("quadratic", &quadratic, in("mu"), in("inverse"), in("height"), in("radius"), out("weights"));
 }

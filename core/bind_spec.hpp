@@ -30,7 +30,7 @@ using MaybeOut = std::optional<Out>;
 using Halo = std::tuple<int64_t, int64_t, bool, bool>;  // head, tail, begins, closes
 
 void require(bool ok, const char *what) {
-    if (!ok) throw nb::value_error((std::string("kernel argument of the wrong size: ") + what).c_str());
+    if (!ok) throw nb::value_error((std::string("kernel argument of the wrong size or type: ") + what).c_str());
 }
 
 int64_t statistics_size(const Spec &s) {

@@ -145,7 +145,8 @@ class FeatureTile final : public Tile {  // log b = W' phi(x): two matrix produc
         columns(x);
         if (spec.kind == Kind::full || spec.kind == Kind::tied) products(x, D, padded, ld, second);
         if (spec.kind == Kind::diag)
-            for (int64_t i = 0; i < D * ld; i++) second[i] = x[i] * x[i];
+            for (int64_t d = 0; d < D; d++)
+                for (int64_t i = d * ld; i < d * ld + padded; i++) second[i] = x[i] * x[i];
         if (spec.kind == Kind::spherical)
             for (int64_t i = 0; i < padded; i += V) {
                 vec q{};

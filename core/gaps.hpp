@@ -14,39 +14,58 @@ constexpr auto gap_moments =
     static_cast<void (*)(const estep::Gaps &, const double *, const double *, double *, double *, double *)>(nullptr);
 #else
 
-// One component seen through the columns of a run. With P the precision, m missing: C = P_mm^-1 is the conditional
-// covariance of what is missing, A = -C P_m takes deviations (zero where missing) to conditional means of the rest, and
-// P - P_m' C P_m is the precision of the columns there (Bishop 2006, eq. 2.96, 2.97 and 2.116).
+// One component seen through the columns of a run. Its factor F (F'F is the precision), the columns that are missing
+// before those that are there, becomes R, upper triangular, by reflections (Householder 1958): R'R is the precision.
+// Then R_oo'R_oo is the precision of the columns there, -R_mm^-1 R_mo takes deviations to conditional means of what is
+// missing, and R_mm^-1 R_mm^-T is its conditional covariance (Bishop 2006, eq. 2.96 to 2.98 and 2.116). The error is
+// that of F: of the square root of the condition.
 class Marginal {
     const int64_t D;
-    Array<double> L, C, A, P, column;
+    Array<double> R, v, A, U, P;  // R: column after column
     Array<int64_t> there_, missing_;
 
-    void invert(const double *precision) {  // C from the precision's block of what is missing; its log-determinant
-        double pivots = 1;
-        logdet = 0;
-        for (int64_t i = 0; i < m; i++) {
-            for (int64_t j = 0; j <= i; j++) {
-                double s = precision[missing_[i] * D + missing_[j]];
-                for (int64_t k = 0; k < j; k++) s -= L[i * m + k] * L[j * m + k];
-                // rounding may leave a last pivot that is not positive
-                L[i * m + j] = i == j ? std::sqrt(std::max(s, 1e-300)) : s / L[j * m + j];
-            }
-            pivots *= L[i * m + i];
-            if (i % 2 == 1 || i + 1 == m) logdet += 2 * std::log(pivots), pivots = 1;
+    double r(int64_t i, int64_t j) const { return R[j * W + i]; }
+
+    void reflect(int64_t j) {  // column j is zero below its diagonal then
+        double *q = R + j * W, squares = 0;
+        for (int64_t i = j; i < D; i++) squares += q[i] * q[i];
+        const double norm = std::sqrt(squares), head = q[j];
+        if (!(norm > 0)) return;  // a factor is not singular
+        std::fill(v.data(), v + W, 0.0);
+        std::copy(q + j, q + D, v + j);
+        v[j] += head > 0 ? norm : -norm;
+        std::fill(q + j, q + D, 0.0);
+        q[j] = head > 0 ? -norm : norm;
+        const double scale = 1 / (norm * (norm + std::abs(head)));
+        const int64_t from = j / V * V;
+        for (int64_t c = j + 1; c < D; c++) {
+            double *x = R + c * W;
+            vec along{};
+            for (int64_t i = from; i < W; i += V) along += load(v + i) * load(x + i);
+            const vec by = everywhere(along) * splat(scale);
+            for (int64_t i = from; i < W; i += V) store(x + i, load(x + i) - by * load(v + i));
         }
+    }
+
+    void invert() {  // U = R_mm^-1, (m, m), upper triangular
         for (int64_t c = 0; c < m; c++) {
-            for (int64_t i = c; i < m; i++) {
-                double s = i == c;
-                for (int64_t k = c; k < i; k++) s -= L[i * m + k] * column[k];
-                column[i] = s / L[i * m + i];
-            }
-            for (int64_t i = m - 1; i >= c; i--) {
-                double s = column[i];
-                for (int64_t k = i + 1; k < m; k++) s -= L[k * m + i] * C[k * m + c];
-                C[i * m + c] = C[c * m + i] = s / L[i * m + i];
+            U[c * m + c] = 1 / r(c, c);
+            for (int64_t i = c - 1; i >= 0; i--) {
+                double s = 0;
+                for (int64_t k = i + 1; k <= c; k++) s += r(i, k) * U[k * m + c];
+                U[i * m + c] = -s / r(i, i);
             }
         }
+    }
+
+    void fills() {
+        std::fill(A.data(), A + m * W, 0.0);
+        for (int64_t j = 0; j < o; j++)
+            for (int64_t i = m - 1; i >= 0; i--) {
+                double s = r(i, m + j);
+                for (int64_t k = i + 1; k < m; k++) s += r(i, k) * A[k * W + there_[j]];
+                A[i * W + there_[j]] = -s / r(i, i);
+            }
     }
 
   public:
@@ -55,7 +74,7 @@ class Marginal {
     double logdet = 0;     // of the precision's block of what is missing
 
     explicit Marginal(int64_t D_) : D(D_), W(round_up(D_, V)) {
-        L.zeros(D * D), C.zeros(D * D), column.zeros(D), A.zeros(D * W), P.zeros(D * W);
+        R.zeros(D * W), v.zeros(W), A.zeros(D * W), U.zeros(D * D), P.zeros(D * D);
         there_.zeros(D), missing_.zeros(D);
     }
 
@@ -66,49 +85,57 @@ class Marginal {
     int64_t there(int64_t i) const { return there_[i]; }
     int64_t missing(int64_t i) const { return missing_[i]; }
     const double *fill(int64_t i) const { return A + i * W; }  // (W,), from the columns there to missing column i
-    double conditional(int64_t i, int64_t j) const { return C[i * m + j]; }
-    // Row i of the precision of the columns there, up to the diagonal, beside it doubled.
-    const double *precision(int64_t i) const { return P + i * W; }
+    double conditional(int64_t i, int64_t j) const {
+        double s = 0;
+        for (int64_t k = std::max(i, j); k < m; k++) s += U[i * m + k] * U[j * m + k];
+        return s;
+    }
+    const double *row(int64_t i) const { return P + i * o; }  // of R_oo, from its diagonal on
 
-    void component(const double *precision, bool distances) {
-        invert(precision);
-        for (int64_t i = 0; i < m; i++) {
-            double *a = A + i * W;
-            std::fill(a, a + W, 0.0);
-            for (int64_t k = 0; k < m; k++) {
-                const double c = C[i * m + k], *row = precision + missing_[k] * D;
-                for (int64_t d = 0; d < D; d++) a[d] -= c * row[d];
-            }
+    void factor(const double *F, int64_t reflections) {
+        for (int64_t j = 0; j < D; j++) {
+            const int64_t d = j < m ? missing_[j] : there_[j - m];
+            for (int64_t i = 0; i < D; i++) R[j * W + i] = F[i * D + d];
         }
-        for (int64_t i = 0; distances && i < o; i++) {
-            const double *row = precision + there_[i] * D;
-            double *p = P + i * W;
-            for (int64_t j = 0; j <= i; j++) {
-                double s = row[there_[j]];
-                for (int64_t k = 0; k < m; k++) s += row[missing_[k]] * A[k * W + there_[j]];
-                p[j] = i == j ? s : 2 * s;
-            }
+        for (int64_t j = 0; j < reflections; j++) reflect(j);
+    }
+
+    void for_distances(const double *F) {
+        factor(F, D);
+        double pivots = 1;
+        logdet = 0;
+        for (int64_t j = 0; j < m; j++) {
+            pivots *= std::abs(r(j, j));
+            if (j % 2 == 1 || j + 1 == m) logdet += 2 * std::log(pivots), pivots = 1;
         }
+        for (int64_t i = 0; i < o; i++)
+            for (int64_t j = i; j < o; j++) P[i * o + j] = r(m + i, m + j);
+    }
+
+    void for_moments(const double *F) {
+        factor(F, m);
+        invert();
+        fills();
     }
 };
 
 constexpr int TOGETHER = 4;    // rows, or vectors of rows, at a time
 constexpr double FEW = 1e-20;  // rows with less than this part of a component's largest responsibility do not matter
 
-// d' P d of N V rows in lanes; their deviations d (o, N V).
+// |R_oo d|^2 of N V rows in lanes; their deviations d (o, N V).
 template <int N>
 void squares(const Marginal &g, const double *d, double *out) {
     vec s[N] = {};
     for (int64_t i = 0; i < g.o; i++) {
-        const double *p = g.precision(i);
+        const double *row = g.row(i);
         vec t[N] = {};
-        for (int64_t j = 0; j <= i; j++) {
-            const vec x = splat(p[j]);
+        for (int64_t j = i; j < g.o; j++) {
+            const vec x = splat(row[j]);
             for (int c = 0; c < N; c++) t[c] += x * load(d + (j * N + c) * V);
         }
-        for (int c = 0; c < N; c++) s[c] += t[c] * load(d + (i * N + c) * V);
+        for (int c = 0; c < N; c++) s[c] += t[c] * t[c];
     }
-    for (int c = 0; c < N; c++) store(out + c * V, vmax(s[c], vec{}));
+    for (int c = 0; c < N; c++) store(out + c * V, s[c]);
 }
 
 // The rows of a run in lanes, (o, all); zero past the last.
@@ -171,7 +198,7 @@ void gap_distances(const estep::Gaps &in, double *dist, double *logdet) {
         g.columns(in.seen + r * in.D);
         b.gather(in, g, first, n);
         for (int64_t k = 0; k < in.K; k++) {
-            g.component(in.precisions + k * in.D * in.D, true);
+            g.for_distances(in.factors + k * in.D * in.D);
             logdet[r * in.K + k] = g.logdet;
             const double *mean = in.means + k * in.D;
             for (int64_t i = 0; i < b.all;) {
@@ -289,7 +316,7 @@ void gap_moments(const estep::Gaps &in, const double *weight, const double *time
             }
             const double more = times[r * in.K + k];
             if (t.N == 0 && more <= least[k]) continue;
-            if (g.m > 0) g.component(in.precisions + k * D * D, false);
+            if (g.m > 0) g.for_moments(in.factors + k * D * D);
             mass[k] += t.N;
             complete(g, t, more, D, AS, first + k * D, second + k * D * D);
         }

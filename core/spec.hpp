@@ -83,8 +83,8 @@ struct Gaps {
     const double *X;
     const int64_t *starts;
     const uint8_t *seen;
-    const double *means;       // (K, D)
-    const double *precisions;  // (K, D, D)
+    const double *means;    // (K, D)
+    const double *factors;  // (K, D, D): factor' factor is the precision
     int64_t R, K, D;
 };
 

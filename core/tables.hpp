@@ -96,11 +96,18 @@ class TableTile final : public Tile {  // each of D columns holds a row number o
         }
     }
 
+    // Rows are checked before; those that change meanwhile must not lead out of the table.
+    template <class T>
+    int32_t symbol(T x) const {
+        const T last = static_cast<T>(spec.M - 1);
+        return x > 0 ? static_cast<int32_t>(x < last ? x : last) : 0;
+    }
+
     template <class T>
     void read(const T *from) {
         for (int64_t d = 0; d < spec.D; d++) {
             int32_t *to = symbols + d * ld;
-            for (int64_t i = 0; i < n; i++) to[i] = static_cast<int32_t>(from[picked(i) * source.D + d]);
+            for (int64_t i = 0; i < n; i++) to[i] = symbol(from[picked(i) * source.D + d]);
             for (int64_t i = n; i < padded; i++) to[i] = to[0];
         }
     }

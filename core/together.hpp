@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <memory>
-#include <vector>
 
 #include "tile.hpp"
 
@@ -14,27 +13,32 @@ class ProductTile final : public Tile {
         int64_t at;  // its first column
     };
     Array<real> work;
-    std::vector<Part> parts;
+    const std::unique_ptr<Part[]> parts;
 
-    static int64_t rows_of(const std::vector<Part> &parts) {
+    static int64_t rows_of(const Part *parts, int64_t n) {
         int64_t rows = parts[0].tile->size;
-        for (const Part &p : parts) rows = std::min(rows, p.tile->size);
+        for (int64_t i = 1; i < n; i++) rows = std::min(rows, parts[i].tile->size);
         return rows;
     }
 
+    template <class Visit>
+    void each(Visit &&visit) const {
+        for (int64_t i = 0; i < spec.n_parts; i++) visit(parts[static_cast<size_t>(i)]);
+    }
+
   public:
-    ProductTile(const Spec &s, std::vector<Part> of_columns)
-        : Tile(s, rows_of(of_columns)), parts(std::move(of_columns)) {
+    ProductTile(const Spec &s, std::unique_ptr<Part[]> of_columns)
+        : Tile(s, rows_of(of_columns.get(), s.n_parts)), parts(std::move(of_columns)) {
         int64_t most = 0;
-        for (const Part &p : parts) most = std::max(most, K * p.tile->ld);
+        each([&](const Part &p) { most = std::max(most, K * p.tile->ld); });
         work.zeros(most);
     }
 
     static std::unique_ptr<Tile> of(const Spec &s, std::unique_ptr<Tile> (*make)(const Spec &)) {
-        std::vector<Part> parts;
+        auto parts = std::make_unique<Part[]>(static_cast<size_t>(s.n_parts));
         int64_t at = 0;
         for (int64_t i = 0; i < s.n_parts; i++) {
-            parts.push_back({make(*s.several[i]), at});
+            parts[static_cast<size_t>(i)] = {make(*s.several[i]), at};
             at += s.several[i]->D;
         }
         return std::make_unique<ProductTile>(s, std::move(parts));
@@ -42,20 +46,20 @@ class ProductTile final : public Tile {
 
     void load(const Rows &rows, Pick pick, int64_t count) override {
         begin(rows, pick, count);
-        for (const Part &p : parts) {
+        each([&](const Part &p) {
             Rows own = rows;
             own.data = static_cast<const double *>(rows.data) + p.at;
             p.tile->load(own, pick, count);
-        }
+        });
     }
     void record(int64_t loads) override {
-        for (const Part &p : parts) p.tile->record(loads);
+        each([&](const Part &p) { p.tile->record(loads); });
     }
     void replay(bool on) override {
-        for (const Part &p : parts) p.tile->replay(on);
+        each([&](const Part &p) { p.tile->replay(on); });
     }
     void log_densities(real *out) override {
-        for (const Part &p : parts) {
+        each([&](const Part &p) {
             const bool first = p.at == 0;
             p.tile->log_densities(work.data());
             for (int64_t k = 0; k < K; k++)
@@ -64,16 +68,16 @@ class ProductTile final : public Tile {
                     // a sum of what is impossible stays in range
                     store(out + k * ld + i, first ? x : vmax(x + ::load(out + k * ld + i), splat(4 * IMPOSSIBLE)));
                 }
-        }
+        });
     }
     void accumulate(const real *resp, int64_t ldr) override {
-        for (const Part &p : parts) p.tile->accumulate(resp, ldr);
+        each([&](const Part &p) { p.tile->accumulate(resp, ldr); });
     }
     void finish(double *stats) override {
-        for (int64_t i = 0; i < spec.n_parts; i++) {
-            parts[static_cast<size_t>(i)].tile->finish(stats);
-            stats += spec.sizes[i];
-        }
+        each([&, size = spec.sizes](const Part &p) mutable {
+            p.tile->finish(stats);
+            stats += *size++;
+        });
     }
 };
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from estep import kernels
-from estep.emissions.covariance import full, upper
+from estep.emissions.covariance import upper
 from estep.patterns import Patterns
 from estep.statistics import Array, Statistics
 
@@ -28,9 +28,9 @@ class GapEvaluation:
 
     def __init__(self, gaussian: Gaussian, patterns: Patterns) -> None:
         self.gaussian, self.patterns = gaussian, patterns
-        means, precisions = np.asarray(gaussian.means), gaussian.precisions
+        means, factors = np.asarray(gaussian.means), gaussian.full_factors
         n, K, R = len(patterns.X), len(means), len(patterns.seen)
-        self._arguments = (patterns.X, patterns.starts, patterns.seen, means, precisions)
+        self._arguments = (patterns.X, patterns.starts, patterns.seen, means, factors)
         self.distances, missing = np.empty((n, K)), np.empty((R, K))
         kernels.active().gap_distances(*self._arguments, self.distances, missing)
         self.logdet = gaussian.logdets + missing
@@ -60,10 +60,3 @@ class GapEvaluation:
             squares = second.diagonal(axis1=1, axis2=2)
             moments[:, 1 + D :] += squares if kind == "diag" else squares.sum(axis=1, keepdims=True)
 
-
-def precisions_of(inverse: Array, covariance_type: str, K: int, D: int) -> Array:
-    """Precisions (K, D, D) from the factors of the covariances."""
-    if covariance_type in ("full", "tied"):
-        P = inverse.swapaxes(-1, -2) @ inverse
-        return np.ascontiguousarray(np.broadcast_to(P, (K, D, D)))
-    return np.ascontiguousarray(full(inverse**2, covariance_type, K, D))

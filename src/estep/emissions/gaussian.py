@@ -31,7 +31,7 @@ from estep.emissions.covariance import (
     unpack,
     upper,
 )
-from estep.emissions.gaps import GapEvaluation, precisions_of
+from estep.emissions.gaps import GapEvaluation
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels import reference
@@ -260,9 +260,9 @@ class Gaussian(ConjugateEmission):
         return factorise(self._covariances(), self.covariance_type)
 
     @cached_property
-    def precisions(self) -> Array:
-        """Inverse covariances, (K, D, D) for every type."""
-        return precisions_of(self.factors[0], self.covariance_type, *self._means().shape)
+    def full_factors(self) -> Array:
+        """The factors as matrices (K, D, D) for every type."""
+        return np.ascontiguousarray(full(self.factors[0], self.covariance_type, *self._means().shape))
 
     @property
     def logdets(self) -> Array:

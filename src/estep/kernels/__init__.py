@@ -28,11 +28,12 @@ These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row ma
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
     squared deviations from it.
-``gap_distances(X, starts, seen, means, precisions, dist, logdet)``
+``gap_distances(X, starts, seen, means, factors, dist, logdet)``
     Gaussians and rows with missing cells, which come in runs from ``starts`` (R + 1,) that have the columns ``seen``
     (R, D): fills ``dist`` (n, K), squared distances in the columns that are there, and ``logdet`` (R, K), the
-    log-determinants of the precisions' blocks of the columns that are not.
-``gap_moments(X, starts, seen, means, precisions, weight, times, mass, first, second)``
+    log-determinants of the precisions' blocks of the columns that are not. ``factors`` F (K, D, D): F'F is the
+    precision.
+``gap_moments(X, starts, seen, means, factors, weight, times, mass, first, second)``
     adds to moments about the means, (K,), (K, D) and (K, D, D), with what is missing filled in by its conditional
     mean; ``weight`` (n, K) is that of the rows, ``times`` (R, K) that of the conditional covariances of a run.
 ``factorise(covariances, inverse, logdet)``

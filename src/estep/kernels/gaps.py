@@ -14,17 +14,18 @@ def _runs(starts: Array, seen: Array) -> Iterator[tuple[int, slice, Array, Array
         yield r, slice(starts[r], starts[r + 1]), np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def distances(
-    X: Array, starts: Array, seen: Array, means: Array, precisions: Array, dist: Array, logdet: Array
-) -> None:
-    """(x_o - mean_o)' cov_oo^-1 (x_o - mean_o), and log |precision_mm|: Bishop 2006, eq. 2.98."""
-    covariances = np.linalg.inv(precisions)
+def _triangles(factors: Array, there: Array, missing: Array) -> Array:
+    """R (K, D, D), upper triangular, of the columns that are missing and then of those there; R'R is the precision."""
+    return np.asarray(np.linalg.qr(factors[:, :, np.concatenate([missing, there])])[1])
+
+
+def distances(X: Array, starts: Array, seen: Array, means: Array, factors: Array, dist: Array, logdet: Array) -> None:
+    """|R_oo (x_o - mean_o)|^2, and log |precision_mm| = 2 log |R_mm|: Bishop 2006, eq. 2.98."""
     for r, rows, there, missing in _runs(starts, seen):
-        for k, (C, P) in enumerate(zip(covariances, precisions, strict=True)):
-            d = X[rows][:, there] - means[k, there]
-            solved = np.linalg.solve(C[np.ix_(there, there)], d.T).T if len(there) else d
-            dist[rows, k] = (d * solved).sum(axis=1)
-            logdet[r, k] = np.linalg.slogdet(P[np.ix_(missing, missing)])[1] if len(missing) else 0.0
+        m = len(missing)
+        for k, R in enumerate(_triangles(factors, there, missing)):
+            dist[rows, k] = (((X[rows][:, there] - means[k, there]) @ R[m:, m:].T) ** 2).sum(axis=1)
+            logdet[r, k] = 2 * np.log(np.abs(R.diagonal()[:m])).sum()
 
 
 def moments(
@@ -32,27 +33,23 @@ def moments(
     starts: Array,
     seen: Array,
     means: Array,
-    precisions: Array,
+    factors: Array,
     weight: Array,
     times: Array,
     mass: Array,
     first: Array,
     second: Array,
 ) -> None:
-    """Moments about the means, missing cells by their conditional distribution (Bishop 2006, eq. 2.81 and 2.82)."""
-    covariances = np.linalg.inv(precisions)
+    """Moments about the means, missing cells by their conditional distribution (Bishop 2006, eq. 2.96 and 2.97)."""
     for r, rows, there, missing in _runs(starts, seen):
-        for k, C in enumerate(covariances):
+        m = len(missing)
+        for k, R in enumerate(_triangles(factors, there, missing)):
+            inverse = np.linalg.inv(R[:m, :m])
             x = np.zeros((rows.stop - rows.start, X.shape[1]))
             x[:, there] = X[rows][:, there] - means[k, there]
-            if len(there):
-                gain = np.linalg.solve(C[np.ix_(there, there)], C[np.ix_(there, missing)])
-                x[:, missing] = x[:, there] @ gain
-                left = C[np.ix_(missing, missing)] - C[np.ix_(missing, there)] @ gain
-            else:
-                left = C
+            x[:, missing] = -x[:, there] @ (inverse @ R[:m, m:]).T
             w = weight[rows, k]
             mass[k] += w.sum()
             first[k] += w @ x
             second[k] += (x * w[:, None]).T @ x
-            second[k][np.ix_(missing, missing)] += times[r, k] * left
+            second[k][np.ix_(missing, missing)] += times[r, k] * inverse @ inverse.T
