@@ -1,8 +1,8 @@
 """Data of every form as rows: arrays, sequences, data frames; what is wrong with them is named.
 
 ``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``
-or a data frame (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong. NaN
-is a missing cell.
+or data frames (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong. NaN,
+None, NA, NaT and what is masked are missing cells.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from estep.columns import Roles, column, drop, frame_numbers, frame_of, is_frame, match, names_of
 from estep.evidence import as_evidence
+from estep.numbers import as_numbers
 from estep.source import Source
 from estep.statistics import Array
+
+LEAST_WEIGHT, MOST_WEIGHT = 1e-100, 1e100
+"""Of the largest weight: products with squares of rows stay in range."""
 
 
 def as_source(
@@ -27,48 +32,156 @@ def as_source(
     labels: Any = None,
     symbols: tuple[Any, ...] = (),
     only: tuple[str, ...] = (),
+    *,
+    given: Any = None,
+    wanted: tuple[str, ...] = (),
+    wanted_given: tuple[str, ...] = (),
+    roles: Roles = (),
+    chain: bool | None = None,
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
     ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
     reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. ``labels``: what is
-    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. A "table" may be a data frame with
-    columns of texts, which become symbols in the order of their names, or of the ``symbols`` given; of a frame it may
-    read some columns ``only``.
+    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. ``given``: covariates (n, P), or
+    one array a sequence. Weights, labels and covariates may be names of columns of a data frame, which are no features
+    then. A "table" may be a data frame with columns of texts, which become symbols in the order of their names, or of
+    the ``symbols`` given; of a frame it may read some columns ``only``.
+
+    What a model knows: the names of its columns (``wanted``) and covariates (``wanted_given``), by which those of the
+    data go where both have names, and columns in ``roles``, which may be there or not. ``chain``: True makes rows
+    without lengths one sequence, False makes rows of sequences independent.
 
     Raises ValueError or TypeError naming what is wrong and where.
     """
     if isinstance(data, Source):
-        if lengths is not None or weights is not None or labels is not None:
-            raise ValueError("a Source has its lengths, weights and labels already")
-        if data.form or (rows == "symbols" and data.X.dtype == np.int32):
-            return data
-        X = _as_rows(data.X, rows, data.columns)
-        return data if X is data.X else replace(data, X=X)
-    data, lengths, names, symbols = _table(data, lengths, rows, symbols, only)
-    columns = names or columns
-    X = _as_rows(data, rows, columns)
+        if any(x is not None for x in (lengths, weights, labels, given)):
+            raise ValueError("a Source has its lengths, weights, labels and covariates already")
+        return _chained(_again(data, rows, wanted), chain)
+    data, lengths = joined(data, lengths)
+    data, lengths = _unpack(data, lengths)
+    named, weights_by_row = dict(roles), isinstance(weights, str)
+    for role, value, what in (("weight", weights, "sample_weight"), ("labels", labels, "labels")):
+        if isinstance(value, str):
+            named[role] = value
+            values = column(data, value, what)
+            weights, labels = (values, labels) if role == "weight" else (weights, values)
+    by_name = _given_names(data, given, wanted_given)
+    if by_name:
+        given = np.column_stack([column(data, name, "given") for name in by_name])
+    aside = {name for name in (*named.values(), *by_name) if name not in wanted}
+    if is_frame(data) and aside:
+        data = drop(data, tuple(aside))
+    X, names, symbols = _features(data, rows, symbols, only)
+    names = names or columns
+    place = match(names, wanted, X.shape[1]) if X.ndim == 2 else None
+    X = _as_rows(X if place is None else X[:, place], rows)
+    names = names if place is None else wanted
     ends = None if lengths is None else _check_lengths(lengths, len(X))
-    n_units, unit = (len(X), "row") if ends is None else (len(ends), "sequence")
-    checked = None if weights is None else check_weights(weights, n_units, unit)
-    known = None if labels is None else as_evidence(labels, len(X))
-    source = Source(X, ends, checked, columns, evidence=known, symbols=symbols)
+    if ends is None and chain:
+        ends = np.array([len(X)], dtype=np.int64)
+    known = None if labels is None else as_evidence(_parts_of(labels, ends, "labels"), len(X))
+    single = X.dtype == np.float32
+    source = Source(X, ends, None, names, evidence=known, symbols=symbols, roles=tuple(named.items()), single=single)
+    if given is not None:
+        source = beside(source, given, by_name, wanted_given)
+    if weights is not None:
+        source = replace(source, weights=_weights(weights, source, weights_by_row))
+    source = _chained(source, chain)
     source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
     return source
 
 
-def beside(source: Source, given: Any) -> Source:
+def _again(source: Source, rows: str, wanted: tuple[str, ...]) -> Source:
+    """A Source as a model with these columns reads it."""
+    own = source.columns[source.n_given :]
+    place = match(own, wanted, len(own))
+    if place is not None:
+        if source.form or source.order is not None:
+            raise ValueError(f"the data were prepared for columns {', '.join(own)}; the model has {', '.join(wanted)}")
+        P = source.n_given
+        X = np.ascontiguousarray(source.X[:, [*range(P), *(P + d for d in place)]])
+        source = replace(source, X=X, columns=(*source.columns[:P], *wanted))
+    if source.form or (rows == "symbols" and source.X.dtype == np.int32):
+        return source
+    X = _as_rows(source.X, rows)
+    return source if X is source.X else replace(source, X=X)
+
+
+def _chained(source: Source, chain: bool | None) -> Source:
+    return source if chain is None else source.chained() if chain else source.independent()
+
+
+def _given_names(data: Any, given: Any, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are covariates, named now or by the model, where the data have them; else none."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, list | tuple) and given and all(isinstance(g, str) for g in given):
+        return tuple(given)
+    if given is None and wanted and all(wanted) and is_frame(data):
+        there = set(map(str, frame_of(data).columns))
+        return tuple(wanted) if set(wanted) <= there else ()
+    return ()
+
+
+def _weights(weights: Any, source: Source, by_row: bool) -> Array:
+    """Weights of rows or sequences; those of a column are one a row, the same in all of a sequence."""
+    if not by_row or source.ends is None:
+        return check_weights(weights, source.n_sequences, "row" if source.ends is None else "sequence")
+    lengths = np.diff(source.ends, prepend=0)
+    if (lengths == 0).any():
+        raise ValueError("a sequence without rows has no weight in a column: give weights (S,)")
+    firsts = weights[source.ends - lengths]
+    if (odd := weights != np.repeat(firsts, lengths)).any():
+        row = int(np.argmax(odd))
+        raise ValueError(
+            f"row {row} has another weight than the rows of its sequence before: a sequence has one weight"
+        )
+    return check_weights(firsts, len(lengths), "sequence")
+
+
+def beside(source: Source, given: Any, names: tuple[str, ...] = (), wanted: tuple[str, ...] = ()) -> Source:
     """Rows with their covariates (n, P), which come first. Raises ValueError naming what is wrong with these."""
-    parts = given if isinstance(given, list) and given and all(np.ndim(g) == 2 for g in given) else [given]
-    G = np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
-    G = G.reshape(-1, 1) if G.ndim == 1 else G.reshape(-1, G.shape[-1])
+    if is_frame(given):
+        frame = frame_of(given)
+        given, names = frame_numbers(frame), names_of(frame)
+    parts = _parts_of(given, source.ends, "given")
+    if isinstance(parts, list) and any(map(is_frame, parts)):
+        frames, _ = joined(parts, None)
+        names, parts = names_of(frame_of(frames)), [frame_numbers(frame_of(frames))]
+    arrays = (
+        [as_numbers(p, "covariates") for p in parts] if isinstance(parts, list) else [as_numbers(parts, "covariates")]
+    )
+    G = np.concatenate([a.reshape(-1, 1) if a.ndim == 1 else a.reshape(-1, a.shape[-1]) for a in arrays])
+    G = G.astype(np.float64, copy=False)
     if len(G) != len(source):
         raise ValueError(f"given has {len(G)} rows; the data have {len(source)}")
     if not np.isfinite(G).all():
         row, p = (int(i) for i in np.argwhere(~np.isfinite(G))[0])
         raise ValueError(f"given[{row}, {p}] is {G[row, p]}: covariates are finite numbers")
-    names = tuple(f"given{p}" for p in range(G.shape[1])) + source.columns if source.columns else ()
-    return replace(source, X=np.hstack([G, source.X]), columns=names)
+    place = match(names, wanted, G.shape[1], "covariate")
+    G, names = (G, names) if place is None else (G[:, place], wanted)
+    both = (names or ("",) * G.shape[1], source.columns or ("",) * source.X.shape[1])
+    columns = (*both[0], *both[1]) if names or source.columns else ()
+    return replace(source, X=np.hstack([G, source.X]), columns=columns, n_given=G.shape[1])
+
+
+def _parts_of(values: Any, ends: Array | None, what: str) -> Any:
+    """Values of rows; of a list of one array a sequence, the arrays, whose lengths are those of the sequences."""
+    parts = isinstance(values, list) and len(values) > 0 and all(np.ndim(v) > 0 or is_frame(v) for v in values)
+    if not parts or (not all(hasattr(v, "shape") for v in values) and (ends is None or len(values) != len(ends))):
+        return values
+    if ends is None:
+        return values
+    lengths = np.diff(ends, prepend=0)
+    if len(values) != len(lengths):
+        if len(values) == int(ends[-1]):  # a list of rows
+            return values
+        raise ValueError(f"{what} is a list of {len(values)} arrays; the data have {len(lengths)} sequences")
+    for s, (part, length) in enumerate(zip(values, lengths.tolist(), strict=True)):
+        if len(part) != length:
+            raise ValueError(f"{what} of sequence {s} has {len(part)} rows; the sequence has {length}")
+    return values
 
 
 def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, Array]:
@@ -87,22 +200,37 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
     return source.X[rows], given, ends - starts - order
 
 
-def _table(
-    data: Any, lengths: Any, rows: str, symbols: tuple[Any, ...], only: tuple[str, ...]
-) -> tuple[Any, Any, tuple[str, ...], tuple[Any, ...]]:
-    """(rows, lengths, column names, symbols) of any accepted form."""
-    if rows == "table":
-        from estep.frames import encode, is_frame, joined
+def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
+    """One frame and its lengths, of ``(frame, lengths)`` or of a list of frames, one a sequence; else as they came.
 
-        data, lengths = joined(data, lengths)
-        if is_frame(data):
-            X, names, symbols = encode(data, symbols, only)
-            return X, lengths, names, symbols
-    return *_unpack(data, lengths), ()
+    Columns go by name. Raises ValueError naming a frame that has others than the first.
+    """
+    pair = isinstance(data, tuple) and len(data) == 2 and is_frame(data[0])
+    several = isinstance(data, list) and bool(data) and all(is_frame(part) for part in data)
+    if lengths is not None and (pair or several):
+        raise ValueError("the data have their lengths already: leave lengths out")
+    if pair:
+        return data[0], data[1]
+    if not several:
+        return data, lengths
+    import narwhals as nw
+
+    frames = [frame_of(part) for part in data]
+    for i, frame in enumerate(frames):
+        if set(frame.columns) != set(frames[0].columns):
+            has, first = (", ".join(map(str, f.columns)) for f in (frame, frames[0]))
+            raise ValueError(f"sequence {i} has columns {has}; the first has {first}")
+    alike = [frame.select(frames[0].columns) for frame in frames]
+    try:
+        whole = nw.concat(alike)
+    except Exception:  # of other libraries, or of other types: by their values
+        parts = {name: [value for frame in alike for value in frame[name].to_list()] for name in frames[0].columns}
+        whole = nw.from_dict(parts, backend=nw.get_native_namespace(frames[0]))
+    return whole.to_native(), np.array([len(frame) for frame in frames])
 
 
-def _unpack(data: Any, lengths: Any) -> tuple[Any, Any, tuple[str, ...]]:
-    """(rows, lengths, column names) of any accepted form."""
+def _unpack(data: Any, lengths: Any) -> tuple[Any, Any]:
+    """(rows, lengths) of any accepted form; rows are a frame or an array."""
     if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[1]) == 1 and not np.isscalar(data[0]):
         if lengths is not None:
             raise ValueError("lengths are given twice: in (X, lengths) and in lengths=")
@@ -111,58 +239,45 @@ def _unpack(data: Any, lengths: Any) -> tuple[Any, Any, tuple[str, ...]]:
         if lengths is not None:
             raise ValueError("a list of arrays has its lengths already: leave lengths out")
         return _join(data)
-    if names := frame_columns(data):
-        return _frame_rows(data), lengths, names
-    if np.ndim(data) == 3:
+    if not is_frame(data) and np.ndim(data) == 3:
         if lengths is not None:
             raise ValueError("a 3-D array (sequences, steps, columns) has its lengths already: leave lengths out")
-        array = np.asarray(data)
-        return array.reshape(-1, array.shape[2]), np.full(array.shape[0], array.shape[1]), ()
-    return data, lengths, ()
+        array = as_numbers(data)
+        return array.reshape(-1, array.shape[2]), np.full(array.shape[0], array.shape[1])
+    return data, lengths
 
 
-def _join(parts: Sequence[Any]) -> tuple[Array, Array, tuple[str, ...]]:
-    arrays = [np.asarray(p) for p in parts]
-    arrays = [a.reshape(-1, 1) if a.ndim == 1 else a for a in arrays]
-    for i, a in enumerate(arrays):
-        if a.ndim != 2 or a.shape[1] != arrays[0].shape[1]:
-            raise ValueError(f"sequence {i} has shape {a.shape}; the first has {arrays[0].shape[1]} columns")
-    return np.concatenate(arrays), np.array([len(a) for a in arrays]), ()
+def _join(parts: Sequence[Any]) -> tuple[Array, Array]:
+    arrays = []
+    for i, part in enumerate(parts):
+        a = frame_numbers(frame_of(part)) if is_frame(part) else as_numbers(part, f"the data of sequence {i}")
+        arrays.append(a.reshape(-1, 1) if a.ndim == 1 else a)
+        if arrays[i].ndim != 2 or arrays[i].shape[1] != arrays[0].shape[1]:
+            first = arrays[0].shape[1] if arrays[0].ndim == 2 else 0
+            raise ValueError(f"sequence {i} has shape {arrays[i].shape}; the first has {first} columns")
+    return np.concatenate(arrays), np.array([len(a) for a in arrays])
 
 
-def frame_columns(data: Any) -> tuple[str, ...]:
-    """Column names of a data frame, none for anything else. Raises ValueError naming a column that is not numeric."""
-    if isinstance(data, np.ndarray | list | tuple) or not (hasattr(data, "columns") or hasattr(data, "column_names")):
-        return ()
-    import narwhals as nw
-
-    frame = nw.from_native(data, eager_only=True)
-    for column in frame.iter_columns():
-        if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+def _features(data: Any, rows: str, symbols: Any, only: tuple[str, ...]) -> tuple[Array, tuple[str, ...], Any]:
+    """(rows, names, symbols) of a frame or an array."""
+    if not is_frame(data):
+        if type(data).__name__ in ("Series", "ChunkedArray") and rows != "symbols":
             raise ValueError(
-                f"column {column.name!r} is not numeric ({column.dtype}): leave it out, or turn it into numbers"
+                f"Expected 2D array (rows, columns), got 1D array instead: a {type(data).__name__}. Reshape your data: "
+                "X.to_frame() makes it a data frame of one column"
             )
-    return tuple(str(c) for c in frame.columns)
+        return as_numbers(data), (), ()
+    if rows == "table":
+        from estep.frames import encode
+
+        return encode(data, symbols, only)
+    frame = frame_of(data)
+    return frame_numbers(frame), names_of(frame), ()
 
 
-def _frame_rows(data: Any) -> Array:
-    import narwhals as nw
-
-    return np.asarray(nw.from_native(data, eager_only=True).to_numpy())
-
-
-def _as_rows(data: Any, rows: str, columns: tuple[str, ...]) -> Array:
-    """A C-contiguous (n, D) array: float32 and float64 as they are, other numbers as float64; symbols as int32."""
-    if hasattr(data, "toarray") and hasattr(data, "nnz"):
-        raise TypeError("sparse data is not supported: pass a dense array, for example X.toarray()")
-    X = np.asarray(data)
-    if X.dtype.kind == "c":
-        raise ValueError("Complex data not supported: the observations are complex numbers")
-    if X.dtype.kind not in "fiub":
-        try:
-            X = X.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"the data are not numbers: {error}") from None
+def _as_rows(X: Array, rows: str) -> Array:
+    """A C-contiguous, aligned (n, D) array: float32 and float64 as they are, other numbers as float64; symbols as
+    int32."""
     if rows == "symbols" and X.ndim == 1:
         X = X.reshape(-1, 1)
     if X.ndim != 2:
@@ -178,7 +293,7 @@ def _as_rows(data: Any, rows: str, columns: tuple[str, ...]) -> Array:
         return _as_symbols(X)
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
-    return np.ascontiguousarray(X)
+    return np.require(X, requirements=["C", "A"])
 
 
 def _as_symbols(X: Array) -> Array:
@@ -190,21 +305,28 @@ def _as_symbols(X: Array) -> Array:
     if bad.any():
         row = int(np.argmax(bad[:, 0]))
         raise ValueError(f"row {row} is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
-    return np.ascontiguousarray(np.where(missing, -1, X) if missing.any() else X, dtype=np.int32)
+    return np.require(np.where(missing, -1, X) if missing.any() else X, dtype=np.int32, requirements=["C", "A"])
 
 
 def _check_lengths(lengths: Any, n: int) -> Array:
     array = np.asarray(lengths)
-    if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any():
-        raise ValueError("lengths are whole numbers, one for each sequence")
-    if int(array.sum()) != n:
-        raise ValueError(f"the lengths add up to {int(array.sum())}, but the data have {n} rows")
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any() or np.ma.is_masked(lengths):
+        raise ValueError(f"lengths is {_short(lengths)}: they are whole numbers, the rows of each sequence")
+    total = float(array.sum(dtype=np.float64))  # does not wrap
+    if (array > n).any() or total != n:
+        labels = ": one for each row? known states are passed as labels=" if len(array) == n > 1 else ""
+        raise ValueError(f"the lengths add up to {total:.0f}, but the data have {n} rows{labels}")
     return np.cumsum(array, dtype=np.int64)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def check_weights(weights: Any, n: int, unit: str) -> Array:
     """Weights as float64 (n,). Raises ValueError where one is negative, NaN or infinite, or all are zero."""
-    w = np.asarray(weights, dtype=np.float64)
+    w = as_numbers(weights, "weights").astype(np.float64)
     if w.ndim == 0:
         w = np.full(n, float(w))
     if w.ndim != 1:
@@ -216,4 +338,10 @@ def check_weights(weights: Any, n: int, unit: str) -> Array:
         raise ValueError(f"the weight of {unit} {i} is {w[i]}: weights are finite and not negative")
     if not w.any():
         raise ValueError(f"all weights are zero: at least one {unit} must count")
-    return np.ascontiguousarray(w)
+    if not LEAST_WEIGHT <= w.max() <= MOST_WEIGHT:
+        i = int(np.argmax(w))
+        raise ValueError(
+            f"the largest weight, of {unit} {i}, is {w[i]:g}: rescale them to one from {LEAST_WEIGHT:g} to "
+            f"{MOST_WEIGHT:g}"
+        )
+    return np.require(w, requirements=["C", "A"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from estep.numbers import as_numbers
 from estep.statistics import Array
 
 
@@ -41,14 +42,16 @@ class Evidence:
 
 
 def as_evidence(labels: Any, n: int) -> Evidence:
-    """Evidence from labels of n rows: states (n,), -1 for unknown ones, or masks (n, K) of the states allowed.
+    """Evidence from labels of n rows: states (n,), -1 or missing for unknown ones, or masks (n, K) of those allowed.
 
     Raises ValueError for other shapes and values, and for a row that allows no state.
     """
     parts = labels if isinstance(labels, list) and labels and all(hasattr(p, "shape") for p in labels) else None
-    array = np.asarray(labels) if parts is None else np.concatenate(parts)
+    array = as_numbers(labels, "labels") if parts is None else np.concatenate([as_numbers(p, "labels") for p in parts])
     if len(array) != n if array.ndim else True:
         raise ValueError(f"labels are of {len(array) if array.ndim else 1} rows; the data have {n}")
+    if array.ndim == 1 and array.dtype.kind == "f":
+        array = np.where(np.isnan(array), -1, array)  # missing: unknown
     if array.ndim == 2 and array.dtype.kind in "bu":
         mask = array != 0
         if not mask.any(axis=1).all():

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from estep.columns import frame_of, is_frame, series_numbers
+from estep.data import joined
 from estep.emissions import Bernoulli, Categorical, Gaussian, Poisson, Product
 from estep.interface import Emission
 from estep.statistics import Array
@@ -18,69 +20,37 @@ Symbols = tuple[tuple[str, tuple[str, ...]], ...]
 """The names of the symbols of each column of texts."""
 
 
-def is_frame(data: Any) -> bool:
-    """Whether the data are a data frame (pandas, polars, pyarrow)."""
-    plain = isinstance(data, np.ndarray | list | tuple)
-    return not plain and (hasattr(data, "columns") or hasattr(data, "column_names"))
-
-
-def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
-    """One frame and its lengths, of ``(frame, lengths)`` or of a list of frames, one a sequence; else as they came."""
-    pair = isinstance(data, tuple) and len(data) == 2 and is_frame(data[0])
-    several = isinstance(data, list) and bool(data) and all(is_frame(part) for part in data)
-    if lengths is not None and (pair or several):
-        raise ValueError("the data have their lengths already: leave lengths out")
-    if pair:
-        return data[0], data[1]
-    if not several:
-        return data, lengths
-    import narwhals as nw
-
-    frames = [_frame(part) for part in data]
-    for i, frame in enumerate(frames):
-        if set(frame.columns) != set(frames[0].columns):
-            raise ValueError(f"sequence {i} has columns {', '.join(frame.columns)}; the first has others")
-    alike = [frame.select(frames[0].columns) for frame in frames]
-    try:
-        whole = nw.concat(alike)
-    except Exception:  # of other libraries, or of other types: by their values
-        parts = {name: [value for frame in alike for value in frame[name].to_list()] for name in frames[0].columns}
-        whole = nw.from_dict(parts, backend=nw.get_native_namespace(frames[0]))
-    return whole.to_native(), np.array([len(frame) for frame in frames])
-
-
-def _frame(data: Any) -> Any:
-    """A data frame of any library. Raises ValueError where two columns have one name."""
-    import narwhals as nw
-
-    try:
-        return nw.from_native(data, eager_only=True)
-    except nw.exceptions.DuplicateError:
-        raise ValueError("the data frame has two columns of one name") from None
-
-
 def encode(data: Any, known: Symbols = (), only: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...], Symbols]:
     """Numbers (n, D), column names and symbols of a data frame; texts are numbered in the order of their names.
 
     Empty cells are NaN. ``known``: the symbols of a fitted model. ``only``: the columns to read, if all are there.
     Raises ValueError naming a text that is not known.
     """
-    import narwhals as nw
-
-    frame, names = _frame(data), dict(known)
+    frame, names = frame_of(data), dict(known)
     if only and set(only) <= set(frame.columns):
         frame = frame.select([column for column in frame.columns if column in only])
     columns, symbols = [], {}
     for series in frame.iter_columns():
         column = str(series.name)
-        empty = np.asarray(series.is_null().to_numpy(), dtype=bool)
-        if series.dtype.is_numeric() or series.dtype == nw.Boolean:
-            values = np.array([np.nan if e else float(v) for v, e in zip(series.to_list(), empty, strict=True)])
-        else:
+        values = None if column in names else _numeric(series)
+        if values is None:
+            empty = np.asarray(series.is_null().to_numpy(), dtype=bool)
             texts = [None if e else str(v) for v, e in zip(series.to_list(), empty, strict=True)]
             values, symbols[column] = codes(texts, column, names.get(column, ()))
         columns.append(values)
     return np.column_stack(columns), tuple(map(str, frame.columns)), tuple(symbols.items())
+
+
+def _numeric(series: Any) -> Array | None:
+    """A column of numbers as numbers; None where it holds anything else."""
+    import narwhals as nw
+
+    if not (series.dtype.is_numeric() or series.dtype in (nw.Boolean, nw.Object, nw.Unknown)):
+        return None
+    try:
+        return series_numbers(series).astype(np.float64, copy=False)
+    except ValueError:
+        return None
 
 
 def codes(texts: list[str | None], column: str, known: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...]]:

@@ -178,6 +178,16 @@ class Emission(Values, ABC):
         """The same parameters, made ready for a fit to (prepared) data with this summary: origins, floors."""
         return self
 
+    @property
+    def n_covariates(self) -> int:
+        """P, the covariates beside each row; 0 where the family takes none."""
+        return 0
+
+    @property
+    def maximizes(self) -> bool:
+        """Whether the M-step maximises; where it adds to what does, the bound may fall towards its fixed point."""
+        return True
+
     def given_columns(self, n: int) -> Self:
         """The same family with ``n`` covariates. Raises ValueError where it takes none."""
         raise ValueError(f"{self.name} emissions take no covariates: leave given out")
@@ -212,6 +222,9 @@ class Emission(Values, ABC):
 
     def validate(self, batch: Batch) -> None:
         """Raises ValueError naming the first row, as it was given, that the family cannot have produced."""
+
+    def check_prepared(self, summary: Summary) -> None:
+        """Raises ValueError where prepared rows with this summary, of the same :attr:`form`, are of another shape."""
 
 
 class Latent(Values, ABC):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from estep.columns import frame_of, is_frame
 from estep.data import as_source, beside
 from estep.emissions.product import as_table, used_columns
 from estep.execute import Execute, Serial
 from estep.latents import Chain, Independent
+from estep.memory import require_memory
 from estep.preparing import prepared
 from estep.source import Batch, Source
-from estep.statistics import Array, Statistics
+from estep.statistics import Array, Statistics, weighted
 from estep.steps import LEAF_ROWS, Steps
 from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 
@@ -26,8 +29,9 @@ RARE, RARE_SINGLE = 1e-20, 1e-10
 class Model(Steps):
     """A latent part and an emission, both with their parameters; immutable.
 
-    ``columns`` names the columns of the data, ``symbols`` the symbols of a categorical emission,
-    or of the columns of a table, as pairs of column and symbols; both may be empty.
+    ``columns`` names the columns of the data, covariates first (an empty name: it had none), ``roles`` those that are
+    no features, as pairs of a role ("sequence", "weight", "labels") and a column; ``symbols`` the symbols of a
+    categorical emission, or of the columns of a table, as pairs of column and symbols; all may be empty.
     ``beta``: the power of all densities in the E-step, see :meth:`tempered`. ``prior``: the priors of blocks of
     parameters by name, None for maximum likelihood; ``posterior``: what they have become, for variational Bayes, whose
     latent part and emission hold expected parameters (see :func:`estep.with_prior`). ``constraints``: parameters that
@@ -37,27 +41,59 @@ class Model(Steps):
     def source(
         self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
     ) -> Source:
-        """Data as this model reads it, validated; ``given``: covariates (n, P).
+        """Data as this model reads it, validated; ``given``: covariates (n, P), or one array a sequence.
 
-        Raises ValueError naming what is wrong.
+        Columns go by name where both have names; positions count where one has none. Raises ValueError naming what is
+        wrong.
         """
-        if isinstance(self.latent, Independent) and lengths is not None:
+        return prepared(self.read(data, lengths, weights, labels, given), self.emission)
+
+    def read(
+        self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
+    ) -> Source:
+        """As :meth:`source`, with the rows as they came."""
+        chain, P = not isinstance(self.latent, Independent), self.emission.n_covariates
+        if not chain and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
-        known = self.symbols if self.emission.rows == "table" else ()
+        if given is not None and not P:
+            self.emission.given_columns(1)
+        self._ask_for_sequences(data, lengths)
+        used = used_columns(self.emission)
         source = as_source(
-            data, lengths, weights, self.emission.rows, labels=labels, symbols=known, only=used_columns(self.emission)
+            data,
+            lengths,
+            weights,
+            self.emission.rows,
+            labels=labels,
+            symbols=self.symbols if self.emission.rows == "table" else (),
+            only=used,
+            given=given,
+            wanted=() if used else self.columns[P:],
+            wanted_given=self.columns[:P],
+            roles=self.roles,
+            chain=chain,
         )
-        if given is not None:
-            self.emission.given_columns(np.shape(given)[-1] if np.ndim(given) > 1 else 1)
-            source = beside(source, given)
+        if source.n_given:
+            self.emission.given_columns(source.n_given)
+        elif P and source.X.shape[1] != self.emission.n_columns:
+            names = f" ({', '.join(self.columns[:P])})" if any(self.columns[:P]) else ""
+            raise ValueError(f"the model has {P} covariates{names}: give them as given=")
         if source.evidence is not None:
             source.evidence.check(self.n_components)
-        source = source.independent() if isinstance(self.latent, Independent) else source.chained()
-        return prepared(source, self.emission)
+        return source
 
-    def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
+    def _ask_for_sequences(self, data: Any, lengths: Any) -> None:
+        """Raises ValueError where the data have the column whose values were sequences, and no lengths are given."""
+        column = dict(self.roles).get("sequence")
+        if column is not None and lengths is None and is_frame(data) and column in map(str, frame_of(data).columns):
+            raise ValueError(
+                f"the model was fitted to the sequences of column {column!r}, which the data have: give lengths, or "
+                "leave the column out where all rows are one sequence"
+            )
+
+    def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        source = replace(self.source(data, lengths), weights=None)
+        source = replace(self.source(data, lengths, given=given), weights=None)
         # what is unlikely at a joint may become likely again where some transitions are next to impossible
         rare = RARE_SINGLE if source.summary.single else RARE
         both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < rare).any())
@@ -71,16 +107,32 @@ class Model(Steps):
             loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
         return _as_came(data, source, loglik)
 
-    def score(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> float:
-        """Total log-likelihood; -inf where the data are impossible under the model."""
-        return float(self.score_units(data, lengths, execute).sum())
+    def score(
+        self,
+        data: Any,
+        lengths: Any = None,
+        execute: Execute | None = None,
+        given: Any = None,
+        weights: Any = None,
+    ) -> float:
+        """Total log-likelihood, weighted; -inf where the data are impossible under the model."""
+        source = self.source(data, lengths, weights, given=given)
+        return weighted(self.score_units(source, execute=execute), source.weights)
 
-    def predict_proba(self, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
+    def predict_proba(
+        self,
+        data: Any,
+        lengths: Any = None,
+        execute: Execute | None = None,
+        given: Any = None,
+        on_impossible: str = "raise",
+    ) -> Array:
         """Posterior probabilities of the states, (n, K), given the row (mixture) or the whole sequence (chain).
 
-        Raises ValueError naming the first row or sequence that is impossible under the model.
+        Raises ValueError naming the first row or sequence that is impossible under the model; with
+        ``on_impossible="skip"`` its probabilities are NaN, and a warning names the first five.
         """
-        source = replace(self.source(data, lengths), weights=None)
+        source = replace(self.source(data, lengths, given=given), weights=None)
         out = np.empty((len(source), self.n_components))
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
@@ -90,24 +142,34 @@ class Model(Steps):
             np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
             return loglik
 
-        self.raise_impossible(source, self._units(source, leaf, execute, same_posterior))
+        loglik = self._units(source, leaf, execute, same_posterior)
+        out[self.impossible_rows(source, loglik, on_impossible)] = np.nan
         return _as_came(data, source, out)
 
     def decode(
-        self, data: Any, lengths: Any = None, algorithm: str = "viterbi", execute: Execute | None = None
+        self,
+        data: Any,
+        lengths: Any = None,
+        algorithm: str = "viterbi",
+        execute: Execute | None = None,
+        given: Any = None,
+        on_impossible: str = "raise",
     ) -> tuple[Array, Array]:
         """States (n,) and log p(rows, states) of each unit.
 
         ``viterbi``: the most probable path as a whole. ``posterior``: the most probable state of each row by itself;
-        as a path it may be less probable, or even impossible (-inf). Raises ValueError naming an impossible sequence.
+        as a path it may be less probable, or even impossible (-inf). Raises ValueError naming an impossible row or
+        sequence; with ``on_impossible="skip"`` its states are -1, and a warning names the first five.
         """
         if algorithm not in ("viterbi", "posterior"):
             raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
-        source = self.source(data, lengths)
+        source = self.source(data, lengths, given=given)
         states = np.empty(len(source), np.int64)
         if algorithm == "posterior":
-            states[:] = self.predict_proba(source, execute=execute).argmax(axis=1)
+            p = self.predict_proba(source, execute=execute, on_impossible=on_impossible)
+            states[:] = p.argmax(axis=1)
             logprob = self.path_log_probability(source, states)
+            states[np.isnan(p[:, 0])] = -1
             return _as_came(data, source, states), _as_came(data, source, logprob)
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
@@ -119,7 +181,7 @@ class Model(Steps):
             self.moving.decode(*self._densities(batch), batch, joint)
 
         logprob = self._units(source, leaf, execute, same_path, sweep=sweep)
-        self.raise_impossible(source, logprob)
+        states[self.impossible_rows(source, logprob, on_impossible)] = -1
         return _as_came(data, source, states), _as_came(data, source, logprob)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
@@ -132,16 +194,29 @@ class Model(Steps):
         return self.moving.path_log_probability(steps, states, source.ends)
 
     def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
-        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P)."""
-        if not isinstance(n, int | np.integer) or n < 1:
+        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).
+
+        Raises ValueError for a number of rows that no memory holds.
+        """
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
+        require_memory(f"n is {n}: so many rows", int(n) * 8 * (self.emission.n_columns + 2))
+        if given is None and (P := self.emission.n_covariates):
+            raise ValueError(f"the model has {P} covariates: give them as given=")
         rng = np.random.default_rng(random_state)
         states = self.latent.sample(int(n), rng)
         if given is not None:
-            covariates = np.reshape(np.asarray(given, dtype=np.float64), (int(n), -1))
+            covariates = self._covariates(given, int(n))
             return self.emission.sample_given(states, covariates, rng), states
         rows = self.emission.sample(states, rng)
         return (rows[:, as_table(self.emission, self.columns)] if self.emission.rows == "table" else rows), states
+
+    def _covariates(self, given: Any, n: int) -> Array:
+        """Covariates (n, P) by themselves."""
+        P = self.emission.n_covariates
+        both = beside(Source(np.zeros((n, 1))), given, wanted=self.columns[:P])
+        self.emission.given_columns(both.n_given)
+        return both.X[:, : both.n_given]
 
     def aic(self, log_likelihood: float) -> float:
         """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""
@@ -150,6 +225,25 @@ class Model(Steps):
     def bic(self, log_likelihood: float, n: float) -> float:
         """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood."""
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
+
+    def impossible_rows(self, source: Source, loglik: Array, on_impossible: str) -> Array:
+        """Which rows (n,) are of units with log-likelihood -inf. Raises ValueError where there are any, or warns."""
+        if on_impossible not in ("raise", "skip"):
+            raise ValueError(f"on_impossible is {on_impossible!r}: it is 'raise' or 'skip'")
+        if on_impossible == "raise":
+            self.raise_impossible(source, loglik)
+        impossible = loglik == -np.inf
+        if on_impossible == "skip" and impossible.any():
+            unit = "row" if source.ends is None else "sequence"
+            which = sorted(source.place(int(u)) if source.ends is None else int(u) for u in np.flatnonzero(impossible))
+            first = ", ".join(map(str, which[:5])) + (", ..." if len(which) > 5 else "")
+            warnings.warn(
+                f"{len(which)} {unit}{'s are' if len(which) > 1 else ' is'} impossible under the model and skipped: "
+                f"{unit} {first}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return impossible if source.ends is None else np.repeat(impossible, np.diff(source.ends, prepend=0))
 
     def raise_impossible(self, source: Source, loglik: Array) -> None:
         """Raises ValueError where a unit of ``source`` has log-likelihood -inf, naming it and the step it is due to."""

@@ -7,11 +7,11 @@ flattens it. ``Best()``: all on the most probable states. ``Sampled(rng)``: all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from estep.cached import cached_property
 from estep.execute import Execute
 from estep.model import Model
 from estep.several import Several

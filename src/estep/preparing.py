@@ -22,15 +22,17 @@ def prepared_to_fit(source: Source, emission: Emission) -> Source:
 
 
 def prepared(source: Source, emission: Emission) -> Source:
-    """``source`` validated and as ``emission`` reads it; as it is where that was done before.
+    """``source`` validated and as ``emission`` reads it; checked again where that was done before.
 
     Raises ValueError naming the first row that the family cannot have produced.
     """
     if source.form:
         if source.form != emission.form:
             raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
+        emission.check_prepared(source.summary)
         return source
-    if source.order is not None:
+    if source.order is not None:  # sorted for another model of rows as they are
+        emission.validate(source.whole())
         return source
     if isinstance(emission, Product):
         emission.check_symbols(source.columns, [column for column, _ in source.symbols])
@@ -46,4 +48,4 @@ def prepared(source: Source, emission: Emission) -> Source:
     if not emission.form:
         return source
     X, base = emission.prepare(source.X, source.summary)
-    return replace(source, X=X, base=base, form=emission.form, missing=missing)
+    return replace(source, X=X, base=base, form=emission.form, missing=missing, valued=source.weight_of_values)

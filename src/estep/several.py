@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from estep import kernels
+from estep.cached import cached_property
+from estep.columns import Roles
 from estep.execute import Execute
 from estep.interface import Emission, Notes
 from estep.kernels.spec import dense
@@ -22,7 +23,7 @@ from estep.latents.independent import SURE, lost
 from estep.model import Model
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.steps import kept_kernel
+from estep.steps import kept_kernel, sound
 from estep.stretches import Joints
 from estep.summary import Summary
 
@@ -76,6 +77,7 @@ class Several:
     emission: Emission
     columns: tuple[str, ...]
     symbols: tuple[Any, ...]
+    roles: Roles
 
     @classmethod
     def of(cls, models: Sequence[Model]) -> Several:
@@ -84,7 +86,8 @@ class Several:
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
         ends = np.cumsum([m.n_components for m in models])
-        return cls(weights, ends, models[0].emission.with_values(**values), models[0].columns, models[0].symbols)
+        one = models[0]
+        return cls(weights, ends, one.emission.with_values(**values), one.columns, one.symbols, one.roles)
 
     penalty = 0.0
     """What the bound has beside the log-likelihood."""
@@ -106,14 +109,14 @@ class Several:
     def model(self, i: int) -> Model:
         """The i-th model."""
         mine = slice(self._firsts[i], self.ends[i])
-        return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols)
+        return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols, self.roles)
 
     def keep(self, which: Sequence[int]) -> Several:
         """Those models alone."""
         parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
         mine = np.concatenate(parts)
         ends = np.cumsum([len(p) for p in parts])
-        return Several(self.weights[mine], ends, self._of(mine), self.columns, self.symbols)
+        return Several(self.weights[mine], ends, self._of(mine), self.columns, self.symbols, self.roles)
 
     def place(self, component: int) -> tuple[int, int]:
         """Which model a component belongs to, and which of its components it is."""
@@ -137,7 +140,7 @@ class Several:
             run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
         else:
             evaluation = self.emission.evaluate(batch)
-            spec, rows = dense(evaluation.log_densities)
+            spec, rows = dense(sound(evaluation.log_densities, batch, len(self.weights)))
             r = np.empty(rows.shape)
             run(spec, self._log_weights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from estep.cached import cached_property
+from estep.columns import Roles
 from estep.evidence import Evidence
 from estep.patterns import Patterns, absent, pattern_order, unsorted
 from estep.statistics import Array, weighted
@@ -46,6 +47,12 @@ class Batch:
     halo: Halo | None = None  # for a stretch of one long sequence
     base: Array | None = None  # (n,), what all components have in common in a row's log-density
     evidence: Evidence | None = None  # what is known of the rows' states
+    order: Array | None = None  # where the rows were when they came, where they have been sorted
+
+    def row(self, i: int) -> int:
+        """The number of row ``i`` of the batch when it came."""
+        at = self.first_row + i - self.own.start
+        return at if self.order is None else int(self.order[i])
 
     def allowed(self, K: int) -> Array | None:
         """Which of K states each row may have, (n, K) bytes; None: all."""
@@ -126,6 +133,10 @@ class Source:
     evidence: Evidence | None = None  # what is known of the rows' states
     empty: Array | None = None  # (n,), which rows have no value at all
     symbols: tuple[Any, ...] = ()  # of the columns of a table that are texts, see estep.frames
+    roles: Roles = ()  # columns of the data that are no features, see estep.columns
+    n_given: int = 0  # the first columns are covariates
+    single: bool = False  # whether the rows came in single precision
+    valued: float | None = None  # the weight of rows with a value, kept before a family makes something of them
 
     def __len__(self) -> int:
         return len(self.X)
@@ -151,7 +162,7 @@ class Source:
             weights = None if weights is None else weights[first_sequence:stop_sequence]
         elif weights is not None:
             weights = weights[first:stop]
-        kept = self._base(first, stop), self._evidence(first, stop)
+        kept = self._kept(first, stop)
         return Batch(self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, *kept)
 
     def whole(self) -> Batch:
@@ -163,7 +174,7 @@ class Source:
         weights = self.row_weights
         for i in range(0, len(self), rows):
             w = None if weights is None else weights[i : i + rows]
-            kept = self._base(i, i + rows), self._evidence(i, i + rows)
+            kept = self._kept(i, i + rows)
             yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, *kept)
 
     def leaves(self, rows: int) -> list[Batch]:
@@ -228,32 +239,45 @@ class Source:
             low, high = max(first, a - HALO), min(stop, b + HALO)
             ends = np.array([high - low], dtype=np.int64)
             halo = Halo(a - low, high - b, a == first, b == stop)
-            kept = self._base(low, high), self._evidence(low, high)
+            kept = self._kept(low, high)
             stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, *kept))
         return stretches
 
-    def _base(self, first: int, stop: int) -> Array | None:
-        return None if self.base is None else self.base[first:stop]
-
-    def _evidence(self, first: int, stop: int) -> Evidence | None:
-        return None if self.evidence is None else self.evidence.some(slice(first, stop))
+    def _kept(self, first: int, stop: int) -> tuple[Array | None, Evidence | None, Array | None]:
+        """Base measure, evidence and order of some rows."""
+        rows = slice(first, stop)
+        return (
+            None if self.base is None else self.base[rows],
+            None if self.evidence is None else self.evidence.some(rows),
+            None if self.order is None else self.order[rows],
+        )
 
     def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
         """Some of the rows, as independent ones with these weights."""
         base = None if self.base is None else self.base[rows]
         known = None if self.evidence is None else self.evidence.some(rows)
         some = replace(
-            self, X=self.X[rows], ends=None, weights=weights, base=base, order=None, evidence=known, empty=None
+            self,
+            X=self.X[rows],
+            ends=None,
+            weights=weights,
+            base=base,
+            order=None,
+            evidence=known,
+            empty=None,
+            valued=None,
         )
         return replace(some, missing=self.summary.missing)
 
     def chained(self) -> Source:
-        """As sequences: rows without ends are one. Raises ValueError where such rows have weights of their own."""
+        """As sequences: rows without ends are one. Raises ValueError where such rows have different weights."""
         if self.ends is not None:
             return self
-        if self.weights is not None:
+        weights = self.weights
+        if weights is not None and (weights != weights[0]).any():
             raise ValueError("a chain's weights are one a sequence: give lengths too")
-        return replace(self, ends=np.array([len(self)], dtype=np.int64))
+        one = None if weights is None else weights[:1]
+        return replace(self, ends=np.array([len(self)], dtype=np.int64), weights=one)
 
     def by_pattern(self) -> Source:
         """Independent rows sorted by what is missing in them; rows without any value have no weight."""
@@ -264,14 +288,20 @@ class Source:
         known = None if self.evidence is None else self.evidence.some(order)
         weights = None if weights is None else weights[order]
         new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known)
-        new = replace(new, empty=empty[order] if empty.any() else None)
+        new = replace(new, empty=empty[order] if empty.any() else None, valued=self.weight_of_values)
         new.__dict__["summary"] = self.summary
         return new
 
-    @property
-    def n_with_values(self) -> int:
-        """Rows that have a value."""
-        return len(self) if self.empty is None else len(self) - int(self.empty.sum())
+    @cached_property
+    def weight_of_values(self) -> float:
+        """The weight of the rows that have a value: the n of BIC."""
+        if self.valued is not None:
+            return self.valued
+        if not self.summary.missing:
+            return self.summary.weight
+        there = ~absent(self.X[:, self.n_given :]).all(axis=1)
+        weights = self.row_weights
+        return float(there.sum() if weights is None else weights[there].sum())
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""

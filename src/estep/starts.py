@@ -66,7 +66,7 @@ def start_model(
         return _short_runs(latent, emission, source, n_components, rng)
     blank = emission.start(n_components, source.summary)
     if _complete(latent) and _complete(emission):
-        return Model(latent, blank, source.columns, source.symbols)
+        return Model(latent, blank, source.columns, source.symbols, source.roles)
     ordered = isinstance(latent, Chain) and latent.ordered
     whole = source
     if source.evidence is None and (method == "split" or (ordered and method in ("kmeans", "segmental"))):
@@ -82,7 +82,8 @@ def start_model(
     else:
         r = _obey(_assignments(sample, emission, n_components, method, rng), sample, n_components)
         started = _from_assignments(blank, emission, sample, r)
-    model = Model(_start_latent(latent, source, sample, r, rng), started, source.columns, source.symbols)
+    latent = _start_latent(latent, source, sample, r, rng)
+    model = Model(latent, started, source.columns, source.symbols, source.roles)
     if method != "segmental":
         return model
     return _not_interrupted(fit(model, whole, Hard(), Stop(max_iter=ROUNDS)))

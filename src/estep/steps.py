@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from estep import kernels
+from estep.cached import cached_property
+from estep.columns import Roles
 from estep.emissions.conjugate import ConjugateEmission
 from estep.execute import Execute, Serial
 from estep.interface import Emission, Evaluation, Latent, Notes
@@ -37,6 +38,7 @@ class Steps:
     emission: Emission
     columns: tuple[str, ...] = ()
     symbols: tuple[Any, ...] = ()
+    roles: Roles = ()
     beta: float = 1.0
     prior: Mapping[str, Prior] | None = None
     posterior: Mapping[str, Any] | None = None
@@ -135,7 +137,7 @@ class Steps:
             loglik = self.moving.expect(spec, batch.X, batch, latent, stats, joint=joint, few=few)
         else:
             evaluation = self.evaluate(batch)
-            spec, rows = dense(self.beta * evaluation.log_densities)
+            spec, rows = dense(self.beta * sound(evaluation.log_densities, batch, self.n_components))
             r = np.zeros(rows.shape)
             loglik = self.moving.expect(spec, rows, batch, latent, None, r, joint)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
@@ -232,7 +234,7 @@ class Steps:
         spec = self.kernel(batch.summary)
         if spec is not None:
             return spec, batch.X
-        return dense(self.beta * self.evaluate(batch).log_densities)
+        return dense(self.beta * sound(self.evaluate(batch).log_densities, batch, self.n_components))
 
     def kernel(self, summary: Summary) -> Spec | None:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
@@ -245,6 +247,17 @@ class Steps:
             rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
             return 1 << rows.bit_length() - 1
         return max(LEAST_ROWS, min(rows, LEAF_ROWS, LEAF_CELLS // self.n_components))
+
+
+def sound(log_densities: Array, batch: Batch, K: int) -> Array:
+    """Log-densities (n, K) that are numbers or -inf. Raises ValueError naming the first row of others."""
+    logs = np.asarray(log_densities, dtype=np.float64)
+    if logs.shape != (len(batch.X), K):
+        raise ValueError(f"the emission's log-densities have shape {logs.shape}, expected {(len(batch.X), K)}")
+    if logs.size and not logs.max() < np.inf:
+        row, k = (int(i) for i in np.argwhere(~(logs < np.inf))[0])
+        raise ValueError(f"the emission's log-density of row {batch.row(row)} and component {k} is {logs[row, k]}")
+    return logs
 
 
 def kept_kernel(holder: Any, summary: Summary, make: Callable[[Summary], Spec | None]) -> Spec | None:

@@ -51,7 +51,7 @@ class Summary:
         """Raises ValueError naming a column without any value: nothing can be estimated from it."""
         if not (self.low <= self.high).all():
             d = int(np.argmin(self.low <= self.high))
-            name = f" ({self.columns[d]})" if self.columns else ""
+            name = f" ({self.columns[d]})" if self.columns and self.columns[d] else ""
             raise ValueError(f"column {d}{name} has no values: leave it out")
 
     def radius(self, origin: Array) -> Array:
@@ -71,7 +71,7 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     D = X.shape[1]
 
     def name(d: int) -> str:
-        return f"column {d} ({columns[d]})" if columns else f"column {d}"
+        return f"column {d} ({columns[d]})" if columns and columns[d] else f"column {d}"
 
     found = np.zeros((6, D))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -82,6 +82,10 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     if (high / 2 - low / 2 > LARGEST / 2).any():
         d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
         raise ValueError(f"{name(d)} spans more than {LARGEST:g}: rescale it")
+    large = np.where(low <= high, np.maximum(np.abs(low), np.abs(high)), 0.0) > LARGEST
+    if large.any():
+        d = int(np.argmax(large))
+        raise ValueError(f"{name(d)} holds {max(low[d], high[d], key=abs):g}, beyond {LARGEST:g}: rescale it")
     missing = missing or not finite or (X.dtype == np.int32 and bool((found[0] < 0).any()))
     if mass == 0 and not missing:
         raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")

@@ -136,6 +136,11 @@ class Categorical(ConjugateEmission):
         self._counts(s)[...] = mass[:, None] * self._probabilities()
         return s
 
+    def check_prepared(self, summary: Summary) -> None:
+        most, M = int(summary.high[0]) - summary.missing, self.n_symbols
+        if M is not None and most >= M:
+            raise ValueError(f"the data have symbol {most}; the model has symbols 0 to {M - 1}")
+
     def validate(self, batch: Batch) -> None:
         M = self.n_symbols
         if M is not None and (batch.X >= M).any():

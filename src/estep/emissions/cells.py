@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing, require_columns
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.priors import Prior, PseudoRows
@@ -239,6 +239,10 @@ class Cells(Emission):
         """What to say of components that have reached a limit."""
         text = f"{' and '.join(self.parameters)} at their limit"
         return tuple((int(k), text) for k in np.flatnonzero(self.at_limit()))
+
+    def check_prepared(self, summary: Summary) -> None:
+        if self.values()[self.parameters[0]] is not None:
+            require_columns(len(summary.mean) // (self.per_cell + summary.missing), self.n_columns)
 
     def validate(self, batch: Batch) -> None:
         if self.values()[self.parameters[0]] is not None:

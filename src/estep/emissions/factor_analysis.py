@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 
+from estep.cached import cached_property
 from estep.emissions.gaussian import Gaussian
 from estep.emissions.rows import NOTHING, check_columns, missing
 from estep.interface import Emission, Evaluation, Notes

@@ -59,4 +59,3 @@ class GapEvaluation:
         else:
             squares = second.diagonal(axis1=1, axis2=2)
             moments[:, 1 + D :] += squares if kind == "diag" else squares.sum(axis=1, keepdims=True)
-

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from estep import kernels
+from estep.cached import cached_property
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.covariance import (
     RELATIVE,
@@ -128,6 +128,10 @@ class Gaussian(ConjugateEmission):
     def work(self) -> int:
         """Tied second moments are taken once, where no cell is missing: reading a row takes as long as its products."""
         return self.layout.size if self.covariance_type != "tied" else 4 * self._means().size
+
+    @property
+    def maximizes(self) -> bool:
+        return not self.reg_covar
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)

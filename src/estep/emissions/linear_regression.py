@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from estep.cached import cached_property
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.covariance import (
     RELATIVE,
@@ -77,6 +77,10 @@ class LinearRegression(ConjugateEmission):
             raise ValueError(f"n_given is {self.n_given!r}: it is a whole number from 1")
         self.freeze("origin", None)
         self.freeze("floor", None)
+
+    @property
+    def n_covariates(self) -> int:
+        return self.n_given or 0
 
     def given_columns(self, n: int) -> Self:
         if self.n_given not in (None, n):

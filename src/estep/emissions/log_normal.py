@@ -10,7 +10,7 @@ import numpy as np
 
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.gaussian import Gaussian
-from estep.emissions.rows import check_cells, check_columns
+from estep.emissions.rows import check_cells, check_columns, require_columns
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import Prior
@@ -67,6 +67,10 @@ class LogNormal(ConjugateEmission):
     @property
     def work(self) -> int:
         return self.logs.work
+
+    @property
+    def maximizes(self) -> bool:
+        return self.logs.maximizes
 
     @property
     def rounding(self) -> float:
@@ -132,6 +136,10 @@ class LogNormal(ConjugateEmission):
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return np.exp(self.logs.sample(states, rng))
+
+    def check_prepared(self, summary: Summary) -> None:
+        if self.logs.means is not None:
+            require_columns(len(summary.mean), self.n_columns)
 
     def validate(self, batch: Batch) -> None:
         if self.logs.means is not None:

@@ -262,6 +262,17 @@ class MixtureOf(ConjugateEmission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)
 
+    @property
+    def n_covariates(self) -> int:
+        return self.inner.n_covariates
+
+    @property
+    def maximizes(self) -> bool:
+        return self.inner.maximizes
+
+    def check_prepared(self, summary: Summary) -> None:
+        self.inner.check_prepared(summary)
+
     def given_columns(self, n: int) -> Self:
         return self.evolve(inner=self.inner.given_columns(n))
 

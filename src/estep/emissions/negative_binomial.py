@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing
+from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing, require_columns
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.source import Batch
@@ -162,6 +162,10 @@ class NegativeBinomial(Emission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, sizes = self._values()
         return rng.poisson(rng.gamma(sizes[states], (means / sizes)[states])).astype(np.float64)
+
+    def check_prepared(self, summary: Summary) -> None:
+        if self.means is not None:
+            require_columns(len(summary.mean), self.n_columns)
 
     def validate(self, batch: Batch) -> None:
         X = batch.X

@@ -108,6 +108,10 @@ class Product(ConjugateEmission):
         return any(family.room_for_gaps for family in self.families)
 
     @property
+    def maximizes(self) -> bool:
+        return all(family.maximizes for family in self.families)
+
+    @property
     def rounding(self) -> float:
         return sum(family.rounding for family in self.families)
 
@@ -176,6 +180,11 @@ class Product(ConjugateEmission):
                 family.validate(Batch(own, None, None, batch.first_row, 0, found))
             except ValueError as error:
                 raise ValueError(f"{error} (columns {label})") from None
+
+    def check_prepared(self, summary: Summary) -> None:
+        for family, own in zip(self.families, self._cut(summary), strict=True):
+            if family.form:
+                family.check_prepared(own)
 
     def _cut(self, summary: Summary) -> list[Summary]:
         """The summaries of the families' prepared rows."""
@@ -323,7 +332,8 @@ def as_table(emission: Emission, names: Sequence[str]) -> list[int]:
 
 def used_columns(emission: Emission) -> tuple[str, ...]:
     """The columns that an emission reads, where all of them are named; else none."""
-    columns = [c for key, _ in emission.parts for c in key] if isinstance(emission, Product) else []
+    inner = getattr(emission, "inner", emission)
+    columns = [c for key, _ in inner.parts for c in key] if isinstance(inner, Product) else []
     return tuple(columns) if all(isinstance(c, str) for c in columns) else ()
 
 

@@ -33,8 +33,13 @@ def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
 
 def check_columns(batch: Batch, D: int) -> None:
     """Raises ValueError unless the rows have ``D`` columns."""
-    if batch.X.shape[1] != D:
-        raise ValueError(f"the data have {batch.X.shape[1]} columns; the model has {D}")
+    require_columns(batch.X.shape[1], D)
+
+
+def require_columns(found: int, D: int) -> None:
+    """Raises ValueError unless ``D`` columns have been found."""
+    if found != D:
+        raise ValueError(f"the data have {found} columns; the model has {D}")
 
 
 def check_cells(batch: Batch, possible: Array, family: str, wants: str) -> None:

@@ -92,6 +92,10 @@ class Student(Emission):
         return self.gaussian.layout.size + 20 * self.n_components
 
     @property
+    def maximizes(self) -> bool:
+        return self.gaussian.maximizes
+
+    @property
     def rounding(self) -> float:
         return self.gaussian.rounding * float(((self._dofs() + self.n_columns) / self._dofs()).max())
 

@@ -54,6 +54,7 @@ def from_model(model: Model) -> Any:
     if model.constraints is not None:
         _constrain(estimator, model, model.constraints)
     estimator._set_model(model)
+    estimator._remember_names(model)
     return estimator
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
+from estep.algorithms.prelude import whole
 from estep.bayes import with_prior
+from estep.columns import drop, is_frame
 from estep.constraints import constrained
-from estep.data import beside
+from estep.data import as_source
 from estep.emissions import make_emission
+from estep.emissions.product import used_columns
 from estep.execute import Execute, threads
 from estep.fitting import Fit, Iteration, fit_races
 from estep.frames import propose
 from estep.interface import Algorithm, Emission, Latent
+from estep.latents import Chain
 from estep.model import Model
 from estep.passes import Passes
 from estep.preparing import prepared, prepared_to_fit
@@ -65,6 +69,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     verbose: int
     verbose_interval: int = 10
     callbacks: Sequence[Any]
+    _chain: bool
+    """Whether rows come in sequences."""
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Stores the arguments of a constructor, ``locals()``, unchanged and under their names."""
@@ -101,21 +107,9 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""
-        for name in () if self.warm_start and hasattr(self, "model_") else self._fixed():
+        for name in self._fixed():
             if name in values and values[name] is None:
                 raise ValueError(f"fixed names {name!r}, which is not given: give {name}_init, or the emission with it")
-
-    _n_given = 0  # covariates of the data that are being fitted
-
-    def _beside(self, source: Source, given: Any) -> Source:
-        """The rows with their covariates."""
-        if given is None:
-            if self._n_given:
-                self._n_given = 0
-            return source
-        both = beside(source, given)
-        self._n_given = both.X.shape[1] - source.X.shape[1]
-        return both
 
     def _prior(self, source: Source) -> Any:
         """The priors that are given."""
@@ -124,31 +118,148 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def _execute(self) -> Execute:
         return threads(self.n_threads)
 
-    def _run(self, source: Source) -> Fit:
-        """Fits and stores; an interrupt stores the best so far and goes on up."""
-        if not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
-            raise ValueError(f"n_init is {self.n_init!r}: it is a whole number from 1")
+    # Data
+
+    def _read(
+        self,
+        X: Any,
+        lengths: Any = None,
+        weights: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        *,
+        old: Model | None,
+    ) -> Source:
+        """The rows of a fit, those that ``old`` knows by its names."""
+        if old is not None:
+            return old.read(X, lengths, weights, labels, given)
+        self._propose(self._features(X, weights, labels, given))
+        family = self._resolved()
+        return as_source(
+            X, lengths, weights, family.rows, labels=labels, given=given, only=used_columns(family), chain=self._chain
+        )
+
+    def _features(self, X: Any, *named: Any, model: Model | None = None) -> Any:
+        """The data without the columns that are none: those named as weights, labels or covariates, now or by the
+        model."""
+        if not is_frame(X):
+            return X
+        names = [n for one in named for n in ([one] if isinstance(one, str) else one if isinstance(one, list) else [])]
+        aside = {n for n in names if isinstance(n, str)}
+        if model is not None:
+            P = model.emission.n_covariates
+            aside |= {column for _, column in model.roles} | set(model.columns[:P])
+            aside -= set(model.columns[P:])
+        return drop(X, tuple(aside)) if aside else X
+
+    def _remember_names(self, model: Model) -> None:
+        """Sets n_features_in_, and feature_names_in_ where there are names."""
+        P = model.emission.n_covariates
+        names = model.columns[P:]
+        used = model.emission.n_columns if model.emission.rows != "table" else len(model.columns) or 0
+        self.n_features_in_ = len(names) or used - P or model.emission.n_columns
+        if names and all(names):
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # Fitting
+
+    def _going_on(self) -> Model | None:
+        """The model of the attributes and settings as they are now; None where parameters are missing.
+
+        Raises ValueError naming a setting that does not go with the parameters.
+        """
+        fitted: Model | None = getattr(self, "model_", None)
+        if fitted is None and self._emission() == "auto":
+            return None
         latent, emission = self._parts()
-        if self._n_given:
-            emission = emission.given_columns(self._n_given)
-        self._check_fixed({**latent.values(), **emission.values()})
+        if fitted is not None:
+            now, was = choices(emission), choices(fitted.emission)
+            for name in sorted(now.keys() | was.keys()):
+                if name != "reg_covar" and now.get(name) != was.get(name):
+                    raise self._refused(name, now.get(name), was.get(name))
+        if any(not hasattr(self, self._attribute(name)) for part in (latent, emission) for name in part.values()):
+            return None
+        model = self.to_model()
+        if model.n_components != self.n_components:
+            raise self._refused("n_components", self.n_components, model.n_components)
+        kept = dict(model.latent.values())
+        if isinstance(latent, Chain):
+            if latent.begins == "stationary":
+                del kept["startprob"]
+            latent = latent.with_values(**kept).start(self.n_components)
+        else:
+            latent = latent.with_values(**kept)
+        return replace(model, latent=latent, emission=emission.with_values(**model.emission.values()))
+
+    def _refused(self, name: str, now: Any, was: Any) -> ValueError:
+        return ValueError(
+            f"{name} is {now!r}; the parameters to go on from are of {name} {was!r}: set it back, or fit without "
+            "warm_start, from new starts"
+        )
+
+    def _warn_of_changes(self) -> None:
+        """Warns where a fit that begins anew passes over attributes that were set by hand."""
+        fitted: Model | None = getattr(self, "model_", None)
+        known = {} if fitted is None else {**fitted.latent.values(), **fitted.emission.values()}
+        latent, emission = self._parts()
+        for name in {**latent.values(), **emission.values()} | known:
+            attribute = self._attribute(name)
+            if attribute in vars(self) and not (name in known and _same(getattr(self, attribute), known[name])):
+                argument = f"{attribute}init"
+                way = f"give it as {argument}" if argument in self.get_params(deep=False) else "give it in the emission"
+                warnings.warn(
+                    f"{type(self).__name__}: {attribute} was set by hand, and this fit begins anew: {way}, or set "
+                    "warm_start=True to go on from it",
+                    UserWarning,
+                    stacklevel=3,
+                )
+
+    def _start_from(self, old: Model, source: Source) -> Model:
+        """``old`` with the way of estimating, the priors and the constraints as they are set now."""
+        if old.estimate == self.estimate and (self.estimate == "ml" or self._same_prior(old, source)):
+            return constrained(old, self._fixed(), self.emission_groups)
+        begun = replace(old, prior=None, posterior=None, constraints=None)
+        return self._with_prior(begun, source)
+
+    def _same_prior(self, old: Model, source: Source) -> bool:
+        """Whether the priors that are given are those of ``old``."""
+        given = self._prior(source)
+        if given is None or given is old.prior:
+            return True
+        plain = replace(old, prior=None, posterior=None, constraints=None)
+        new = with_prior(plain, source, self.estimate, given).prior
+        assert new is not None and old.prior is not None
+        named = given if isinstance(given, Mapping) else [n for n, p in new.items() if type(p) is type(given)]
+        return all(new[name].to_dict() == one.to_dict() for name, one in old.prior.items() if name in named)
+
+    def _with_prior(self, begun: Model, source: Source) -> Model:
+        model = with_prior(begun, source, self.estimate, self._prior(source))
+        model = constrained(model, self._fixed(), self.emission_groups)
+        return model if model.constraints is None else model.constraints.as_given(begun, model)
+
+    def _run(self, source: Source, old: Model | None) -> Fit:
+        """Fits and stores, from new starts or from ``old``; an interrupt stores the best so far and goes on up."""
+        whole("n_init", self.n_init, 1)
+        latent, emission = self._parts()
+        if self.warm_start and old is None:
+            latent, emission = (self._as_set(part) for part in (latent, emission))
+        if source.n_given:
+            emission = emission.given_columns(source.n_given)
+        if old is None:
+            self._check_fixed({**latent.values(), **emission.values()})
         stop = Stop(self.tol, self.max_iter, self.stop_rule)
         algorithm, execute = make_algorithm(self.algorithm), self._execute()
-        old = self.model_ if self.warm_start and hasattr(self, "model_") else None
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
-        dtype = np.float32 if source.X.dtype == np.float32 else np.float64
+        dtype = np.float32 if source.single else np.float64
         source = prepared_to_fit(source, emission if old is None else old.emission)
 
         def start(i: int) -> Model:
-            if old is None:
-                begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
-            elif old.estimate == self.estimate:
-                return constrained(old, self._fixed(), self.emission_groups)
-            else:
-                begun = replace(old, prior=None, posterior=None, constraints=None)
-            model = with_prior(begun, source, self.estimate, self._prior(source))
-            model = constrained(model, self._fixed(), self.emission_groups)
-            return model if model.constraints is None else model.constraints.as_given(begun, model)
+            if old is not None:
+                return self._start_from(old, source)
+            begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
+            return self._with_prior(begun, source)
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
@@ -159,16 +270,22 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         self._warn(fit)
         return fit
 
-    def _update(self, source: Source) -> None:
+    def _as_set(self, part: Any) -> Any:
+        """A part with those of its parameters that are set as attributes."""
+        names = {name: self._attribute(name) for name in part.values()}
+        here = {name: getattr(self, attribute) for name, attribute in names.items() if attribute in vars(self)}
+        return part.with_values(**here) if here else part
+
+    def _update(self, source: Source, old: Model | None) -> None:
         """Online EM: one more block of data. The first one is fitted as a whole."""
         algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
         execute, running = self._execute(), getattr(self, "running_", None)
-        dtype = np.float32 if source.X.dtype == np.float32 else np.float64
+        dtype = np.float32 if source.single else np.float64
         if self._parts()[1].room_for_gaps:  # one layout for all blocks
             source = replace(source, missing=True)
         if running is None:
-            self._run(source)
-        model = self.model_
+            self._run(source, old)
+        model = self.to_model()
         source = prepared(source, model.emission)
         with execute.running():
             block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
@@ -200,9 +317,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """Sets the attributes, float32 for float32 data."""
         for part in (model.latent, model.emission):
             for name, value in part.values().items():
-                with np.errstate(over="ignore"):
-                    rounded = np.array(value, dtype=dtype)
-                kept = rounded if np.isfinite(rounded).all() else np.array(value)
+                kept = _rounded(np.array(value), dtype)
                 setattr(self, self._attribute(name), kept)
                 if "." in name:  # of a table: a name that can be written, to read
                     setattr(self, f"{name.replace('.', '_').replace('+', '_')}_", kept)
@@ -231,14 +346,13 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             np.shape(values[n]) == np.asarray(v).shape for n, v in fitted.emission.values().items()
         ):
             emission = fitted.emission  # with its origin and floor
-        columns, symbols = ((), ()) if fitted is None else (fitted.columns, fitted.symbols)
-        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), columns, symbols)
+        names = ((), (), ()) if fitted is None else (fitted.columns, fitted.symbols, fitted.roles)
+        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), *names)
 
     def _unchanged(self, model: Model) -> bool:
         for part in (model.latent, model.emission):
             for name, value in part.values().items():
-                now = np.asarray(getattr(self, self._attribute(name)))
-                if not np.array_equal(now, np.asarray(value).astype(now.dtype)):
+                if not _same(getattr(self, self._attribute(name)), value):
                     return False
         return True
 
@@ -273,9 +387,47 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             )
 
 
-def as_dtype(values: Array, like: Array) -> Array:
-    """float32 results for float32 data."""
-    return values.astype(np.float32) if like.dtype == np.float32 else values
+def _same(attribute: Any, value: Any) -> bool:
+    """Whether an attribute still is the parameter, in its precision."""
+    now = np.asarray(attribute)
+    return np.array_equal(now, np.asarray(value).astype(now.dtype if now.dtype.kind == "f" else np.float64))
+
+
+def _rounded(value: Array, dtype: type[np.floating[Any]]) -> Array:
+    """A parameter in that precision, where it can hold it."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = value.astype(dtype)
+    lost = (np.abs(rounded) < np.finfo(dtype).tiny) & (value != 0)
+    return value if lost.any() or not np.isfinite(rounded).all() else rounded
+
+
+DERIVED = ("origin", "floor", "gaps", "n_counts", "n_symbols", "n_given")
+"""Fields of families that follow from data and parameters."""
+
+
+def choices(family: Emission) -> dict[str, Any]:
+    """What was chosen of a family, by name: its own name, and fields such as the covariance type."""
+    out: dict[str, Any] = {"emission": family.name}
+    for f in fields(family):  # type: ignore[arg-type]
+        value = getattr(family, f.name)
+        if f.name in family.parameters or f.name in DERIVED:
+            continue
+        if isinstance(value, Emission):
+            out |= {(f.name if n == "emission" else n): v for n, v in choices(value).items()}
+        elif f.name == "parts":
+            out |= {f"{n} of {columns}": v for columns, part in value for n, v in choices(part).items()}
+        else:
+            out[f.name] = value
+    return out
+
+
+def as_dtype(values: Array, source: Source) -> Array:
+    """float32 results for float32 data, where these hold them."""
+    if not source.single:
+        return values
+    with np.errstate(over="ignore"):
+        rounded = values.astype(np.float32)
+    return rounded if np.array_equal(np.isfinite(rounded), np.isfinite(values)) else values
 
 
 def as_seed(random_state: Any) -> Any:

@@ -8,14 +8,13 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
-from estep.data import as_source, frame_columns
-from estep.emissions.product import used_columns
+from estep.columns import is_frame
 from estep.estimators.base import ModelEstimator, as_dtype, as_seed
 from estep.fitting import Fit
 from estep.interface import Emission
 from estep.model import Model
 from estep.source import Source
-from estep.statistics import Array
+from estep.statistics import Array, weighted
 
 
 class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
@@ -28,6 +27,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     dofs_init: Any
     probabilities_init: Any
     emission: Emission | str
+    _chain = False
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Self:
         """Fits by EM from the best of ``n_init`` starts.
@@ -44,6 +44,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         given : (n, P), optional
             Covariates, for a regression.
 
+        ``sample_weight``, ``labels`` and ``given`` may be names of columns of a data frame.
+
         Raises
         ------
         ValueError
@@ -51,39 +53,50 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        self._run(self._source(X, reset=True, sample_weight=sample_weight, labels=labels, given=given))
+        old = self._going_on() if self.warm_start else None
+        source = self._checked(X, sample_weight, labels, given, old)
+        if not self.warm_start:
+            self._warn_of_changes()
+        self._run(source, old)
+        self._remember_names(self.model_)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """One step of online EM with more rows; the first call fits its rows as ``fit`` does.
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, given: Any = None
+    ) -> Self:
+        """One step of online EM with more rows, from the attributes as they are.
 
-        What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
-        :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
+        Where there are none, the first call fits its rows as ``fit`` does. What is kept of the rows are mean
+        statistics, so memory does not grow. ``algorithm`` may be an :class:`estep.algorithms.Online` with other step
+        sizes. Arguments and errors are those of ``fit``.
         """
-        self._update(self._source(X, reset=not hasattr(self, "running_"), sample_weight=sample_weight))
+        old = self._going_on()
+        self._update(self._checked(X, sample_weight, labels, given, old), old)
+        self._remember_names(self.model_)
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, given: Any = None
+    ) -> Array:
         """Fits, then the most probable component of each row, (n,)."""
-        return self.fit(X, y, sample_weight).predict(X)
+        return self.fit(X, y, sample_weight, labels, given).predict(X, given=given)
 
-    def _source(self, X: Any, reset: bool, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Source:
-        if reset:
-            self._propose(X)
-        rows = self._resolved().rows
-        if rows == "table":
-            known = () if reset or not hasattr(self, "model_") else self.model_.symbols
-            only = used_columns(self._resolved())
-            source = as_source(X, weights=sample_weight, rows=rows, labels=labels, symbols=known, only=only)
-            if source.ends is not None:
-                raise ValueError("a mixture has no sequences: give one frame, without lengths")
-            self.n_features_in_ = source.X.shape[1]
-            return source
-        columns = frame_columns(X)  # a text column is an error that names it
-        dtype = [np.float64, np.float32] if rows == "real" else None
-        X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
-        source = as_source(X, weights=sample_weight, rows=rows, columns=columns, labels=labels)
-        return self._beside(source, given)
+    def _checked(self, X: Any, sample_weight: Any, labels: Any, given: Any, old: Model | None) -> Source:
+        """The rows of a fit, with scikit-learn's checks of names."""
+        if old is not None:
+            self._check_names(X, sample_weight, labels, given, model=old)
+            source = self._read(X, None, sample_weight, labels, given, old=old)
+        else:
+            source = self._read(X, None, sample_weight, labels, given, old=None)
+            self._check_names(X, sample_weight, labels, given)
+        return source
+
+    def _check_names(self, X: Any, *named: Any, model: Model | None = None) -> None:
+        """Refuses other names and another order than those of the fit; without a ``model``, remembers them."""
+        X = self._features(X, *named, model=model)
+        table = (self._resolved() if model is None else model.emission).rows == "table"  # goes by its own names
+        if not table and (is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)):
+            validate_data(self, X, reset=model is None, skip_check_array=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -93,29 +106,36 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     def _bound_unit(self, fit: Fit) -> float:
         return fit.weight
 
-    def _model_and_source(self, X: Any, given: Any = None) -> tuple[Model, Source]:
-        return self.to_model(), self._source(X, reset=False, given=given)
+    def _ask(self, X: Any, given: Any = None, sample_weight: Any = None) -> tuple[Model, Source]:
+        model = self.to_model()
+        if hasattr(self, "n_features_in_"):
+            self._check_names(X, sample_weight, given, model=model)
+        return model, model.source(X, None, sample_weight, given=given)
 
     def score_samples(self, X: Any, given: Any = None) -> Array:
         """Log-likelihood of each row, (n,), natural logarithm."""
-        model, source = self._model_and_source(X, given)
-        return as_dtype(model.score_units(source, execute=self._execute()), source.X)
+        model, source = self._ask(X, given)
+        return as_dtype(source.unsorted(model.score_units(source, execute=self._execute())), source)
 
-    def score(self, X: Any, y: Any = None, given: Any = None) -> float:
-        """Mean log-likelihood of a row, of those that have a value."""
-        model, source = self._model_and_source(X, given)
-        ready = model.source(source)
-        return float(model.score(ready, execute=self._execute()) / max(ready.n_with_values, 1))
+    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
+        """Mean log-likelihood of a row, weighted, of those that have a value."""
+        model, source = self._ask(X, given, sample_weight)
+        return model.score(source, execute=self._execute()) / (source.weight_of_values or 1.0)
 
-    def predict_proba(self, X: Any, given: Any = None) -> Array:
-        """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13)."""
-        model, source = self._model_and_source(X, given)
-        return as_dtype(model.predict_proba(source, execute=self._execute()), source.X)
+    def predict_proba(self, X: Any, given: Any = None, on_impossible: str = "raise") -> Array:
+        """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13).
 
-    def predict(self, X: Any, given: Any = None) -> Array:
-        """The most probable component of each row, (n,)."""
-        model, source = self._model_and_source(X, given)
-        return model.decode(source, execute=self._execute())[0]
+        Raises ValueError naming a row that is impossible; with ``on_impossible="skip"`` its responsibilities are NaN,
+        and a warning names it.
+        """
+        model, source = self._ask(X, given)
+        r = model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible)
+        return as_dtype(source.unsorted(r), source)
+
+    def predict(self, X: Any, given: Any = None, on_impossible: str = "raise") -> Array:
+        """The most probable component of each row, (n,); -1 for an impossible one with ``on_impossible="skip"``."""
+        model, source = self._ask(X, given)
+        return source.unsorted(model.decode(source, execute=self._execute(), on_impossible=on_impossible)[0])
 
     def sample(self, n_samples: int = 1, given: Any = None) -> tuple[Array, Array]:
         """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does.
@@ -130,22 +150,23 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         order = np.argsort(states, kind="stable")
         return X[order], states[order]
 
-    def aic(self, X: Any, given: Any = None) -> float:
+    def aic(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
         """Akaike's criterion on X, lower is better."""
-        model, source = self._model_and_source(X, given)
+        model, source = self._ask(X, given, sample_weight)
         return model.aic(model.score(source, execute=self._execute()))
 
-    def bic(self, X: Any, given: Any = None) -> float:
-        """Schwarz's criterion on X, lower is better."""
-        model, source = self._model_and_source(X, given)
-        ready = model.source(source)
-        return model.bic(model.score(ready, execute=self._execute()), ready.n_with_values)
+    def bic(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
+        """Schwarz's criterion on X, lower is better; its n is the weight of the rows that have a value."""
+        model, source = self._ask(X, given, sample_weight)
+        return model.bic(model.score(source, execute=self._execute()), source.weight_of_values)
 
-    def icl(self, X: Any, given: Any = None) -> float:
-        """Integrated completed likelihood on X, lower is better: BIC plus twice the entropy of the responsibilities.
+    def icl(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
+        """Integrated completed likelihood on X, lower is better: BIC of rows and their most probable components.
 
-        Biernacki, Celeux & Govaert 2000.
+        The labels are those of the highest responsibility (Biernacki, Celeux & Govaert 2000, section 3.2).
         """
-        r = self.predict_proba(X, given)
-        entropy = -float(np.sum(r * np.log(np.where(r > 0, r, 1.0)), dtype=np.float64))
-        return self.bic(X, given) + 2 * entropy
+        model, source = self._ask(X, given, sample_weight)
+        _, completed = model.decode(source, execute=self._execute())
+        if source.empty is not None:
+            completed[source.empty] = 0.0
+        return model.bic(weighted(completed, source.weights), source.weight_of_values)

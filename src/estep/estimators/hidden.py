@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
-from estep.data import as_source, check_weights
-from estep.emissions.product import used_columns
 from estep.estimators.base import ModelEstimator, as_seed
 from estep.fitting import Fit
 from estep.interface import Emission
@@ -29,6 +26,7 @@ class Hidden(ModelEstimator):
     rates_init: Any
     n_symbols: int | None
     emission: Emission | str
+    _chain = True
 
     def _parts(self) -> tuple[Chain, Emission]:
         if self.begins == "stationary" and self.startprob_init is not None:
@@ -50,8 +48,10 @@ class Hidden(ModelEstimator):
             One weight a sequence.
         labels : (n,) or (n, K), optional
             States that are known: their numbers, -1 for unknown, or a mask of those allowed.
-        given : (n, P), optional
-            Covariates, for a regression.
+        given : (n, P) or list of arrays, optional
+            Covariates, for a regression; of a list of sequences, one array a sequence.
+
+        ``sample_weight``, ``labels`` and ``given`` may be names of columns of a data frame.
 
         Raises
         ------
@@ -61,81 +61,89 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        source = self._source(X, lengths, sample_weight, labels, given, reset=True)
-        self._run(source)
-        self.n_features_in_ = source.X.shape[1] - self._n_given
+        old = self._going_on() if self.warm_start else None
+        source = self._read(X, lengths, sample_weight, labels, given, old=old)
+        if not self.warm_start:
+            self._warn_of_changes()
+        self._run(source, old)
+        self._remember_names(self.model_)
         return self
 
-    def partial_fit(self, X: Any, lengths: Any = None, *, sample_weight: Any = None) -> Self:
-        """One step of online EM with more sequences; the first call fits its sequences as ``fit`` does.
+    def partial_fit(
+        self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
+    ) -> Self:
+        """One step of online EM with more sequences, from the attributes as they are.
 
-        What is kept of the rows are mean statistics, so memory does not grow. ``algorithm`` may be an
-        :class:`estep.algorithms.Online` with other step sizes. Arguments and errors are those of ``fit``.
+        Where there are none, the first call fits its sequences as ``fit`` does. What is kept of the rows are mean
+        statistics, so memory does not grow. ``algorithm`` may be an :class:`estep.algorithms.Online` with other step
+        sizes. Arguments and errors are those of ``fit``.
         """
-        source = self._source(X, lengths, sample_weight, reset=not hasattr(self, "running_"))
-        self._update(source)
-        self.n_features_in_ = source.X.shape[1]
+        old = self._going_on()
+        self._update(self._read(X, lengths, sample_weight, labels, given, old=old), old)
+        self._remember_names(self.model_)
         return self
-
-    def _source(
-        self, X: Any, lengths: Any, sample_weight: Any, labels: Any = None, given: Any = None, *, reset: bool
-    ) -> Source:
-        if reset:
-            self._propose(X)
-        emission = self._resolved()
-        known = () if reset or emission.rows != "table" else self.model_.symbols  # of a stream
-        source = as_source(X, lengths, None, emission.rows, labels=labels, symbols=known, only=used_columns(emission))
-        source = self._beside(source.chained(), given)
-        if sample_weight is None:
-            return source
-        return replace(source, weights=check_weights(sample_weight, source.n_sequences, "sequence"))
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0
 
-    def _ask(self, X: Any, lengths: Any, given: Any) -> tuple[Model, Source]:
+    def _ask(self, X: Any, lengths: Any, given: Any, sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()
-        return model, model.source(X, lengths, given=given)
+        return model, model.source(X, lengths, sample_weight, given=given)
 
-    def score(self, X: Any, lengths: Any = None, given: Any = None) -> float:
-        """Total log-likelihood, natural logarithm; -inf where a sequence is impossible."""
-        model, source = self._ask(X, lengths, given)
+    def score(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
+        """Total log-likelihood, natural logarithm; -inf where a sequence is impossible.
+
+        ``sample_weight`` (S,): one weight a sequence.
+        """
+        model, source = self._ask(X, lengths, given, sample_weight)
         return model.score(source, execute=self._execute())
 
-    def score_samples(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
+    def score_samples(self, X: Any, lengths: Any = None, *, given: Any = None) -> Array:
         """Log-likelihood of each sequence, (S,)."""
         model, source = self._ask(X, lengths, given)
         return model.score_units(source, execute=self._execute())
 
-    def decode(self, X: Any, lengths: Any = None, algorithm: str = "viterbi", given: Any = None) -> tuple[float, Array]:
+    def decode(
+        self,
+        X: Any,
+        lengths: Any = None,
+        algorithm: str = "viterbi",
+        *,
+        given: Any = None,
+        on_impossible: str = "raise",
+    ) -> tuple[float, Array]:
         """(log p(X, states), states (n,)), by "viterbi" (the best path) or "posterior" (each row's best state).
 
-        Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible.
+        Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible; with
+        ``on_impossible="skip"`` its states are -1, and a warning names it.
         """
         model, source = self._ask(X, lengths, given)
-        states, logprob = model.decode(source, None, algorithm, self._execute())
+        states, logprob = model.decode(source, None, algorithm, self._execute(), on_impossible=on_impossible)
         return float(logprob.sum()), states
 
-    def predict(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
-        """States (n,) of the most probable path."""
-        return self.decode(X, lengths, given=given)[1]
+    def predict(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
+        """States (n,) of the most probable path; ``on_impossible`` as in :meth:`decode`."""
+        return self.decode(X, lengths, given=given, on_impossible=on_impossible)[1]
 
-    def predict_proba(self, X: Any, lengths: Any = None, given: Any = None) -> Array:
-        """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27)."""
+    def predict_proba(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
+        """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27).
+
+        They look ahead. With ``on_impossible="skip"`` those of an impossible sequence are NaN.
+        """
         model, source = self._ask(X, lengths, given)
-        return model.predict_proba(source, execute=self._execute())
+        return model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible)
 
     def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""
         seed = self.random_state if random_state is None else random_state
         return self.to_model().sample(n, as_seed(seed), given)
 
-    def aic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
+    def aic(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
         """Akaike's criterion on X, lower is better."""
-        model, source = self._ask(X, lengths, given)
+        model, source = self._ask(X, lengths, given, sample_weight)
         return model.aic(model.score(source, execute=self._execute()))
 
-    def bic(self, X: Any, lengths: Any = None, given: Any = None) -> float:
-        """Schwarz's criterion on X, lower is better."""
-        model, source = self._ask(X, lengths, given)
-        return model.bic(model.score(source, execute=self._execute()), len(source))
+    def bic(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
+        """Schwarz's criterion on X, lower is better; its n is the weight of the rows that have a value."""
+        model, source = self._ask(X, lengths, given, sample_weight)
+        return model.bic(model.score(source, execute=self._execute()), source.weight_of_values)

@@ -9,10 +9,11 @@ import numpy as np
 
 from estep.emissions import Bernoulli, Gaussian, Student
 from estep.estimators.density import Mixture
-from estep.estimators.precisions import precision_attributes, to_covariances
+from estep.estimators.precisions import precisions_of, to_covariances
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
-from estep.model import Model
+from estep.numbers import as_numbers
+from estep.statistics import Array
 
 
 class GaussianMixture(Mixture):
@@ -107,16 +108,38 @@ class GaussianMixture(Mixture):
         if self.precisions_init is not None:
             if covariances is not None:
                 raise ValueError("covariances_init and precisions_init are both given: give one")
-            covariances = to_covariances(self.precisions_init, self.covariance_type)
+            covariances = to_covariances(self.precisions_init, self.covariance_type, self.n_components)
         emission = Gaussian(self.covariance_type, self.means_init, None, self.reg_covar)
         if covariances is not None:
             emission = Gaussian(self.covariance_type, self.means_init, covariances, self.reg_covar)
         return Independent(self.weights_init), emission
 
-    def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
-        super()._set_model(model, dtype)
-        assert isinstance(model.emission, Gaussian)
-        self.precisions_, self.precisions_cholesky_ = (p.astype(dtype) for p in precision_attributes(model.emission))
+    @property
+    def precisions_(self) -> Array:
+        """Inverse covariances, shaped by ``covariance_type``; setting them sets the covariances."""
+        return precisions_of(self._covariances("precisions_"), self.covariance_type)[0]
+
+    @precisions_.setter
+    def precisions_(self, precisions: Any) -> None:
+        self.covariances_ = to_covariances(precisions, self.covariance_type, self.n_components, "precisions_")
+
+    @property
+    def precisions_cholesky_(self) -> Array:
+        """Upper triangular factors U of the precisions, P = U U', as scikit-learn has them; setting them sets the
+        covariances."""
+        return precisions_of(self._covariances("precisions_cholesky_"), self.covariance_type)[1]
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, factors: Any) -> None:
+        U = as_numbers(factors, "precisions_cholesky_")
+        full = self.covariance_type in ("full", "tied")
+        self.precisions_ = U @ np.swapaxes(U, -1, -2) if full else U**2
+
+    def _covariances(self, name: str) -> Array:
+        """The covariances, from which the precisions follow."""
+        if "covariances_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r} before it is fitted")
+        return np.asarray(self.covariances_)
 
 
 class MixtureModel(Mixture):

@@ -6,31 +6,44 @@ from typing import Any
 
 import numpy as np
 
-from estep.emissions import Gaussian
+from estep.emissions.covariance import TYPES, factorise
+from estep.numbers import as_numbers
 from estep.statistics import Array
 
 
-def to_covariances(precisions: Any, covariance_type: str) -> Array:
-    """Covariances from precisions of the same shape. Raises ValueError where a precision is not positive definite."""
-    array = np.asarray(precisions, dtype=np.float64)
+def to_covariances(precisions: Any, covariance_type: str, K: int, name: str = "precisions_init") -> Array:
+    """Covariances of K components from precisions of the same shape.
+
+    Raises ValueError for another shape, and where a precision is not positive definite.
+    """
+    array = as_numbers(precisions, name).astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds {array[~np.isfinite(array)][0]}: precisions are finite")
+    D = array.shape[-1] if array.ndim else 1
+    if array.shape != TYPES[covariance_type](K, D):
+        want = TYPES[covariance_type](K, D)
+        raise ValueError(f"{name} has shape {array.shape}, expected {want} for covariance_type={covariance_type!r}")
     if covariance_type in ("diag", "spherical"):
         if (array <= 0).any():
-            raise ValueError("precisions_init: every precision must be positive")
+            raise ValueError(f"{name}: every precision must be positive")
         return 1 / array
-    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or not np.isfinite(array).all():
-        raise ValueError(f"precisions_init has shape {array.shape}: square matrices of finite numbers are wanted")
     try:
         np.linalg.cholesky(array)
         inverse = np.linalg.inv(array)
     except np.linalg.LinAlgError:
-        raise ValueError("precisions_init: a precision matrix is not positive definite") from None
+        raise ValueError(f"{name}: a precision matrix is not positive definite") from None
     return np.asarray((inverse + np.swapaxes(inverse, -1, -2)) / 2)
 
 
-def precision_attributes(emission: Gaussian) -> tuple[Array, Array]:
-    """(precisions_, precisions_cholesky_) with scikit-learn's shapes: upper triangular factors P = U U'."""
-    inverse, _ = emission.factors
-    if emission.covariance_type in ("diag", "spherical"):
-        return inverse**2, inverse
-    upper = np.swapaxes(inverse, -1, -2)
-    return upper @ inverse, upper
+def precisions_of(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
+    """(precisions_, precisions_cholesky_) with scikit-learn's shapes: upper triangular factors P = U U'.
+
+    In the precision of the covariances.
+    """
+    inverse, _ = factorise(covariances.astype(np.float64), covariance_type)
+    if covariance_type in ("diag", "spherical"):
+        both = inverse**2, inverse
+    else:
+        upper = np.swapaxes(inverse, -1, -2)
+        both = upper @ inverse, upper
+    return both[0].astype(covariances.dtype), both[1].astype(covariances.dtype)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from estep.cached import cached_property
 from estep.statistics import Array
 
 KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed", "student", "product")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from estep import kernels
+from estep.cached import cached_property
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities

@@ -1,0 +1,76 @@
+"""Cells as numbers: what is masked, None, NA or NaT is a missing cell, NaN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from estep.statistics import Array
+
+
+def as_numbers(values: Any, what: str = "the data") -> Array:
+    """An array of numbers of any shape, float32 and float64 as they are. Raises ValueError naming a cell that is none.
+
+    Dates and durations are counts of their unit.
+    """
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise TypeError("sparse data is not supported: pass a dense array, for example X.toarray()")
+    if isinstance(values, np.ma.MaskedArray):
+        return _filled(
+            as_numbers(values.data, what) if values.dtype.kind != "O" else _of_objects(values.data, what), values
+        )
+    array = np.asarray(values)
+    kind = array.dtype.kind
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {what} are complex numbers")
+    if kind in "mM":
+        return np.where(np.isnat(array), np.nan, array.astype(np.int64))
+    if kind == "O":
+        if array.ndim == 0:
+            raise TypeError(f"{what} are a {type(values).__name__}: give an array, a list of arrays or a data frame")
+        if any(isinstance(cell, np.ma.MaskedArray) for cell in array.flat):
+            raise ValueError(f"{what} hold arrays of different lengths: give a list of 2-D arrays, one a sequence")
+        return _of_objects(array, what)
+    if kind not in "fiub":
+        return _of_objects(array.astype(object), what)
+    return array
+
+
+def _filled(array: Array, masked: Any) -> Array:
+    """Missing where ``masked`` has its mask."""
+    mask = np.ma.getmaskarray(masked)
+    if not mask.any():
+        return array
+    dtype = array.dtype if array.dtype.kind == "f" else np.float64
+    return np.where(mask, np.nan, array).astype(dtype)
+
+
+def _of_objects(array: Array, what: str) -> Array:
+    out = np.empty(array.shape)
+    for place, value in np.ndenumerate(array):
+        if is_missing(value):
+            out[place] = np.nan
+            continue
+        try:
+            out[place] = value if not isinstance(value, str) else float(value)
+        except (TypeError, ValueError):
+            where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
+            text = isinstance(value, str)
+            raise ValueError(
+                f"{what} are not numbers: {where} is {str(value)[:40]!r}"
+                + (". Texts are turned into symbols by np.unique(X, return_inverse=True)" if text else "")
+            ) from None
+    return out
+
+
+def is_missing(value: Any) -> bool:
+    """Whether an object stands for a missing cell: None, NaN, NA, NaT or masked."""
+    if value is None or value is np.ma.masked:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # of pandas' NA alone is not known whether it is itself
+        return True
+    except ValueError:  # an array
+        return False
