@@ -300,7 +300,7 @@ def test_bad_data_is_one_line(text, command, message, table):
         (("fit", "gmm", "faithful", "-k", 2, "--tol", "nan"), "tol"),
         (("fit", "gmm", "faithful", "-k", 2, "-o", "no/such/folder/m.json"), "there is no folder"),
         (("fit", "gmm", ".", "-k", 2), "is a folder"),
-        (("fit", "gmm", "faithful", "-k", 2, "-o", "."), "-o wants a file's name"),
+        (("fit", "gmm", "faithful", "-k", 2, "-o", "."), "is a folder: give a file's name"),
         (("score", "nowhere.json", "faithful"), "nowhere.json: No such file"),
         (("decode", "nowhere.json", "faithful"), "nowhere.json"),
         (("fit", "gmm", "faithful", "-k", 0), "-k"),

@@ -118,8 +118,8 @@ def test_models_refuse_what_does_not_fit_together():
     mixture = make_model("poisson", "independent", K=2, D=1)
     with pytest.raises(ValueError, match="no sequences"):
         mixture.score([[1.0]], [1])
-    with pytest.raises(ValueError, match="one a sequence"):
-        make_model("poisson", "chain", K=2, D=1).source([[1.0]], None, [1.0])
+    with pytest.raises(ValueError, match="one weight for each sequence"):
+        make_model("poisson", "chain", K=2, D=1).source([[1.0], [2.0]], None, [1.0, 2.0])
     with pytest.raises(ValueError, match="n is 0"):
         mixture.sample(0)
 

@@ -124,7 +124,7 @@ def test_what_is_wrong_is_named():
             fitted.predict(y, given=np.hstack([x, x])) if hasattr(fitted, "transmat_") else fitted.model_.source(
                 y, given=np.hstack([x, x])
             )
-        with pytest.raises(ValueError, match="the data have 1 columns; the model has 2"):
+        with pytest.raises(ValueError, match="the model has 1 covariate: give them as given="):
             fitted.score(y)
         with pytest.raises(ValueError, match=r"draw given covariates: model.sample\(n, given=...\)"):
             fitted.model_.sample(3)

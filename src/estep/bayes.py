@@ -22,6 +22,7 @@ def with_prior(
     estimate: str = "map",
     prior: Prior | Mapping[str, Prior] | None = None,
     lengths: Any = None,
+    given: Any = None,
 ) -> Model:
     """``model`` to be fitted to ``data`` by another way of estimating.
 
@@ -44,7 +45,7 @@ def with_prior(
         if prior is not None:
             raise ValueError("a prior is given: it is for estimate='map' or 'vb'")
         return replace(model, prior=None, posterior=None)
-    source = model.source(data, lengths)
+    source = model.source(data, lengths, given=given)
     latent, emission = model.latent, model.emission.adapt(source.summary)
     if not (isinstance(latent, Conjugate) and isinstance(emission, ConjugateEmission) and emission.blocks):
         raise ValueError(f"the {emission.name} emission has no conjugate prior: its estimate is 'ml'")

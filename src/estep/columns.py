@@ -19,8 +19,8 @@ Roles = tuple[tuple[str, str], ...]
 
 def is_frame(data: Any) -> bool:
     """Whether the data are a data frame (pandas, polars, pyarrow)."""
-    plain = isinstance(data, np.ndarray | list | tuple)
-    return not plain and (hasattr(data, "columns") or hasattr(data, "column_names"))
+    speaks = any(hasattr(data, name) for name in ("__dataframe__", "__arrow_c_stream__", "__narwhals_dataframe__"))
+    return speaks and (hasattr(data, "columns") or hasattr(data, "column_names"))
 
 
 def frame_of(data: Any) -> Any:

@@ -58,6 +58,8 @@ def as_source(
         if any(x is not None for x in (lengths, weights, labels, given)):
             raise ValueError("a Source has its lengths, weights, labels and covariates already")
         return _chained(_again(data, rows, wanted), chain)
+    if hasattr(data, "__array__") and not (is_frame(data) or isinstance(data, np.ndarray) or _is_series(data)):
+        data = np.asarray(data)
     data, lengths = joined(data, lengths)
     data, lengths = _unpack(data, lengths)
     named, weights_by_row = dict(roles), isinstance(weights, str)
@@ -86,7 +88,10 @@ def as_source(
     if given is not None:
         source = beside(source, given, by_name, wanted_given)
     if weights is not None:
-        source = replace(source, weights=_weights(weights, source, weights_by_row))
+        unit = "row" if source.ends is None else "sequence"
+        by_row = weights_by_row and source.ends is not None
+        checked = weights_of_rows(weights, source) if by_row else check_weights(weights, source.n_sequences, unit)
+        source = replace(source, weights=checked)
     source = _chained(source, chain)
     source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
     return source
@@ -124,19 +129,17 @@ def _given_names(data: Any, given: Any, wanted: tuple[str, ...]) -> tuple[str, .
     return ()
 
 
-def _weights(weights: Any, source: Source, by_row: bool) -> Array:
-    """Weights of rows or sequences; those of a column are one a row, the same in all of a sequence."""
-    if not by_row or source.ends is None:
-        return check_weights(weights, source.n_sequences, "row" if source.ends is None else "sequence")
+def weights_of_rows(weights: Array, source: Source) -> Array:
+    """Weights of rows or sequences from those of the rows (n,), which are the same in all of a sequence."""
+    if source.ends is None:
+        return check_weights(weights, len(source), "row")
     lengths = np.diff(source.ends, prepend=0)
     if (lengths == 0).any():
         raise ValueError("a sequence without rows has no weight in a column: give weights (S,)")
     firsts = weights[source.ends - lengths]
     if (odd := weights != np.repeat(firsts, lengths)).any():
         row = int(np.argmax(odd))
-        raise ValueError(
-            f"row {row} has another weight than the rows of its sequence before: a sequence has one weight"
-        )
+        raise ValueError(f"row {row} has another weight than the first of its sequence: a sequence has one weight")
     return check_weights(firsts, len(lengths), "sequence")
 
 
@@ -261,7 +264,7 @@ def _join(parts: Sequence[Any]) -> tuple[Array, Array]:
 def _features(data: Any, rows: str, symbols: Any, only: tuple[str, ...]) -> tuple[Array, tuple[str, ...], Any]:
     """(rows, names, symbols) of a frame or an array."""
     if not is_frame(data):
-        if type(data).__name__ in ("Series", "ChunkedArray") and rows != "symbols":
+        if _is_series(data) and rows != "symbols":
             raise ValueError(
                 f"Expected 2D array (rows, columns), got 1D array instead: a {type(data).__name__}. Reshape your data: "
                 "X.to_frame() makes it a data frame of one column"
@@ -273,6 +276,10 @@ def _features(data: Any, rows: str, symbols: Any, only: tuple[str, ...]) -> tupl
         return encode(data, symbols, only)
     frame = frame_of(data)
     return frame_numbers(frame), names_of(frame), ()
+
+
+def _is_series(data: Any) -> bool:
+    return type(data).__name__ in ("Series", "ChunkedArray")
 
 
 def _as_rows(X: Array, rows: str) -> Array:

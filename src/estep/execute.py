@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any
+from threading import Lock, Thread, get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from estep.statistics import Statistics, tree_sum
 
@@ -53,32 +53,42 @@ class Serial(Execute):
             leaf(i)
 
     def running(self) -> AbstractContextManager[Any]:
-        limited: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
-        return limited
+        return _one_blas_thread.held()
 
 
 class Threads(Execute):
-    """``width`` threads, the calling one among them; the kernels release the GIL. BLAS is held to one thread."""
+    """``width`` threads at most, the calling one among them; the kernels release the GIL. BLAS is held to one thread.
+
+    There are never more than there are leaves.
+    """
 
     def __init__(self, n_threads: int) -> None:
         self.width = n_threads
         self._workers: list[_Worker] = []
+        self._running = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        if self._workers:
-            yield
-            return
         with Serial().running():
+            self._running += 1
             try:
-                self._workers = [_free.pop() if _free else _Worker() for _ in range(self.width - 1)]
                 yield
             finally:
-                _free.extend(self._workers)
-                self._workers = []
+                self._running -= 1
+                if not self._running:
+                    workers, self._workers = self._workers, []
+                    _Worker.put_back(workers)
+
+    def _hired(self, n: int) -> list[_Worker]:
+        """``n`` workers, or as many as there can be."""
+        self._workers = [w for w in self._workers if w.alive]
+        with suppress(RuntimeError):  # no more threads can be started
+            while len(self._workers) < n:
+                self._workers.append(_Worker.hire())
+        return self._workers[:n]
 
     def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
-        if not self._workers or n == 1:
+        if not self._running or n == 1:
             return Serial().add_up(leaf, n)
         level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
         last = (n - 1) >> level
@@ -102,7 +112,7 @@ class Threads(Execute):
         return waiting[last.bit_length(), 0]
 
     def each(self, leaf: Callable[[int], None], n: int) -> None:
-        if not self._workers or n == 1:
+        if not self._running or n == 1:
             return Serial().each(leaf, n)
         tickets = itertools.count()
         errors: list[BaseException] = []
@@ -123,10 +133,10 @@ class Threads(Execute):
             finished.append(None)
             done.put(None)
 
-        asked = 0
+        workers, asked = self._hired(min(self.width, n) - 1), 0
         while True:  # an interrupt, wherever it comes, makes all threads stop, and is raised when they have
             try:
-                for worker in self._workers[asked : n - 1] if not errors else []:
+                for worker in workers[asked:] if not errors else []:
                     worker.put(job)
                     asked += 1
                 work()
@@ -144,20 +154,78 @@ class Threads(Execute):
 class _Worker:
     """A thread that does the jobs put before it. It stays for the next fit: its work space is warm."""
 
+    _free: ClassVar[list[_Worker]] = []
+
     def __init__(self) -> None:
-        jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.put = jobs.put
+        jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.put, self._process = jobs.put, os.getpid()
         Thread(target=self._run, args=(jobs,), name="estep", daemon=True).start()
 
+    @property
+    def alive(self) -> bool:
+        """Threads do not survive a fork."""
+        return self._process == os.getpid()
+
+    @classmethod
+    def hire(cls) -> _Worker:
+        """A free one, or a new one. Raises RuntimeError where no thread can be started."""
+        with suppress(IndexError):
+            while True:
+                if (worker := cls._free.pop()).alive:
+                    return worker
+        return cls()
+
+    @classmethod
+    def put_back(cls, workers: list[_Worker]) -> None:
+        """Keeps as many as there are cores; the others end."""
+        for worker in workers:
+            if worker.alive and len(cls._free) < available_threads():
+                cls._free.append(worker)
+            else:
+                worker.put(None)
+
     @staticmethod
-    def _run(jobs: SimpleQueue[Callable[[], None]]) -> None:
-        while True:
-            jobs.get()()
+    def _run(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+        while (job := jobs.get()) is not None:
+            job()
 
 
-_free: list[_Worker] = []
+class _OneBlasThread:
+    """Holds BLAS to one thread as long as any fit of the process runs; the last one gives back what there was."""
+
+    def __init__(self) -> None:
+        self._lock, self._holders, self._limit = Lock(), list[int](), cast(Any, None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        me = get_ident()
+        try:
+            with self._lock:
+                self._holders.append(me)
+                if self._limit is None:
+                    self._limit = _blas().limit(limits=1, user_api="blas")
+            yield
+        finally:
+            with self._lock:
+                if me in self._holders:
+                    self._holders.remove(me)
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._holders and self._limit is not None:
+            limit, self._limit = self._limit, None
+            limit.restore_original_limits()
+
+    def after_fork(self) -> None:
+        """Of those who held it, the thread that forked is the only one left."""
+        self._lock, me = Lock(), get_ident()
+        self._holders = [holder for holder in self._holders if holder == me]
+        self._let_go()
+
+
+_one_blas_thread = _OneBlasThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free.clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_one_blas_thread.after_fork)
 
 
 @cache

@@ -247,7 +247,7 @@ class _Loop:
     ) -> None:
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
         self.callbacks, self.races, self.rivals = callbacks, races, dict.fromkeys(races, -np.inf)
-        self.weight = source.summary.weight
+        self.weight = source.weight_of_values or 1.0
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
 
     def run(self, models: Sequence[Model], first: int) -> list[Fit]:
@@ -301,8 +301,9 @@ class _Loop:
         stop, by_change = self.stop, self.stop.rule == "parameters"
         for run in active:
             bounds = run.trace.bounds
-            rounding = current.emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
-            run.reason = stop.reason(bounds, self.weight, rounding, self.relative)
+            emission = current.emission
+            rounding = emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
+            run.reason = stop.reason(bounds, self.weight, rounding, self.relative, emission.maximizes)
             if by_change and run.reason in (None, "max_iter") and run.settled(stop):
                 run.reason = "converged"
             if run.reason is None and hopeless(bounds, self.rivals[self.races[run.number]], self.weight):

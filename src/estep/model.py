@@ -77,7 +77,7 @@ class Model(Steps):
             self.emission.given_columns(source.n_given)
         elif P and source.X.shape[1] != self.emission.n_columns:
             names = f" ({', '.join(self.columns[:P])})" if any(self.columns[:P]) else ""
-            raise ValueError(f"the model has {P} covariates{names}: give them as given=")
+            raise ValueError(f"the model has {P} covariate{'s' if P > 1 else ''}{names}: give them as given=")
         if source.evidence is not None:
             source.evidence.check(self.n_components)
         return source
@@ -201,8 +201,6 @@ class Model(Steps):
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
         require_memory(f"n is {n}: so many rows", int(n) * 8 * (self.emission.n_columns + 2))
-        if given is None and (P := self.emission.n_covariates):
-            raise ValueError(f"the model has {P} covariates: give them as given=")
         rng = np.random.default_rng(random_state)
         states = self.latent.sample(int(n), rng)
         if given is not None:
@@ -223,7 +221,10 @@ class Model(Steps):
         return 2 * self.n_parameters - 2 * log_likelihood
 
     def bic(self, log_likelihood: float, n: float) -> float:
-        """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood."""
+        """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood.
+
+        ``n``: the weight of the rows that have a value (:attr:`estep.Source.weight_of_values`).
+        """
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
 
     def impossible_rows(self, source: Source, loglik: Array, on_impossible: str) -> Array:

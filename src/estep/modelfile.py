@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,22 +18,27 @@ import numpy as np
 
 from estep.algorithms import Online
 from estep.algorithms.online import Running
+from estep.columns import Roles
 from estep.constraints import from_dict
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
+from estep.files import write_text
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.priors import PRIORS, Conjugate
+from estep.statistics import Statistics
 from estep.values import Values
 
 FORMAT = "estep-model"
 VERSION = 1
 KEYS = {
-    "format", "version", "latent", "emission", "prior", "constraints", "online", "columns", "symbols", "provenance",
+    "format", "version", "latent", "emission", "prior", "constraints", "online", "columns", "symbols", "roles",
+    "provenance",
 }  # fmt: skip
 WRONG = (TypeError, AttributeError, IndexError, AssertionError, KeyError)
 """What damaged priors make of the arithmetic."""
+ROLES = ("sequence", "weight", "labels")
 LATENTS = {"independent": Independent, "chain": Chain}
 
 
@@ -51,7 +55,7 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
     """Writes a :class:`Model`, or a fitted estimator's, to ``path``; an older file is replaced in one step.
 
     An estimator's file has what ``partial_fit`` keeps of the data too, for :func:`estep.load_estimator` to go on from.
-    Raises TypeError for anything else and OSError where the file cannot be written.
+    Raises TypeError for anything else, and OSError or ValueError naming the file where it cannot be written.
     """
     online = None
     if not isinstance(model, Model):
@@ -60,19 +64,7 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
             online = model.algorithm if isinstance(model.algorithm, Online) else Online(), running
         model = _estimator_model(model)
     text = json.dumps(to_document(model, provenance, online), indent=1, allow_nan=False) + "\n"
-    target = Path(path)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(path, text)
 
 
 def to_document(
@@ -89,6 +81,8 @@ def to_document(
         "symbols": [[s[0], list(s[1])] if isinstance(s, tuple) else s for s in model.symbols],
         "provenance": dict(provenance or {}),
     }
+    if model.roles:
+        document["roles"] = dict(model.roles)
     if model.constraints is not None:
         document["constraints"] = model.constraints.to_dict()
     if online is not None:
@@ -148,6 +142,8 @@ def _with_priors(model: Model, entry: Any) -> Model:
     if not isinstance(entry["posterior"], dict) or set(entry["posterior"]) != blocks:
         raise ValueError(f"it has posteriors of other blocks than {', '.join(sorted(blocks))}")
     posterior = {name: _value(entry["posterior"], name, PRIORS) for name in prior}
+    for part in (latent, emission):
+        _check_shapes(part, checked, posterior)
     new = replace(model, prior=checked, posterior=posterior)
     try:
         if np.isfinite(new.penalty):
@@ -155,6 +151,18 @@ def _with_priors(model: Model, entry: Any) -> Model:
     except WRONG:
         pass
     raise ValueError("its posteriors do not go with its priors")
+
+
+def _check_shapes(part: Any, prior: Mapping[str, Any], posterior: Mapping[str, Any]) -> None:
+    """Raises ValueError where a posterior is of another kind or shape than those that the priors become."""
+    for name, like in part.absorb(prior, Statistics.zeros(part.layout)).items():
+        one = posterior[name]
+        if type(one) is not type(like):
+            raise ValueError(f"the posterior of {name} is a {one.name}, expected a {like.name}")
+        for field_name, value in vars(like).items():
+            if isinstance(value, np.ndarray) and np.shape(getattr(one, field_name)) != value.shape:
+                found = np.shape(getattr(one, field_name))
+                raise ValueError(f"{field_name} of the posterior of {name} has shape {found}, expected {value.shape}")
 
 
 def _of(prior: Mapping[str, Any], part: Conjugate) -> dict[str, Any]:
@@ -185,7 +193,8 @@ def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
 
 def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     try:
-        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        text = data.decode("utf-8")
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -206,7 +215,7 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
         if missing := [name for name, value in part.values().items() if value is None]:
             raise ValueError(f"{part.name} has no {missing[0]}")
     columns, symbols = _texts(document, "columns"), _symbols(document, emission)
-    model = Model(latent, emission, columns, symbols)
+    model = Model(latent, emission, columns, symbols, _roles(document))
     _check_names(model)
     if document.get("prior") is not None:
         model = _with_priors(model, document["prior"])
@@ -268,6 +277,15 @@ def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _roles(document: Mapping[str, Any]) -> Roles:
+    entry = document.get("roles", {})
+    if not isinstance(entry, dict) or not all(isinstance(column, str) for column in entry.values()):
+        raise ValueError("roles is not an object of texts")
+    if unknown := sorted(set(entry) - set(ROLES)):
+        raise ValueError(f"roles names {unknown[0]!r}: it is one of {', '.join(ROLES)}")
+    return tuple(entry.items())
+
+
 def _symbols(document: Mapping[str, Any], emission: Emission) -> tuple[Any, ...]:
     """Texts, or for a table pairs of a column and its texts."""
     if emission.rows != "table":
@@ -291,6 +309,15 @@ def _check_names(model: Model) -> None:
         raise ValueError(f"{len(model.columns)} columns are named, the model has {D}")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError naming a key that is there twice."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has two entries of one name, {next(k for k in keys if keys.count(k) > 1)!r}")
+    return out
+
+
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"it holds the number {text}: parameters are finite")
 
@@ -302,9 +329,3 @@ def _estimator_model(estimator: Any) -> Model:
     model = make()
     assert isinstance(model, Model)
     return model
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

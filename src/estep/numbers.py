@@ -54,12 +54,12 @@ def _of_objects(array: Array, what: str) -> Array:
             continue
         try:
             out[place] = value if not isinstance(value, str) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
             where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
             text = isinstance(value, str)
             raise ValueError(
                 f"{what} are not numbers: {where} is {str(value)[:40]!r}"
-                + (". Texts are turned into symbols by np.unique(X, return_inverse=True)" if text else "")
+                + (". Texts are turned into symbols by np.unique(X, return_inverse=True)" if text else f" ({error})")
             ) from None
     return out
 

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import EM
+from estep.algorithms.prelude import whole
 from estep.bayes import with_prior
 from estep.data import as_source
 from estep.emissions import make_emission
+from estep.emissions.product import used_columns
 from estep.execute import Execute, Serial
 from estep.fitting import Callback, Fit, fit_races
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
 from estep.model import Model
 from estep.preparing import prepared_to_fit
-from estep.starts import start_model
+from estep.starts import check_components, start_model
 from estep.stopping import Stop
 
 CRITERIA = ("bic", "aic")
@@ -59,6 +61,7 @@ def select(
     *,
     lengths: Any = None,
     weights: Any = None,
+    given: Any = None,
     criterion: str = "bic",
     n_init: int = 1,
     init_params: str = "kmeans",
@@ -74,8 +77,8 @@ def select(
 
     ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood) or "aic" (Akaike 1974: 2 parameters - 2
     log-likelihood). Each number has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
-    ``estimate`` and ``prior`` are those of :func:`estep.with_prior`; criteria are of the log-likelihood alone.
-    An interrupt returns the candidates that have a fit.
+    ``given``: covariates, for a regression. ``estimate`` and ``prior`` are those of :func:`estep.with_prior`; criteria
+    are of the log-likelihood alone. An interrupt returns the candidates that have a fit.
 
     Raises
     ------
@@ -87,13 +90,21 @@ def select(
         raise ValueError(f"criterion is {criterion!r}: it is one of {', '.join(CRITERIA)}")
     family = make_emission(emission)
     hidden = Independent() if latent is None else latent
+    if not isinstance(hidden, Latent):
+        raise TypeError(f"latent is {latent!r}: give a latent part, Chain() for a hidden Markov model")
+    if isinstance(n_components, str) or not isinstance(n_components, Iterable):
+        raise TypeError(f"n_components is {n_components!r}: give the numbers to compare, such as range(1, 9) or [3]")
     numbers = list(dict.fromkeys(n_components))
     if not numbers:
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
-    if n_init < 1:
-        raise ValueError(f"n_init is {n_init!r}: it is a whole number from 1")
-    source = as_source(data, lengths, weights, family.rows)
-    source = prepared_to_fit(source.independent() if isinstance(hidden, Independent) else source.chained(), family)
+    whole("n_init", n_init, 1)
+    chain, only = not isinstance(hidden, Independent), used_columns(family)
+    source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain)
+    if source.n_given:
+        family = family.given_columns(source.n_given)
+    for number in numbers:
+        check_components(number, source)
+    source = prepared_to_fit(source, family)
     streams = [np.random.SeedSequence(random_state).spawn(n_init) for _ in numbers]
 
     def start(i: int) -> Model:

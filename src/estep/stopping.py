@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class Stop:
     ``rule="aitken"`` asks for the same of all gains to come, estimated as if each were the same fraction of the one
     before (Aitken; McLachlan & Krishnan 2008, section 4.9): a fit that crawls is not stopped for crawling.
     ``rule="parameters"`` asks that no parameter changes by more than ``tol``, relative to it or to 1. ``tol=0``
-    makes all ``max_iter`` M-steps, as scikit-learn's does.
+    makes all ``max_iter`` M-steps, as scikit-learn's does. Where M-steps do not maximise (``reg_covar``), the bound may
+    fall towards their fixed point: both rules of gains then ask that it changes by ``tol`` a row at most, twice.
 
     Where a fit ends with components that have collapsed onto few rows, these are put where the rows are explained worst
     and the fit goes on, ``reseeds`` times at most; the fit with the fewest collapsed components is kept.
@@ -35,7 +37,7 @@ class Stop:
     reseeds: int = 3
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.tol) and self.tol >= 0):
+        if not (isinstance(self.tol, Real) and np.isfinite(self.tol) and self.tol >= 0):
             raise ValueError(f"tol is {self.tol!r}: it is a number from 0")
         if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
@@ -45,13 +47,23 @@ class Stop:
             raise ValueError(f"rule is {self.rule!r}: it is 'gain', 'aitken' or 'parameters'")
 
     def reason(
-        self, bounds: Sequence[float], weight: float, rounding: float = 0.0, relative: float = ROUNDING
+        self,
+        bounds: Sequence[float],
+        weight: float,
+        rounding: float = 0.0,
+        relative: float = ROUNDING,
+        maximizes: bool = True,
     ) -> str | None:
         """Why to stop after these bounds, None to go on.
 
-        Rounding: ``rounding`` of each row's log-density, and ``relative`` to the bound.
+        Rounding: ``rounding`` of each row's log-density, and ``relative`` to the bound. ``maximizes``: whether M-steps
+        do.
         """
-        if len(bounds) > 1:
+        if not maximizes:
+            last = [abs(after - before) for before, after in pairwise(bounds[-3:])]
+            if self.tol > 0 and self.rule != "parameters" and len(last) == 2 and max(last) <= self.tol * weight:
+                return "converged"
+        elif len(bounds) > 1:
             gain = bounds[-1] - bounds[-2]
             if gain < -relative * max(abs(bounds[-1]), weight) - (self.tol + rounding) * weight:
                 return "bound fell"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from estep.algorithms.em import EM
 from estep.interface import Algorithm, Notes, Step
 from estep.model import Model
@@ -38,5 +40,5 @@ class Prelude(Algorithm):
 
 def whole(name: str, value: Any, least: int) -> None:
     """Raises ValueError unless ``value`` is a whole number from ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is {value!r}: it is a whole number from {least}")

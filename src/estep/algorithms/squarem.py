@@ -39,8 +39,9 @@ class Squarem(Algorithm):
 
     def step(self, model: Model, data: Passes, state: Any) -> Step:
         plain: _Plain | None = state
-        s0, entered = data.expect(model), None
-        if plain is not None and not s0["loglik"] >= plain.bound:  # the long step was too long
+        s0, entered = self._expect(model, data, plain), None
+        if s0 is None or (plain is not None and not s0["loglik"] >= plain.bound):  # the long step was too long
+            assert plain is not None
             s0, entered = data.expect(plain.model), plain.model
         first, notes = (entered or model).maximize(s0)
         s1 = data.expect(first)
@@ -51,6 +52,15 @@ class Squarem(Algorithm):
         kept = _Plain(third, float(s2["loglik"]))
         notes = tuple(dict.fromkeys((*notes, *more, *most)))
         return Step(third if long is None else long, kept, float(s0["loglik"]), notes, entered)
+
+    def _expect(self, model: Model, data: Passes, plain: _Plain | None) -> Statistics | None:
+        """The E-step; None where that of a long step cannot be done."""
+        try:
+            return data.expect(model)
+        except (ValueError, np.linalg.LinAlgError):
+            if plain is None:
+                raise
+            return None
 
     def _long(self, model: Model, total: Statistics, s0: Array, s1: Array, s2: Array) -> Model | None:
         """The model of the extrapolated statistics; None where none beyond the plain step is allowed."""

@@ -1,5 +1,26 @@
 """The command line: ``estep fit``, ``score``, ``decode``, ``sample``, ``info``, ``demo``."""
 
-from estep.cli.app import main
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(130)
+
+
+def main() -> None:
+    """The entry point of the ``estep`` command: an interrupt while it loads or leaves ends it at once."""
+    signal.signal(signal.SIGINT, _leave)
+    from estep.cli.app import main as run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    finally:
+        signal.signal(signal.SIGINT, _leave)
+
 
 __all__ = ["main"]

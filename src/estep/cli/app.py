@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
+import tempfile
 import time
+import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence as Cells
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.errors import UsageError, fail, guarded
-from estep.cli.show import Progress, parameter_table, result_dict, selection_dict, selection_table, summary_table
-from estep.cli.tables import Table, read_table
+from estep.cli.show import (
+    Progress,
+    console,
+    parameter_table,
+    result_dict,
+    selection_dict,
+    selection_table,
+    summary_table,
+)
+from estep.cli.tables import Ask, Table, read_table
+from estep.cli.text import csv_text, plain
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.product import place_in
 from estep.execute import threads
+from estep.files import check_target, write_text
 from estep.fitting import Fit
 from estep.frames import proposed
 from estep.interface import Emission
@@ -29,6 +41,7 @@ from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.modelfile import read, save, to_document
 from estep.selection import select
+from estep.statistics import weighted
 from estep.stopping import Stop
 
 app = typer.Typer(
@@ -45,9 +58,18 @@ Columns = Annotated[str | None, typer.Option("--columns", help="Columns to use, 
 Sequence = Annotated[
     str | None, typer.Option("--sequence", metavar="COLUMN", help="Column whose equal values make one sequence.")
 ]
+Weight = Annotated[
+    str | None, typer.Option("--weight", metavar="COLUMN", help="Column of weights of rows, or of sequences.")
+]
+Given = Annotated[
+    str | None, typer.Option("--given", metavar="COLUMNS", help="Columns of covariates, separated by commas.")
+]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
 ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
+
+
+MOST_CANDIDATES = 1000
 
 
 @app.command("fit")
@@ -67,6 +89,11 @@ def fit_command(
     criterion: Annotated[str, typer.Option(help="bic|aic: what chooses among several -k.")] = "bic",
     columns: Columns = None,
     sequence: Sequence = None,
+    weight: Weight = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="COLUMN", help="Column of known states; empty or -1: unknown.")
+    ] = None,
+    given: Given = None,
     n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
@@ -88,20 +115,24 @@ def fit_command(
         raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
     if sequence is not None and kind != "hmm":
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
-    _check_out(out)
-    table = read_table(data, "table" if family is None else family.rows, columns, sequence)
+    if out is not None:
+        check_target(out)  # a fit that cannot be saved is refused before it runs
+    ask = Ask(columns, sequence, weight, labels, given)
+    table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family = proposed(table.source.X, table.source.columns, table.symbols)
-        print(f"estep: --emission auto takes a {family.form}", file=sys.stderr)
+        print(plain(f"estep: --emission auto takes a {family.form}"), file=sys.stderr)
     if mix > 1:
         family = MixtureOf(family, mix)
+    if given is not None:
+        family = family.given_columns(table.source.n_given)
     latent = Chain() if kind == "hmm" else Independent()
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
-    with Progress(Console(stderr=True)) as progress:
+    with Progress(console(error=True)) as progress:
         selection = select(
             source,
-            _components(components),
+            _components(components, len(source)),
             family,
             latent,
             criterion=criterion,
@@ -121,19 +152,6 @@ def fit_command(
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
     _report(model, best, result, out, provenance, as_json)
-
-
-def _check_out(out: Path | None) -> None:
-    """A fit that cannot be saved is refused before it runs."""
-    if out is None:
-        return
-    folder = out.resolve().parent
-    if not folder.is_dir():
-        raise ValueError(f"{out}: there is no folder {folder}")
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder: -o wants a file's name")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{out}: the folder {folder} cannot be written to")
 
 
 def _family(kind: str, emission: str, covariance: str | None, factors: int) -> Emission | None:
@@ -161,13 +179,20 @@ def _family(kind: str, emission: str, covariance: str | None, factors: int) -> E
     return None if emission == "auto" else FAMILIES[emission]()
 
 
-def _components(text: str) -> list[int]:
-    """``-k``: "3", a range "1-8", or some "2,4,8"."""
+def _components(text: str, n_rows: int) -> list[int]:
+    """``-k``: "3", a range "1-8", or some "2,4,8"; as many as there are rows at most."""
     numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"-k {text!r}: it is a number (3), a range (1-8), or some of both (1-4,8)")
+        if max(len(first), len(last)) > 18 or (most := max(int(first), int(last or 0))) > n_rows:
+            wanted = max(first, last, key=lambda t: int(t or 0) if len(t) <= 18 else 10**18)
+            raise ValueError(
+                f"-k {text[:40]!r}: {wanted[:20]} components want at least as many rows; DATA has {n_rows}"
+            )
+        if most - int(first) >= MOST_CANDIDATES:
+            raise ValueError(f"-k {text!r}: {MOST_CANDIDATES} numbers of components are compared at most")
         numbers += range(int(first), int(last if dash else first) + 1)
     if not numbers or min(numbers) < 1:
         raise ValueError(f"-k {text!r}: numbers of components are from 1, the smaller first")
@@ -191,33 +216,58 @@ def _report(
     model: Model, fit: Fit, result: dict[str, Any], out: Path | None, provenance: dict[str, Any], as_json: bool
 ) -> None:
     """Saves first, then prints; an interrupted fit ends with 130."""
-    if out is not None:
-        save(model, out, provenance)
+    failure = None if out is None else _save(model, out, provenance)
     if as_json:
         print(json.dumps(result, allow_nan=False))
     else:
-        console = Console()
+        shown = console()
         if "candidates" in result:
-            console.print(selection_table(result))
-        console.print(parameter_table(model))
-        console.print(summary_table(result))
+            shown.print(selection_table(result))
+        shown.print(parameter_table(model))
+        shown.print(summary_table(result))
     for note in fit.notes:
-        print(f"estep: {note}", file=sys.stderr)
+        print(plain(f"estep: {note}"), file=sys.stderr)
+    if failure:
+        raise fail(failure)
     if out is not None:
-        print(f"estep: model written to {out}", file=sys.stderr)
+        print(plain(f"estep: model written to {out}"), file=sys.stderr)
     if fit.stop_reason == "interrupted":
         kept = (
             f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
         )
-        print(f"estep: interrupted after {fit.n_iter} iterations; {kept}", file=sys.stderr)
+        print(plain(f"estep: interrupted after {fit.n_iter} iterations; {kept}"), file=sys.stderr)
         raise typer.Exit(130)
 
 
-def _load(path: Path, data: str, columns: str | None, sequence: str | None) -> tuple[Model, Table]:
+def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
+    """Writes the model; where that fails, beside the temporary files. What went wrong, None: nothing."""
+    try:
+        save(model, out, provenance)
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    instead = Path(tempfile.gettempdir()) / f"estep-{os.getpid()}-{out.name[:100]}"
+    try:
+        save(model, instead, provenance)
+    except (OSError, ValueError):
+        return f"{out}: {reason}; the model is not saved: --json prints all of it"
+    return f"{out}: {reason}; the model is in {instead}"
+
+
+def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
     model = read(path).model
-    if sequence is not None and isinstance(model.latent, Independent):
+    if ask.sequence is not None and isinstance(model.latent, Independent):
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
-    return model, read_table(data, model.emission.rows, columns, sequence, model.symbols, model.columns)
+    table = read_table(data, model.emission.rows, ask, model)
+    known = dict(model.roles).get("sequence")
+    if known is not None and ask.sequence is None and table.source.ends is None:
+        if known in table.names:
+            raise ValueError(
+                f"the model was fitted to the sequences of column {known!r}: say --sequence {known}, or take the "
+                "column out where all rows are one sequence"
+            )
+        print(plain(f"estep: {data} has no column {known!r}: its rows are one sequence"), file=sys.stderr)
+    return model, table
 
 
 @app.command()
@@ -227,15 +277,17 @@ def score(
     data: Data,
     columns: Columns = None,
     sequence: Sequence = None,
+    weight: Weight = None,
+    given: Given = None,
     n_threads: ThreadCount = None,
     as_json: Json = False,
 ) -> None:
-    """Log-likelihood of DATA under MODEL: one line for each sequence, then the total."""
-    fitted, table = _load(model, data, columns, sequence)
+    """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
+    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given))
     units = fitted.score_units(table.source, execute=threads(n_threads))
     chain = isinstance(fitted.latent, Chain)
     names = table.sequences or tuple(str(i) for i in range(len(units)))
-    total = float(units.sum())
+    total = weighted(units, table.source.weights)
     if as_json:
         result: dict[str, Any] = {"log_likelihood": _finite(total), "rows": len(table.source)}
         if chain:
@@ -246,7 +298,7 @@ def score(
         return
     if chain:
         for name, unit in zip(names, units, strict=True):
-            print(f"sequence {name}\t{unit:.10g}")
+            print(f"sequence {plain(name)}\t{unit:.10g}")
     print(f"total\t{total:.12g}")
 
 
@@ -263,14 +315,27 @@ def decode(
     algorithm: Annotated[str, typer.Option(help="viterbi|posterior")] = "viterbi",
     columns: Columns = None,
     sequence: Sequence = None,
+    given: Given = None,
+    on_impossible: Annotated[
+        str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
+    ] = "raise",
     n_threads: ThreadCount = None,
     out: Out = None,
 ) -> None:
-    """State (or component) of each row of DATA and its probability, as CSV."""
-    fitted, table = _load(model, data, columns, sequence)
+    """State (or component) of each row of DATA and its probability given all rows of its sequence, as CSV."""
+    if out is not None:
+        check_target(out)
+    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given))
     source, execute = table.source, threads(n_threads)
-    states, _ = fitted.decode(source, algorithm=algorithm, execute=execute)
-    probability = fitted.predict_proba(source, execute=execute)[np.arange(len(states)), states]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        states, _ = fitted.decode(source, algorithm=algorithm, execute=execute, on_impossible=on_impossible)
+    for warning in caught:
+        print(plain(f"estep: {warning.message}"), file=sys.stderr)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the same again
+        p = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
+    probability = p[np.arange(len(states)), states]
     rows: list[list[Any]] = [[int(s), repr(float(p))] for s, p in zip(states, probability, strict=True)]
     header = ["state", "probability"]
     if table.sequences and source.ends is not None:
@@ -289,6 +354,8 @@ def sample(
     out: Out = None,
 ) -> None:
     """Draw rows from MODEL, as CSV with the state each came from."""
+    if out is not None:
+        check_target(out)
     fitted = read(model).model
     X, states = fitted.sample(n, seed)
     columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
@@ -308,13 +375,12 @@ def sample(
     _write_csv(["state" if "state" not in columns else "estep_state", *columns], rows, out)
 
 
-def _write_csv(header: list[str], rows: list[list[Any]], out: Path | None) -> None:
-    if out is None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([header, *rows])
-        return
-    with out.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+def _write_csv(header: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
+    text = csv_text(header, rows)
+    if out is not None:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
 
 
 @app.command()
@@ -325,12 +391,11 @@ def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None
     from estep.datasets import NAMES
     from estep.execute import available_threads
 
-    console = Console()
     if model is not None:
         document = read(model)
-        console.print(parameter_table(document.model))
+        console().print(parameter_table(document.model))
         for key, value in document.provenance.items():
-            console.print(f"{key}: {value}", markup=False, highlight=False)
+            print(plain(f"{key}: {value}"))
         return
     active = kernels.active().level
     compiled = "" if len(kernels.levels()) > 1 else " (plain NumPy and slow: no compiler was found at installation)"
@@ -348,17 +413,22 @@ def demo(
     """Fit the shipped data and write pictures: components of faithful, states of earthquakes."""
     from estep.cli.demo import run
 
-    run(folder, Console())
+    run(folder, console())
 
 
 def main() -> None:
     """The entry point of the ``estep`` command."""
+    _open_streams()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         raise SystemExit(0) from None
+    except OSError as error:
+        _give_up_output()
+        fail(f"standard output: {error.strerror or error}")
+        raise SystemExit(2) from None
     except UsageError as error:
         if text := error.format_message():  # type: ignore[attr-defined]
             fail(text)
@@ -366,6 +436,21 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(130) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """Standard output and error that take any text, and are there where the caller has closed them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _give_up_output() -> None:
+    """What is still to be written goes nowhere, or leaving would try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 __all__ = ["app", "main"]

@@ -9,13 +9,15 @@ from typing import Any
 
 import typer
 
+from estep.cli.text import plain
+
 UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """The base of what typer raises for a wrong flag; where it lives differs between versions."""
 
 
 def fail(message: str) -> typer.Exit:
     """Prints one line on standard error; the exit to raise."""
-    print(f"estep: {' '.join(message.split())}", file=sys.stderr)
+    print(plain(f"estep: {' '.join(message.split())}"), file=sys.stderr)
     return typer.Exit(2)
 
 
@@ -29,9 +31,12 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:
             raise
         except (ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
-            if isinstance(error, OSError) and error.filename is not None:
+            if isinstance(error, OSError):
+                if error.filename is None:
+                    raise
                 raise fail(f"{error.filename}: {error.strerror}") from None
-            raise fail(str(error) or type(error).__name__) from None
+            text = "not enough memory" if isinstance(error, MemoryError) else type(error).__name__
+            raise fail(str(error) or text) from None
         except KeyboardInterrupt:
             print("estep: interrupted before there was a model to keep", file=sys.stderr)
             raise typer.Exit(130) from None

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
+from estep.cli.text import plain
 from estep.fitting import Fit, Iteration
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.selection import Selection
 from estep.statistics import Array
+
+
+def console(error: bool = False) -> Console:
+    """Where tables go; of a width that holds them, whatever the environment says."""
+    asked = os.environ.get("COLUMNS", "")
+    narrow = asked.isdecimal() and int(asked) < 20
+    return Console(file=sys.stderr if error else sys.stdout, width=80 if narrow else None)
 
 
 class Progress:
@@ -54,7 +65,7 @@ def _cell(value: Array) -> str:
 
 def parameter_table(model: Model) -> RichTable:
     """One row a component: weight or start, transitions, and the emission's parameters."""
-    table = RichTable(title=_title(model), title_justify="left")
+    table = RichTable(title=Text(_title(model)), title_justify="left")
     table.add_column("component" if isinstance(model.latent, Independent) else "state", justify="right")
     values: list[tuple[str, Array]] = []
     if isinstance(model.latent, Independent) and model.latent.weights is not None:
@@ -69,11 +80,11 @@ def parameter_table(model: Model) -> RichTable:
         else:
             values.append((_heading(model, name, value), value))
     for name, _ in values:
-        table.add_column(name, justify="right")
+        table.add_column(Text(plain(name)), justify="right")
     for k in range(model.n_components):
         table.add_row(str(k), *(_cell(value[k]) for _, value in values), end_section=_tall(values))
     for name, value in shared:
-        table.caption = f"{name}, shared by all components:\n{_cell(value)}"
+        table.caption = Text(f"{plain(name)}, shared by all components:\n{_cell(value)}")
         table.caption_justify = "left"
     return table
 
@@ -95,10 +106,15 @@ SINGULAR = {
 
 
 def _heading(model: Model, name: str, value: Array) -> str:
+    features = model.columns[model.emission.n_covariates :]
     column, _, own = name.rpartition(".")  # of a table, parameters are called by their columns
-    names = dict(model.symbols).get(column, ()) if model.emission.rows == "table" else model.symbols or model.columns
+    names = dict(model.symbols).get(column, ()) if model.emission.rows == "table" else model.symbols or features
     heading = f"{column} {SINGULAR.get(own, own)}".strip()
-    return f"{heading} of {', '.join(names)}" if value.ndim == 2 and value.shape[1] == len(names) <= 8 else heading
+    return (
+        f"{heading} of {', '.join(names)}"
+        if value.ndim == 2 and value.shape[1] == len(names) <= 8 and all(names)
+        else heading
+    )
 
 
 def summary_table(result: dict[str, Any]) -> RichTable:

@@ -33,7 +33,7 @@ class Exponential(ConjugateCells):
 
     def __post_init__(self) -> None:
         self.check(rates=(ABOVE_0, np.inf))
-        self.freeze("least", None)
+        self.freeze("least", None if self.rates is None else np.shape(self.rates)[1:])
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
         rates = self.first()

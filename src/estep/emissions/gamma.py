@@ -39,7 +39,7 @@ class Gamma(PseudoCells):
         self.check(shapes=(ABOVE_0, np.inf), rates=(ABOVE_0, np.inf))
         if self.origin is None and self.shapes is not None:
             object.__setattr__(self, "origin", np.zeros(2 * self.shapes.shape[1]))
-        self.freeze("origin", None)
+        self.freeze("origin", None if self.shapes is None else (2 * np.shape(self.shapes)[1],))
 
     def _means(self) -> Array:
         assert self.rates is not None

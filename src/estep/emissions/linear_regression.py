@@ -75,8 +75,9 @@ class LinearRegression(ConjugateEmission):
                 check(np.asarray(self.covariances), self.covariance_type)
         if self.n_given is not None and (not isinstance(self.n_given, int) or self.n_given < 1):
             raise ValueError(f"n_given is {self.n_given!r}: it is a whole number from 1")
-        self.freeze("origin", None)
-        self.freeze("floor", None)
+        both = None if self.coefficients is None else (sum(np.shape(self.coefficients)[1:]),)
+        self.freeze("origin", both)
+        self.freeze("floor", both)
 
     @property
     def n_covariates(self) -> int:

@@ -50,6 +50,9 @@ class NegativeBinomial(Emission):
         for name in self.parameters:
             if getattr(self, name) is not None and np.ndim(getattr(self, name)) == 1:
                 object.__setattr__(self, name, np.reshape(getattr(self, name), (-1, 1)))
+        M = self.n_counts
+        if M is not None and (not isinstance(M, int) or isinstance(M, bool) or not 1 <= M <= LARGEST + 1):
+            raise ValueError(f"n_counts is {M!r}: it is a whole number from 1 to {LARGEST + 1}")
         shape = None if self.means is None else np.shape(self.means)
         if shape is not None and len(shape) != 2:
             raise ValueError(f"means has shape {shape}, expected (K, D)")

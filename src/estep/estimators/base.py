@@ -135,9 +135,11 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             return old.read(X, lengths, weights, labels, given)
         self._propose(self._features(X, weights, labels, given))
         family = self._resolved()
-        return as_source(
-            X, lengths, weights, family.rows, labels=labels, given=given, only=used_columns(family), chain=self._chain
-        )
+        only, chain = used_columns(family), True if self._chain else None
+        source = as_source(X, lengths, weights, family.rows, labels=labels, given=given, only=only, chain=chain)
+        if not chain and source.ends is not None:
+            raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
+        return source
 
     def _features(self, X: Any, *named: Any, model: Model | None = None) -> Any:
         """The data without the columns that are none: those named as weights, labels or covariates, now or by the
@@ -176,9 +178,9 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         latent, emission = self._parts()
         if fitted is not None:
             now, was = choices(emission), choices(fitted.emission)
-            for name in sorted(now.keys() | was.keys()):
-                if name != "reg_covar" and now.get(name) != was.get(name):
-                    raise self._refused(name, now.get(name), was.get(name))
+            for name in sorted(now.keys() & was.keys()):
+                if name != "reg_covar" and now[name] != was[name]:
+                    raise self._refused(name, now[name], was[name])
         if any(not hasattr(self, self._attribute(name)) for part in (latent, emission) for name in part.values()):
             return None
         model = self.to_model()
@@ -367,8 +369,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         name = type(self).__name__
         if fit.stop_reason == "bound fell":
             warnings.warn(
-                f"{name}: the likelihood fell at iteration {fit.n_iter + 1}; the model before is kept. "
-                "reg_covar adds to the covariances what the likelihood does not ask for",
+                f"{name}: the likelihood fell at iteration {fit.n_iter + 1}; the model before is kept",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -401,8 +402,8 @@ def _rounded(value: Array, dtype: type[np.floating[Any]]) -> Array:
     return value if lost.any() or not np.isfinite(rounded).all() else rounded
 
 
-DERIVED = ("origin", "floor", "gaps", "n_counts", "n_symbols", "n_given")
-"""Fields of families that follow from data and parameters."""
+DERIVED = ("gaps", "n_counts", "n_symbols", "n_given")
+"""Numbers in families that follow from data and parameters; so do all arrays."""
 
 
 def choices(family: Emission) -> dict[str, Any]:
@@ -416,7 +417,7 @@ def choices(family: Emission) -> dict[str, Any]:
             out |= {(f.name if n == "emission" else n): v for n, v in choices(value).items()}
         elif f.name == "parts":
             out |= {f"{n} of {columns}": v for columns, part in value for n, v in choices(part).items()}
-        else:
+        elif isinstance(value, str | int | float):
             out[f.name] = value
     return out
 

@@ -13,6 +13,9 @@ from estep.statistics import Array, Statistics
 from estep.summary import Summary
 from estep.values import Values
 
+SMALLEST = 1e-300
+"""Of what priors count for: digammas of smaller numbers leave the range."""
+
 
 class Prior(Values, ABC):
     """A distribution of a block of parameters of all components."""
@@ -28,6 +31,16 @@ class Prior(Values, ABC):
         if array is None or not (array > 0).all():
             value = "missing" if array is None else array.min()
             raise ValueError(f"{name} of a {self.name} prior is {value}: give a number above 0")
+        self.in_range(name, array)
+
+    def in_range(self, name: str, array: Array) -> None:
+        """Raises ValueError for numbers, other than 0, whose gamma function or logarithm leaves the range."""
+        odd = (np.abs(array) < SMALLEST) & (array != 0) | (np.abs(array) > 1 / SMALLEST)
+        if odd.any():
+            raise ValueError(
+                f"{name} of a {self.name} prior is {array[odd].flat[0]:g}: give a number from {SMALLEST:g} to "
+                f"{1 / SMALLEST:g}"
+            )
 
 
 class Plain(Prior):

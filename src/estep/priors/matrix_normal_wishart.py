@@ -42,8 +42,10 @@ class MatrixNormalInverseWishart(InverseWishart):
 
     def __post_init__(self) -> None:
         self.freeze("mean", None)
-        self.freeze("precision", None)
-        self.freeze("scale", None)
+        precision = self.freeze("precision", None)
+        if precision is not None:
+            self.in_range("precision", precision)
+        self.freeze_scale()
         self.freeze("origin", None)
         self.positive("dofs")
 

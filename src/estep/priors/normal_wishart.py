@@ -33,7 +33,7 @@ class NormalInverseWishart(InverseWishart):
 
     def __post_init__(self) -> None:
         self.freeze("mean", None)
-        self.freeze("scale", None)
+        self.freeze_scale()
         self.positive("mean_precision")
         self.positive("dofs")
 

@@ -31,6 +31,7 @@ class Dirichlet(Plain):
             raise ValueError("concentration of a dirichlet prior is missing: give a number above 0")
         if (array < 0).any() or not (array.sum(axis=-1) > 0).all():
             raise ValueError(f"concentration of a dirichlet prior is {array.min()}: it is above 0")
+        self.in_range("concentration", array)
 
     def _at(self, support: Array) -> Array:
         """Concentrations, 0 where probabilities are zero for ever."""

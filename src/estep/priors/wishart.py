@@ -30,6 +30,13 @@ class InverseWishart(Prior):
         """D."""
         raise NotImplementedError
 
+    def freeze_scale(self) -> None:
+        """Raises ValueError for a scale that leaves the range."""
+        scale = self.freeze("scale", None)
+        if scale is not None:
+            square = scale.ndim > 1 and scale.shape[-1] == scale.shape[-2]
+            self.in_range("scale", scale.diagonal(axis1=-2, axis2=-1) if square else scale)
+
     def shaped_wishart(self, block: str, kind: str, K: int, D: int) -> tuple[Array, Array]:
         """dofs (K,) (tied: one number) and scale. Raises ValueError where that cannot be, or is no distribution."""
         scale = np.eye(D) * self.scale if kind in ("full", "tied") and self.scale.ndim < 2 else self.scale

@@ -1,0 +1,63 @@
+"""Files written in one step: what was there stays until the new text is whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk"))
+"""What cannot be written to."""
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """The file that ``path`` names, through links. Raises OSError or ValueError where it could not be written."""
+    target = Path(os.path.realpath(path))
+    if target.exists():
+        mode = target.stat().st_mode
+        for holds, what in KINDS:
+            if holds(mode):
+                raise ValueError(f"{path} is {what}: give a file's name")
+        if not mode & 0o222 or not os.access(target, os.W_OK):
+            raise ValueError(f"{path} is read-only: give another name, or change its permissions")
+        if not stat.S_ISREG(mode):
+            return target
+    folder = target.parent
+    if not folder.is_dir():
+        raise ValueError(f"{path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{path}: the folder {folder} cannot be written to")
+    return target
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a file, UTF-8, in one step; an older one keeps its permissions. Devices and pipes are written to.
+
+    Raises OSError naming the file, or ValueError (see :func:`check_target`); no part of a file is left then.
+    """
+    target = check_target(path)
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            return
+        _replace(target, text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+
+
+def _replace(target: Path, text: str) -> None:
+    temporary = target.parent / f".{target.name[:100]}.{secrets.token_hex(6)}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # as the umask has it
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            os.chmod(temporary, target.stat().st_mode & 0o7777)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
