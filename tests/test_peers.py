@@ -53,7 +53,7 @@ def test_precisions_start_is_the_covariances_start():
     precisions = np.array([[[2.0, 0.5], [0.5, 1.0]]])
     np.testing.assert_allclose(to_covariances(precisions, "full", 1) @ precisions, np.eye(2)[None], atol=1e-14)
     with pytest.raises(ValueError, match="not positive definite"):
-        to_covariances(np.array([[[1.0, 2.0], [2.0, 1.0]]]), "full")
+        to_covariances(np.array([[[1.0, 2.0], [2.0, 1.0]]]), "full", 1)
 
 
 def chain_start(K, rng):

@@ -9,23 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from estep import algorithms, datasets, emissions, latents, priors
-from estep.bayes import with_prior
-from estep.constraints import constrained
-from estep.data import as_source, lagged
-from estep.execute import Serial, Threads, threads
-from estep.fitting import Fit, Trace, fit
-from estep.frames import propose
-from estep.interface import Algorithm, Emission, Evaluation, Latent
-from estep.model import Model
-from estep.modelfile import load, save
-from estep.selection import Selection, select
-from estep.source import Source
-from estep.starts import start_model
-from estep.statistics import Layout, Statistics
-from estep.stopping import Stop
-
 if TYPE_CHECKING:
+    from estep import algorithms, datasets, emissions, estimators, latents, priors
+    from estep.bayes import with_prior
+    from estep.constraints import constrained
+    from estep.data import as_source, lagged
     from estep.estimators import (
         GMMHMM,
         HMM,
@@ -39,13 +27,43 @@ if TYPE_CHECKING:
         StudentMixture,
         load_estimator,
     )
+    from estep.execute import Serial, Threads, threads
+    from estep.fitting import Fit, Trace, fit
+    from estep.frames import propose
+    from estep.interface import Algorithm, Emission, Evaluation, Latent
+    from estep.model import Model
+    from estep.modelfile import load, save
+    from estep.selection import Selection, select
+    from estep.source import Source
+    from estep.starts import start_model
+    from estep.statistics import Layout, Statistics
+    from estep.stopping import Stop
 
 __version__ = "0.1.0"
 
-_ESTIMATORS = (
-    "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GMMHMM", "GaussianHMM", "GaussianMixture",
-    "HMM", "MixtureModel", "PoissonHMM", "StudentMixture",
-)  # fmt: skip
+ROOMS = ("algorithms", "datasets", "emissions", "estimators", "latents", "plots", "priors")
+HOMES = {
+    "bayes": ("with_prior",),
+    "constraints": ("constrained",),
+    "data": ("as_source", "lagged"),
+    "estimators": (
+        "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM",
+        "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
+    ),
+    "execute": ("Serial", "Threads", "threads"),
+    "fitting": ("Fit", "Trace", "fit"),
+    "frames": ("propose",),
+    "interface": ("Algorithm", "Emission", "Evaluation", "Latent"),
+    "model": ("Model",),
+    "modelfile": ("load", "save"),
+    "selection": ("Selection", "select"),
+    "source": ("Source",),
+    "starts": ("start_model",),
+    "statistics": ("Layout", "Statistics"),
+    "stopping": ("Stop",),
+}  # fmt: skip
+"""Where what the package exports lives: it is imported when it is first asked for."""
+_HOME = {name: home for home, names in HOMES.items() for name in names}
 
 __all__ = [
     "GMMHMM",
@@ -94,13 +112,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Estimators import scikit-learn, which takes a second: only when first touched."""
-    if name in (*_ESTIMATORS, "load_estimator"):
-        return getattr(import_module("estep.estimators"), name)
-    if name in ("estimators", "plots"):
+    if name in ROOMS:
         return import_module(f"estep.{name}")
-    raise AttributeError(f"module 'estep' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'estep' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"estep.{_HOME[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *ROOMS})

@@ -76,7 +76,7 @@ def series_numbers(series: Any) -> Array:
         raise not_numeric(series.name, str(series.dtype))
     try:
         return as_numbers(np.array(series.to_list(), dtype=object), f"the cells of column {series.name!r}")
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise not_numeric(series.name, str(error)) from None
 
 

@@ -19,8 +19,8 @@ from estep.numbers import as_numbers
 from estep.source import Source
 from estep.statistics import Array
 
-LEAST_WEIGHT, MOST_WEIGHT = 1e-100, 1e100
-"""Of the largest weight: products with squares of rows stay in range."""
+LEAST_WEIGHT, MOST_WEIGHT = 1e-290, 1e290
+"""Of the largest weight: sums stay in range, and keep their digits."""
 
 
 def as_source(

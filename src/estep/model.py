@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from estep.statistics import Array, Statistics, weighted
 from estep.steps import LEAF_ROWS, Steps
 from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
 
-RARE, RARE_SINGLE = 1e-20, 1e-10
-"""A transition that matters only where much follows, in double and in single precision."""
+RARE = 1e-20
+"""A transition that matters only where much follows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +93,9 @@ class Model(Steps):
 
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        source = replace(self.source(data, lengths, given=given), weights=None)
+        source = self.source(data, lengths, given=given).in_double()
         # what is unlikely at a joint may become likely again where some transitions are next to impossible
-        rare = RARE_SINGLE if source.summary.single else RARE
-        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < rare).any())
+        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < RARE).any())
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:
             s = Statistics.zeros(self.latent.layout) if both_ways and joint is not None else None
@@ -132,7 +131,7 @@ class Model(Steps):
         Raises ValueError naming the first row or sequence that is impossible under the model; with
         ``on_impossible="skip"`` its probabilities are NaN, and a warning names the first five.
         """
-        source = replace(self.source(data, lengths, given=given), weights=None)
+        source = self.source(data, lengths, given=given).in_double()
         out = np.empty((len(source), self.n_components))
 
         def leaf(batch: Batch, joint: Joint | None) -> Array:

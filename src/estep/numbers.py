@@ -57,7 +57,7 @@ def _of_objects(array: Array, what: str) -> Array:
         except (TypeError, ValueError) as error:
             where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
             text = isinstance(value, str)
-            raise ValueError(
+            raise type(error)(
                 f"{what} are not numbers: {where} is {str(value)[:40]!r}"
                 + (". Texts are turned into symbols by np.unique(X, return_inverse=True)" if text else f" ({error})")
             ) from None

@@ -154,6 +154,12 @@ class Source:
         """Mean, variance and range of each column, from one validating pass."""
         return summarize(self.X, self.row_weights, self.columns, self.missing)
 
+    def in_double(self) -> Source:
+        """The same rows without weights, whose log-densities are taken in double precision whatever theirs is."""
+        new = replace(self, weights=None)
+        new.__dict__["summary"] = replace(self.summary, single=False)
+        return new
+
     def batch(self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0) -> Batch:
         """Rows ``first`` to ``stop``, which hold the sequences named."""
         ends, weights = self.ends, self.weights

@@ -13,6 +13,8 @@ import numpy as np
 from estep import kernels
 from estep.statistics import Array
 
+FAR = 1e150  # the largest value: its square is in the range of float64
+LARGEST_SUM = 1e300  # of weighted squares; the smallest is one over it
 LARGEST = 1e140  # squares of larger deviations leave the range of float64
 _CHUNK = 65536
 
@@ -31,6 +33,7 @@ class Summary:
     columns: tuple[str, ...]
     single: bool = False  # whether the data are in single precision
     missing: bool = False  # whether cells are missing; all else is of those that are there
+    most_weight: float = 1.0  # of a row
 
     @property
     def floor(self) -> Array:
@@ -82,10 +85,10 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     if (high / 2 - low / 2 > LARGEST / 2).any():
         d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
         raise ValueError(f"{name(d)} spans more than {LARGEST:g}: rescale it")
-    large = np.where(low <= high, np.maximum(np.abs(low), np.abs(high)), 0.0) > LARGEST
+    large = np.where(low <= high, np.maximum(np.abs(low), np.abs(high)), 0.0) > FAR
     if large.any():
         d = int(np.argmax(large))
-        raise ValueError(f"{name(d)} holds {max(low[d], high[d], key=abs):g}, beyond {LARGEST:g}: rescale it")
+        raise ValueError(f"{name(d)} holds {max(low[d], high[d], key=abs):g}, beyond {FAR:g}: rescale it")
     missing = missing or not finite or (X.dtype == np.int32 and bool((found[0] < 0).any()))
     if mass == 0 and not missing:
         raise ValueError("the sequences with a positive weight have no rows: nothing is left to read")
@@ -93,9 +96,29 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     small = (used_low < used_high) & (used_high - used_low < 1 / LARGEST)
     if small.any():
         raise ValueError(f"{name(int(np.argmax(small)))} spans less than {1 / LARGEST:g}: rescale it")
+    spans = np.where(used_low < used_high, used_high - used_low, 1.0)
+    with np.errstate(over="ignore", under="ignore"):
+        sums = mass * spans**2
+    if mass > 0 and not ((sums > 1 / LARGEST_SUM) & (sums < LARGEST_SUM)).all():
+        d = int(np.argmax(np.abs(np.log(spans))))
+        raise ValueError(
+            f"{name(d)} spans {spans[d]:g} and the weights add up to {mass:g}: sums of squares leave the range of "
+            "float64; rescale the column or the weights"
+        )
     mean = np.where(constant, used_low, mean)
+    most = 1.0 if weights is None else float(weights.max(initial=0.0))
     return Summary(
-        len(X), mass, mean, second / max(mass, 1e-300), low, high, constant, columns, X.dtype == np.float32, missing
+        len(X),
+        mass,
+        mean,
+        second / max(mass, 1e-300),
+        low,
+        high,
+        constant,
+        columns,
+        X.dtype == np.float32,
+        missing,
+        most,
     )
 
 

@@ -47,8 +47,12 @@ CANCELLATION = 1e-8
 """The largest error of a log-density that the feature form may have before differences take over."""
 SINGLE = 4e-3
 """The same in single precision, for the terms' rounding alone: errors of rows average out."""
+SINGLE_MEAN = 1.5e-4
+"""The same for the terms of a column, whose errors the mean over rows keeps a tenth of: that of the mean is 1e-5."""
 SINGLE_ROW = 1e-4
 """The largest rounding of a row in single precision, in deviations of a component, before double takes over."""
+SINGLE_RANGE, SINGLE_WEIGHT = 1e12, 1e15
+"""Columns whose deviations are farther from 1, and weights that are, are not for single precision."""
 
 
 WIDE = 32
@@ -376,11 +380,20 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
         run = kernels.active().quadratic if kind != "full" or D <= SMALL else reference.quadratic
         size = run(np.ascontiguousarray(mu), np.ascontiguousarray(inverse), const, radius, weights)
         weights = weights[:, : 2 + D] if kind == "spherical" else weights
-    single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW
+    single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW and _in_single_range(radius, summary.most_weight)
     safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
+    if single:
+        safe = safe and EPS_SINGLE * size / (D * D if kind == "full" else D) <= SINGLE_MEAN
     if safe and not (kind == "full" and D >= WIDE):
         near = (mu, inverse, const) if kind in ("full", "diag") else (None, None, None)
         return Spec(kind, K, D, 0, False, False, single, weights, shared, origin, *near)
     if kind == "tied":
         inverse, const = np.repeat(inverse[None], K, axis=0), np.repeat(const, K)
     return Spec(kind, K, D, whitened=True, single=single, origin=origin, means=mu, factor=inverse, lognorm=const)
+
+
+def _in_single_range(radius: Array, most_weight: float) -> bool:
+    """Whether squares of deviations up to ``radius`` (D,), and sums of them, are in the range of float32."""
+    some = radius[radius > 0]
+    near = some.size == 0 or 1 / SINGLE_RANGE < some.min() <= some.max() < SINGLE_RANGE
+    return bool(near) and 1 / SINGLE_WEIGHT < most_weight < SINGLE_WEIGHT
