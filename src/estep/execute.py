@@ -188,6 +188,7 @@ class _Worker:
     def _run(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
         while (job := jobs.get()) is not None:
             job()
+            del job  # and what it holds
 
 
 class _OneBlasThread:
