@@ -4,6 +4,8 @@ An iteration is the difference between a long fit and one of 1 iteration, so tha
 runs alternate, medians count, and likelihoods must agree. Memory is the growth of the peak over that with the data
 loaded, in a process of its own. Peers that are not installed are left out.
 ``python benchmarks/compare.py [--runs 5] [--only TEXT] [--json FILE] [--markdown FILE] [--picture FILE]``.
+``python benchmarks/compare.py --against PYTHON [--pairs 15]``: with no peers but the version in the environment of that
+interpreter; the exit code is 1 where a row is slower than there (see :mod:`against`).
 """
 
 import argparse
@@ -18,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import estep
+from against import against
 from estep import kernels
 from memory import growth_of, measure
 from problems import PROBLEMS, SINGLE
@@ -163,7 +166,11 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--against", metavar="PYTHON")
+    parser.add_argument("--pairs", type=int, default=15)
     options = parser.parse_args()
+    if options.against:
+        raise SystemExit(against(options.against, options.pairs, options.only) > 0)
     warnings.simplefilter("ignore")
     report = {"machine": machine(), "dgemm_gflops": dgemm_peak(), "rows": []}
     print(report["machine"], f"dgemm {report['dgemm_gflops']:.0f} GFLOP/s", flush=True)

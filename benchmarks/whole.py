@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,10 +28,14 @@ class Whole:
     peer: dict
     target: float
 
+    @cached_property
+    def data(self):
+        return self.make()
+
     def compare(self, runs):
         from sklearn.mixture import GaussianMixture
 
-        X = self.make()
+        X = self.data
         times = {"ours": [], "scikit-learn": []}
         scores = {"ours": [], "scikit-learn": []}
         for seed in range(runs):

@@ -232,8 +232,9 @@ class Model(Steps):
             raise ValueError(f"on_impossible is {on_impossible!r}: it is 'raise' or 'skip'")
         if on_impossible == "raise":
             self.raise_impossible(source, loglik)
+            return np.zeros(len(source), bool)
         impossible = loglik == -np.inf
-        if on_impossible == "skip" and impossible.any():
+        if impossible.any():
             unit = "row" if source.ends is None else "sequence"
             which = sorted(source.place(int(u)) if source.ends is None else int(u) for u in np.flatnonzero(impossible))
             first = ", ".join(map(str, which[:5])) + (", ..." if len(which) > 5 else "")

@@ -287,7 +287,7 @@ class Source:
 
     def by_pattern(self) -> Source:
         """Independent rows sorted by what is missing in them; rows without any value have no weight."""
-        order, empty = pattern_order(self.X), np.asarray(absent(self.X).all(axis=1))
+        order, empty = pattern_order(self.X), np.asarray(absent(self.X[:, self.n_given :]).all(axis=1))
         weights = self.weights
         if empty.any():
             weights = np.where(empty, 0.0, 1.0 if weights is None else weights)

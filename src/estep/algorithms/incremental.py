@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from estep.algorithms.prelude import Prelude, whole
 from estep.interface import Notes
 from estep.model import Model
 from estep.passes import Passes
-from estep.statistics import Statistics
+from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,42 @@ class Incremental(Prelude):
         return 1 + self.epochs
 
     def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
-        blocks: list[Statistics] = [] if kept is None else kept
         notes: Notes = ()
-        if not blocks:
-            blocks = [data.expect_block(model, i) for i in range(data.n_blocks)]
-            model, notes = model.maximize(_sum(blocks))
-            return model, blocks, notes
-        total = _sum(blocks)  # afresh each epoch: rounding does not pile up
+        if kept is None:
+            sums = _Sums([data.expect_block(model, i) for i in range(data.n_blocks)])
+            model, notes = model.maximize(sums.total)
+            return model, sums, notes
+        sums = kept
         for i in range(data.n_blocks):
-            fresh = data.expect_block(model, i)
-            total.vector += fresh.vector - blocks[i].vector
-            blocks[i] = fresh
-            model, some = model.maximize(total)
+            sums.replace(i, data.expect_block(model, i))
+            model, some = model.maximize(sums.total)
             notes += some
-        return model, blocks, tuple(dict.fromkeys(notes))
+        return model, sums, tuple(dict.fromkeys(notes))
 
 
-def _sum(blocks: list[Statistics]) -> Statistics:
-    total = Statistics.zeros(blocks[0].layout)
-    for block in blocks:
-        total.add(block)
-    return total
+class _Sums:
+    """Statistics of blocks, added along a binary tree: nothing is ever subtracted, so no count falls below zero."""
+
+    def __init__(self, blocks: list[Statistics]) -> None:
+        self._layout = blocks[0].layout
+        self._levels = [[block.vector for block in blocks]]
+        while len(self._levels[-1]) > 1:
+            below = self._levels[-1]
+            self._levels.append([self._pair(below, i) for i in range((len(below) + 1) // 2)])
+
+    @staticmethod
+    def _pair(below: list[Array], i: int) -> Array:
+        pair = below[2 * i : 2 * i + 2]
+        return pair[0] + pair[1] if len(pair) == 2 else pair[0]
+
+    @property
+    def total(self) -> Statistics:
+        """The sum of all blocks."""
+        return Statistics(self._layout, self._levels[-1][0])
+
+    def replace(self, i: int, block: Statistics) -> None:
+        """Block ``i`` anew."""
+        self._levels[0][i] = block.vector
+        for below, level in pairwise(self._levels):
+            i //= 2
+            level[i] = self._pair(below, i)

@@ -100,6 +100,8 @@ def _allowed(model: Model, s: Statistics) -> Model | None:
                     _vanished(was, now) for was, now in zip(old.values().values(), part.values().values(), strict=True)
                 ):
                     return None
+            for q in (proposal.posterior or {}).values():
+                q.require_proper()
         except (ValueError, np.linalg.LinAlgError):
             return None
     return None if notes else proposal

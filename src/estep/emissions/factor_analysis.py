@@ -240,8 +240,9 @@ def _both(S: Array, R: int, noise: Array, least: Array) -> tuple[Array, Array]:
         beside = (np.arange(D) < D - R) | (values < 1)  # what the factors leave to the noise
         objective = np.log(noise).sum(axis=1) + np.where(beside, values, 1.0 + np.log(values)).sum(axis=1)
         good = objective <= lowest + 1e-12 * np.abs(lowest, where=np.isfinite(lowest), out=np.zeros(len(S)))
-        L = np.where(good[:, None, None], _loadings(noise, values, vectors, R), L)
-        best, lowest = np.where(good[:, None], noise, best), np.where(good, objective, lowest)
+        better = objective <= lowest
+        L = np.where(better[:, None, None], _loadings(noise, values, vectors, R), L)
+        best, lowest = np.where(better[:, None], noise, best), np.minimum(objective, lowest)
         slope = (np.where(beside, 1 - values, 0.0)[:, None, :] * vectors**2).sum(axis=2)
         curvature = ((vectors * beside[:, None, :]) @ vectors.swapaxes(1, 2)) ** 2
         stuck = (noise <= least) & (slope > 0)

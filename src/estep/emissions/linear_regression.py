@@ -152,12 +152,35 @@ class LinearRegression(ConjugateEmission):
         K, _, P = coefficients.shape
         summary = batch.summary
         centre, variance = summary.mean[:P], np.maximum(summary.variance, summary.floor)[:P]
-        C = self._joint(variance)
         means = np.hstack([np.tile(centre, (K, 1)), intercepts + coefficients @ centre])
-        joint = Gaussian(means=means, origin=self._origin()).evolve(covariances=C).evaluate(batch)
+        gaussian = Gaussian(means=means, origin=self._origin()).evolve(covariances=self._joint(variance))
+        _, logdet = self._factors  # those of the joint covariances would lose what is small beside the slopes' part
+        known = np.broadcast_to(np.diag(variance**-0.5), (K, P, P))
+        gaussian.__dict__["factors"] = self._factor_beside(known), logdet + np.log(variance).sum()
+        joint = gaussian.evaluate(batch)
         apart = (batch.X[:, :P] - centre) ** 2 / variance
         given = -0.5 * (apart.sum(axis=1) + np.log(variance).sum() + P * LOG_2PI)
         return Evaluation(joint.log_densities - given[:, None], joint.accumulate)
+
+    def _factor_beside(self, factor: Array) -> Array:
+        """Factors (K, P + D, P + D) of covariates that have ``factor`` (K, P, P), and of the errors."""
+        coefficients, _, _ = self._values()
+        K, D, P = coefficients.shape
+        inverse, _ = self._factors
+        both = np.zeros((K, P + D, P + D))
+        both[:, :P, :P], both[:, P:, :P], both[:, P:, P:] = factor, -inverse @ coefficients, inverse
+        return both
+
+    @property
+    def rounding(self) -> float:
+        """As of Gaussian errors, in deviations of the observations, from which the regression is taken."""
+        coefficients, _, _ = self._values()
+        inverse, _ = self._factors
+        errors = full(self._values()[2], self.covariance_type, *coefficients.shape[:2])
+        variances = np.diagonal(errors, axis1=1, axis2=2)
+        if self.floor is not None:
+            variances = np.maximum(variances, self.floor[self.n_covariates :] / RELATIVE)
+        return 4 * float(np.finfo(float).eps * np.max(((inverse**2).sum(axis=1) * variances).sum(axis=1)))
 
     def _joint(self, variance: Array) -> Array:
         """Covariances (K, P + D, P + D) of covariates that vary so (P,), each by itself, and the observation."""
@@ -190,9 +213,8 @@ class LinearRegression(ConjugateEmission):
         """The kernel of the errors and of ``constant`` - |factor (x - lowest)|^2 / 2, with x about the origin."""
         coefficients, _, _ = self._values()
         K, D, P = coefficients.shape
-        inverse, logdet = self._factors
-        both, mu = np.zeros((K, P + D, P + D)), np.zeros((K, P + D))
-        both[:, :P, :P], both[:, P:, :P], both[:, P:, P:] = factor, -inverse @ coefficients, inverse
+        _, logdet = self._factors
+        both, mu = self._factor_beside(factor), np.zeros((K, P + D))
         mu[:, :P], mu[:, P:] = lowest, self._at_origin() + (coefficients @ lowest[:, :, None])[:, :, 0]
         return quadratic("full", mu, both, constant - 0.5 * (D * LOG_2PI + logdet), self._origin(), summary)
 

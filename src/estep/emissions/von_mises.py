@@ -33,6 +33,11 @@ class VonMises(PseudoCells):
     def __post_init__(self) -> None:
         self.check(means=(-np.inf, np.inf), concentrations=(0.0, MOST_CONCENTRATED))
 
+    @property
+    def rounding(self) -> float:
+        """Of concentration times cosine, from which the concentration is taken."""
+        return 4 * float(np.finfo(float).eps * np.max(self.concentrations))  # type: ignore[arg-type]
+
     def terms(self) -> tuple[Array, Array]:
         means, kappa = self.first(), np.asarray(self.concentrations)
         return -log_bessel(kappa), np.stack([kappa * np.cos(means), kappa * np.sin(means)], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,6 +25,10 @@ class Prior(Values, ABC):
 
     def check_mode(self, block: str) -> None:
         """Raises ValueError where there is no mode that could be estimated."""
+
+    def require_proper(self) -> None:
+        """Raises ValueError or LinAlgError where these numbers, found by arithmetic, are no distribution."""
+        replace(self)  # type: ignore[type-var]
 
     def positive(self, name: str) -> None:
         """As ``freeze``, for numbers above 0."""

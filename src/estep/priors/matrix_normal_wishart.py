@@ -76,6 +76,10 @@ class MatrixNormalInverseWishart(InverseWishart):
 
     # All below is of a prior that is shaped.
 
+    def require_proper(self) -> None:
+        super().require_proper()
+        np.linalg.cholesky(self.precision)
+
     @property
     def columns(self) -> int:
         return int(self.mean.shape[1])

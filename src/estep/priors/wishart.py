@@ -58,6 +58,12 @@ class InverseWishart(Prior):
 
     # All below is of a prior that is shaped.
 
+    def require_proper(self) -> None:
+        super().require_proper()
+        if not (self.dofs > self.order - 1).all():
+            raise ValueError("too few degrees of freedom")
+        np.linalg.cholesky(self.blocks(self.scale))
+
     @property
     def order(self) -> int:
         """Of the Wishart: D for matrices, 1 for variances."""
