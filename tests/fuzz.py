@@ -142,7 +142,7 @@ def compare(fit, X, lengths, weights, labels, algorithm, single):
     total, posterior, best = truth_of(model, X, lengths, None)
     rows = np.ones(len(total)) if lengths is None else np.asarray(lengths)
     size = np.where(np.isfinite(total), np.abs(total), 0)
-    near = 1e-9 * np.maximum(size, rows) + 50 * model.emission.rounding * rows
+    near = 1e-9 * np.maximum(size, rows) + 50 * model.emission.rounding * np.maximum(size, rows)
     near = near.astype(float) + (1e-5 * np.maximum(size, rows) if single else 0.0)
     for level in kernels.levels():
         kernels_of(level)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import estep
 from estep import as_source
 from estep.statistics import Layout, Statistics
 
@@ -123,3 +124,98 @@ def test_statistics_with_different_origins_do_not_add():
         one.add(two)
     one["a"] += 1
     assert one.add(one).vector.tolist() == [2, 2]
+
+
+FORMS = {
+    "mixture": lambda Z: np.sort(estep.GaussianMixture(2, random_state=0).fit(Z).means_[:, 0]),
+    "chain": lambda Z: np.sort(estep.GaussianHMM(2, random_state=0).fit(Z).means_[:, 0]),
+    "sequences": lambda Z: np.sort(estep.GaussianHMM(2, random_state=0).fit([Z[:80], Z[80:]]).means_[:, 0]),
+    "student": lambda Z: np.sort(estep.StudentMixture(2, random_state=0).fit(Z).means_[:, 0]),
+    "table": lambda Z: np.sort(estep.MixtureModel("auto", 2, random_state=0).fit(Z).weights_),
+    "stream": lambda Z: np.sort(estep.GaussianMixture(2, random_state=0).partial_fit(Z).means_[:, 0]),
+}
+
+
+def with_holes():
+    r = np.random.default_rng(0)
+    Z = np.r_[r.normal(0, 1, (100, 2)), r.normal(6, 1, (100, 2))]
+    Z[::7, 0] = np.nan
+    return Z
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_masked_is_missing(form, capsys):
+    Z = with_holes()
+    masked = np.ma.masked_invalid(Z)
+    masked.data[np.isnan(Z)] = -999.0
+    np.testing.assert_array_equal(FORMS[form](masked), FORMS[form](Z))
+
+
+def test_every_mark_of_a_missing_cell():
+    Z = np.array([[1.0, 2.0], [np.nan, 4.0], [5.0, np.nan]])
+    objects = np.array([[1, 2.0], [None, 4], [5, float("nan")]], dtype=object)
+    nullable = pd.DataFrame(
+        {"a": pd.array([1, None, 5], dtype="Int64"), "b": pd.array([2.0, 4.0, None], dtype="Float64")}
+    )
+    mixed = pd.DataFrame({"a": pd.Series([1, None, 5], dtype=object), "b": pd.Series([2, 4.0, pd.NA], dtype=object)})
+    polars = pl.DataFrame({"a": [1, None, 5], "b": [2.0, 4.0, None]})
+    arrow = pa.table({"a": pa.array([1, None, 5]), "b": pa.array([2.0, 4.0, None])})
+    masked = np.ma.array([[1, 2], [-9, 4], [5, -9]], mask=[[0, 0], [1, 0], [0, 1]])
+    for data in (objects, nullable, mixed, polars, arrow, masked, objects.tolist(), nullable.to_numpy()):
+        np.testing.assert_array_equal(as_source(data).X, Z)
+    times = np.array([["2020-01-01"], ["NaT"]], dtype="datetime64[D]")
+    np.testing.assert_array_equal(as_source(times).X, [[18262.0], [np.nan]])
+    np.testing.assert_array_equal(as_source(np.ma.array([3, 1, 2], mask=[0, 1, 0]), rows="symbols").X, [[3], [-1], [2]])
+    labels = np.ma.array([0, 1, 1], mask=[0, 0, 1])
+    np.testing.assert_array_equal(as_source(Z, labels=labels).evidence.labels, [0, 1, -1])
+    for bad in (np.ma.array([1.0, 1.0, 1.0], mask=[0, 0, 1]), [1.0, None, 1.0]):
+        with pytest.raises(ValueError, match="the weight of row . is nan"):
+            as_source(Z, weights=bad)
+
+
+def test_rows_that_are_not_aligned_are_copied():
+    raw = np.zeros(8 * 24 + 1, np.uint8)
+    odd = np.frombuffer(raw.data, np.float64, 24, offset=1).reshape(12, 2)
+    odd[:] = np.arange(24.0).reshape(12, 2)
+    assert not odd.flags.aligned and as_source(odd).X.flags.aligned
+    assert estep.GaussianHMM(1).fit(odd).score(odd) == estep.GaussianHMM(1).fit(odd.copy()).score(odd.copy())
+    packed = np.frombuffer(np.zeros(4 * 12 + 1, np.uint8).data, np.int32, 12, offset=1)
+    assert as_source(packed, rows="symbols").X.flags.aligned
+
+
+@pytest.mark.parametrize("data, lengths, words", [
+    ("ACA", None, "the data are a str"),
+    (["A", "C"], None, "np.unique"),
+    ((x for x in X), None, "the data are a generator: give an array, a list of arrays"),
+    (pd.Series(X[:, 0]), None, "to_frame"),
+    (X, [2**62] * 4 + [6], "add up to"),
+    (X, np.zeros(6, int), "known states are passed as labels="),
+    (X, [3.0, 3.0], "whole numbers"),
+    ([X[:2], X[2:, :1]], None, r"sequence 1 has shape \(4, 1\); the first has 2 columns"),
+    (np.array([[1, {}]], dtype=object), None, r"row 0, column 1 is '\{\}'"),
+])  # fmt: skip
+def test_what_cannot_be_read_is_named(data, lengths, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        as_source(data, lengths)
+
+
+def test_covariates_of_sequences():
+    r = np.random.default_rng(0)
+    G = [r.normal(size=(n, 2)) for n in (30, 50)]
+    Y = [g @ [[1.0], [-1.0]] + r.normal(size=(len(g), 1)) for g in G]
+    h = estep.HMM(estep.emissions.LinearRegression(), 2, random_state=0).fit(Y, given=G)
+    flat = np.concatenate(Y), [30, 50]
+    for ask in (h.score, h.score_samples, h.predict, h.predict_proba, h.bic, h.aic):
+        np.testing.assert_array_equal(ask(Y, given=G), ask(*flat, given=np.concatenate(G)))
+        with pytest.raises(ValueError, match="given of sequence 0 has 50 rows; the sequence has 30"):
+            ask(Y, given=G[::-1])
+        with pytest.raises(ValueError, match="the model has 2 covariates: give them as given="):
+            ask(Y)
+    model = h.to_model()
+    np.testing.assert_array_equal(model.decode(Y, given=G)[0], h.predict(Y, given=G))
+    assert model.score(Y, given=G) == h.score(Y, given=G)
+    with pytest.raises(ValueError, match="given is a list of 1 arrays; the data have 2 sequences"):
+        h.score(Y, given=G[:1])
+    best = estep.select(Y, [1], "linear_regression", estep.latents.Chain(), given=G).best
+    assert best.fit.model.emission.coefficients.shape == (1, 1, 2)
+    assert h.partial_fit(Y, given=G).n_features_in_ == 1

@@ -6,7 +6,10 @@ Estimators with scikit-learn's conventions (``GaussianMixture``, ``GaussianHMM``
 
 from __future__ import annotations
 
+import os
+import time
 from importlib import import_module
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -112,12 +115,28 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ROOMS:
-        return import_module(f"estep.{name}")
-    if name not in _HOME:
+    if name not in _HOME and name not in ROOMS:
         raise AttributeError(f"module 'estep' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"estep.{_HOME[name]}"), name)
+    _importing.append(get_ident())
+    try:
+        room = import_module(f"estep.{_HOME.get(name, name)}")
+    finally:
+        _importing.remove(get_ident())
+    value = globals()[name] = getattr(room, name) if name in _HOME else room
     return value
+
+
+_importing: list[int] = []
+
+
+def _wait_for_imports() -> None:
+    """Before a fork: a module that another thread is importing would never be imported in the child."""
+    while any(thread != get_ident() for thread in _importing):
+        time.sleep(0.001)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_wait_for_imports, after_in_child=_importing.clear)
 
 
 def __dir__() -> list[str]:

@@ -9,17 +9,14 @@ from __future__ import annotations
 import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from estep.statistics import Statistics, tree_sum
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 TASKS_PER_THREAD = 8
 
@@ -195,7 +192,7 @@ class _OneBlasThread:
     """Holds BLAS to one thread as long as any fit of the process runs; the last one gives back what there was."""
 
     def __init__(self) -> None:
-        self._lock, self._holders, self._limit = Lock(), list[int](), cast(Any, None)
+        self._lock, self._holders, self._had = Lock(), list[int](), list[tuple[Any, int]]()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -203,37 +200,57 @@ class _OneBlasThread:
         try:
             with self._lock:
                 self._holders.append(me)
-                if self._limit is None:
-                    self._limit = _blas().limit(limits=1, user_api="blas")
+                if len(self._holders) == 1:
+                    self._had = [(library, library.get_num_threads()) for library in _blas()]
+                    self._set((library, 1) for library, _ in self._had)
             yield
         finally:
             with self._lock:
                 if me in self._holders:
                     self._holders.remove(me)
-                self._let_go()
+                if not self._holders:
+                    self._give_back()
 
-    def _let_go(self) -> None:
-        if not self._holders and self._limit is not None:
-            limit, self._limit = self._limit, None
-            limit.restore_original_limits()
+    def _give_back(self) -> None:
+        had, self._had = self._had, []
+        self._set(had)
+
+    @staticmethod
+    def _set(numbers: Iterable[tuple[Any, int]]) -> None:
+        """Whichever thread asks: threadpoolctl from 3.8 on listens to the first alone, but here all count together."""
+        for library, number in numbers:
+            getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+
+    def before_fork(self) -> None:
+        """No other thread may be inside the library then: it has a lock of its own."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
 
     def after_fork(self) -> None:
         """Of those who held it, the thread that forked is the only one left."""
         self._lock, me = Lock(), get_ident()
         self._holders = [holder for holder in self._holders if holder == me]
-        self._let_go()
+        if not self._holders:
+            self._give_back()
 
 
 _one_blas_thread = _OneBlasThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_one_blas_thread.after_fork)
+    os.register_at_fork(
+        before=_one_blas_thread.before_fork,
+        after_in_parent=_one_blas_thread.after_fork_in_parent,
+        after_in_child=_one_blas_thread.after_fork,
+    )
 
 
 @cache
-def _blas() -> ThreadpoolController:
+def _blas() -> list[Any]:
+    """The BLAS libraries of this process, as threadpoolctl controls them."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 
 def available_threads() -> int:

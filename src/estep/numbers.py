@@ -26,9 +26,9 @@ def as_numbers(values: Any, what: str = "the data") -> Array:
         raise ValueError(f"Complex data not supported: {what} are complex numbers")
     if kind in "mM":
         return np.where(np.isnat(array), np.nan, array.astype(np.int64))
+    if kind not in "fiub" and array.ndim == 0:
+        raise TypeError(f"{what} are a {type(values).__name__}: give an array, a list of arrays or a data frame")
     if kind == "O":
-        if array.ndim == 0:
-            raise TypeError(f"{what} are a {type(values).__name__}: give an array, a list of arrays or a data frame")
         if any(isinstance(cell, np.ma.MaskedArray) for cell in array.flat):
             raise ValueError(f"{what} hold arrays of different lengths: give a list of 2-D arrays, one a sequence")
         return _of_objects(array, what)
