@@ -14,6 +14,7 @@ from estep.emissions import MixtureOf, Product, Student
 from estep.execute import Serial
 from estep.statistics import Statistics
 from estep.stretches import Joints
+from models import read
 
 
 def statistics(model, batch):
@@ -97,7 +98,7 @@ def law_posterior_rows_sum_to_the_weight(model, source):
 def law_chain_equals_enumeration(model, X):
     """Forward, forward-backward and enumeration give one likelihood; Viterbi's path scores what Viterbi says."""
     chain = model.latent
-    source = model.source(X)
+    source = read(model, X)
     logb = densities(model, source)
     loglik, gamma, xi, best = enumerate_chain(chain.startprob, chain.transmat, logb)
     s = Statistics(chain.layout, model.expect(source.whole())["latent"])

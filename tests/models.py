@@ -131,13 +131,19 @@ def rows_of(model, n, seed=0):
     return np.hstack([given, model.sample(n, seed, given)[0]])
 
 
+def read(model, X, lengths=None, **more):
+    """Rows as the model reads them; those of a regression have their covariates first."""
+    P = model.emission.n_covariates
+    return model.source(X[:, P:], lengths, given=X[:, :P], **more) if P else model.source(X, lengths, **more)
+
+
 def draw(model, n, seed=0):
     """Rows from the model, as a source; a chain's rows in a few ragged sequences."""
     X = rows_of(model, n, seed)
     if isinstance(model.latent, Independent):
-        return model.source(X)
+        return read(model, X)
     cuts = np.unique(np.random.default_rng(seed).integers(1, n, size=min(n - 1, 6))) if n > 1 else np.array([], int)
-    return model.source(X, np.diff([0, *cuts, n]))
+    return read(model, X, np.diff([0, *cuts, n]))
 
 
 def use(monkeypatch, level):

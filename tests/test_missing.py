@@ -19,7 +19,7 @@ from laws import (
     law_posterior_rows_sum_to_the_weight,
     law_statistics_add_over_batches,
 )
-from models import FAMILIES, make_model, rows_of
+from models import FAMILIES, make_model, read, rows_of
 
 TAKE_GAPS = [name for name in FAMILIES if "rayleigh" not in name]
 families = pytest.mark.parametrize("family", TAKE_GAPS)
@@ -42,7 +42,7 @@ def gappy(model, n, seed=0, share=0.25):
     X = punch(rows, share, seed, whole)
     if "egression" in repr(model.emission):
         X[:, :2] = rows[:, :2]  # covariates are not missing
-    source = model.source(X, None if isinstance(model.latent, Independent) else [n // 3, 1, n - n // 3 - 1])
+    source = read(model, X, None if isinstance(model.latent, Independent) else [n // 3, 1, n - n // 3 - 1])
     return replace(model, emission=model.emission.adapt(source.summary)), source, X
 
 
@@ -169,7 +169,7 @@ def test_rows_without_values_change_nothing():
 def test_a_chain_bridges_what_is_missing(family):
     model = make_model(family, "chain", K=3, D=2)
     X = model.sample(6, 1)[0].astype(float)
-    whole = model.source(X)
+    whole = read(model, X)
     logb = model.emission.evaluate(whole.whole()).log_densities + (0 if whole.base is None else whole.base[:, None])
     X[[1, 2, 5]] = np.nan
     logb[[1, 2, 5]] = 0.0
@@ -189,7 +189,7 @@ def test_rows_come_back_in_their_order(family):
     np.testing.assert_allclose(model.predict_proba(X)[there], r, atol=1e-10)
     states, _ = model.decode(X, algorithm="posterior")
     assert (states[there] == r.argmax(axis=1)).all()
-    np.testing.assert_array_equal(source.unsorted(source.X), model.source(X).X[np.argsort(model.source(X).order)])
+    np.testing.assert_array_equal(source.unsorted(source.X), read(model, X).X[np.argsort(read(model, X).order)])
 
 
 @pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson", "mixture-of-gaussian-diag"])

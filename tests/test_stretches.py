@@ -9,13 +9,13 @@ from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execute import Serial, threads
 from estep.latents import Chain
 from estep.stretches import Joints
-from models import FAMILIES, draw, make_model, rows_of, use
+from models import FAMILIES, draw, make_model, read, rows_of, use
 
 ROWS = 300
 
 
 def one_sequence(model, n, seed=0):
-    return model.source(rows_of(model, n, seed))
+    return read(model, rows_of(model, n, seed))
 
 
 def sticky(K, stay):
@@ -87,7 +87,7 @@ def test_many_states_go_block_by_block(name, kind, compiled, monkeypatch):
     """With 40 states, a block has 1638 rows, on three tracks if the chain forgets."""
     model = Model(Chain(*CHAINS[name](40)), vague(kind, 40))
     X, lengths = rows_of(model, 5500, 0), np.array([4000, 900, 600])
-    assert_as_reference(model, model.source(X, lengths, weights=np.array([0.5, 0.0, 2.0])), monkeypatch)
+    assert_as_reference(model, read(model, X, lengths, weights=np.array([0.5, 0.0, 2.0])), monkeypatch)
 
 
 @pytest.mark.parametrize("saying", ["all", "most"])
@@ -99,7 +99,7 @@ def test_tracks_that_meet_where_nothing_is_said(saying, compiled, monkeypatch):
     X = np.repeat(np.arange(n // 400) * 3, 400)[:, None].astype(np.int32)
     if saying == "most":
         X[1000:1700] = K  # two tracks of three meet here
-    assert_as_reference(model, model.source(X), monkeypatch)
+    assert_as_reference(model, read(model, X), monkeypatch)
 
 
 @pytest.mark.parametrize("K, n", [(3, 600), (9, 3000), (40, 4000)])
@@ -118,7 +118,7 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     }
     for t in rows[where]:
         X[t] = 45.0 * ((round(X[t, 0] / 45) + K // 2) % K)
-    assert_as_reference(model, model.source(X), monkeypatch)
+    assert_as_reference(model, read(model, X), monkeypatch)
 
 
 @pytest.mark.parametrize("K, n, joint", [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
@@ -249,7 +249,7 @@ def test_long_and_short_sequences_together(compiled):
     model = make_model("gaussian-diag", "chain", K=3, D=2)
     X = draw(model, 6000).X
     lengths = [1, 0, 3000, 5, 2400, 0, 594]
-    source = model.source(X, lengths)
+    source = read(model, X, lengths)
     leaves = source.leaves(ROWS)
     assert sum(b.weight for b in leaves) == 6000
     assert_cut_is_whole(model, source, ROWS)

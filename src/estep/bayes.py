@@ -86,6 +86,8 @@ def _by_name(prior: Any, blocks: Mapping[str, tuple[type[Prior], ...]]) -> dict[
             which = f"is for one of {', '.join(names)}: say which" if names else f"fits none of {', '.join(blocks)}"
             raise ValueError(f"a {prior.name} prior {which}, as prior={{name: ...}}")
         return {names[0]: prior}
+    if prior is not None and not isinstance(prior, Mapping):
+        raise ValueError(f"prior is {prior!r}: it is a Prior, or a mapping of names of blocks to priors")
     given = dict(prior or {})
     for name, one in given.items():
         if name not in blocks:

@@ -24,30 +24,38 @@ def is_frame(data: Any) -> bool:
 
 
 def frame_of(data: Any) -> Any:
-    """A data frame of any library. Raises ValueError naming two columns of one name."""
+    """A data frame of any library, whose columns are called by texts. Raises ValueError naming two of one name."""
     import narwhals as nw
 
-    names = list(
-        map(str, data.columns if hasattr(data, "columns") and not hasattr(data, "column_names") else data.column_names)
-    )
+    labels = list(data.column_names if hasattr(data, "column_names") else data.columns)
+    names = list(map(str, labels))
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise ValueError(f"the data frame has two columns of one name, {twice!r}: rename one")
+    if any(not isinstance(label, str) for label in labels):
+        data = data.set_axis(names, axis="columns")
     return nw.from_native(data, eager_only=True)
 
 
 def names_of(frame: Any) -> tuple[str, ...]:
-    """The names of the columns; none where they are numbered 0, 1, 2, ... in order."""
-    labels = list(frame.columns)
-    if all(isinstance(label, int | np.integer) for label in labels) and labels == list(range(len(labels))):
+    """The names of the columns; none where they are numbered 0, 1, 2, ...
+
+    Raises ValueError where they are so numbered and in another order: neither names nor positions.
+    """
+    names, numbered = tuple(frame.columns), tuple(str(i) for i in range(len(frame.columns)))
+    if names == numbered:
         return ()
-    return tuple(map(str, labels))
+    if set(names) == set(numbered):
+        raise ValueError(
+            f"the columns are numbered {', '.join(names)}: put them in order, give them names, or give an array"
+        )
+    return names
 
 
 def drop(data: Any, names: Sequence[str]) -> Any:
     """A native data frame without those of the named columns that it has."""
     frame = frame_of(data)
-    there = [c for c in frame.columns if str(c) in names]
+    there = [c for c in frame.columns if c in names]
     return frame.drop(there).to_native() if there else data
 
 
@@ -58,10 +66,9 @@ def column(data: Any, name: str, role: str) -> Array:
             f"{role} is {name!r}, the name of a column: the data have no names, give a data frame or an array"
         )
     frame = frame_of(data)
-    labels = {str(c): c for c in frame.columns}
-    if name not in labels:
-        raise ValueError(f"{role} is {name!r}: the data have no such column; they have {', '.join(labels)}")
-    return series_numbers(frame[labels[name]])
+    if name not in frame.columns:
+        raise ValueError(f"{role} is {name!r}: the data have no such column; they have {', '.join(frame.columns)}")
+    return series_numbers(frame[name])
 
 
 def series_numbers(series: Any) -> Array:
@@ -72,6 +79,8 @@ def series_numbers(series: Any) -> Array:
     values = series.to_numpy() if numeric else None
     if values is not None and values.dtype.kind in "fiub" and not (values.dtype.kind != "f" and series.null_count()):
         return np.asarray(values)
+    if not numeric and series.null_count() == len(series):
+        return np.full(len(series), np.nan)
     if not numeric and series.dtype not in (nw.Object, nw.Unknown):
         raise not_numeric(series.name, str(series.dtype))
     try:
@@ -89,9 +98,6 @@ def frame_numbers(frame: Any) -> Array:
     """A data frame as numbers (n, D); without a copy where it holds them so."""
     import narwhals as nw
 
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown)):
-            raise not_numeric(name, str(dtype))
     if all(dtype in (nw.Float64, nw.Float32) for dtype in frame.schema.values()):
         values = np.asarray(frame.to_numpy())
         if values.dtype.kind == "f":

@@ -57,18 +57,19 @@ def as_source(
     if isinstance(data, Source):
         if any(x is not None for x in (lengths, weights, labels, given)):
             raise ValueError("a Source has its lengths, weights, labels and covariates already")
-        return _chained(_again(data, rows, wanted), chain)
-    if hasattr(data, "__array__") and not (is_frame(data) or isinstance(data, np.ndarray) or _is_series(data)):
-        data = np.asarray(data)
-    data, lengths = joined(data, lengths)
-    data, lengths = _unpack(data, lengths)
+        return _chained(_again(data, rows, wanted, wanted_given), chain)
+    data, lengths = unpacked(data, lengths)
     named, weights_by_row = dict(roles), isinstance(weights, str)
     for role, value, what in (("weight", weights, "sample_weight"), ("labels", labels, "labels")):
         if isinstance(value, str):
+            if value in wanted or value in wanted_given:
+                raise ValueError(f"{what} is {value!r}, which the model reads as a column of its own")
             named[role] = value
             values = column(data, value, what)
             weights, labels = (values, labels) if role == "weight" else (weights, values)
     by_name = _given_names(data, given, wanted_given)
+    if len(set(by_name)) < len(by_name) or set(by_name) & set(wanted):
+        raise ValueError(f"given is {list(by_name)}: name columns that are no features, each once")
     if by_name:
         given = np.column_stack([column(data, name, "given") for name in by_name])
     aside = {name for name in (*named.values(), *by_name) if name not in wanted}
@@ -82,7 +83,7 @@ def as_source(
     ends = None if lengths is None else _check_lengths(lengths, len(X))
     if ends is None and chain:
         ends = np.array([len(X)], dtype=np.int64)
-    known = None if labels is None else as_evidence(_parts_of(labels, ends, "labels"), len(X))
+    known = None if labels is None else as_evidence(_labels_of(labels, ends), len(X))
     single = X.dtype == np.float32
     source = Source(X, ends, None, names, evidence=known, symbols=symbols, roles=tuple(named.items()), single=single)
     if given is not None:
@@ -97,16 +98,18 @@ def as_source(
     return source
 
 
-def _again(source: Source, rows: str, wanted: tuple[str, ...]) -> Source:
-    """A Source as a model with these columns reads it."""
-    own = source.columns[source.n_given :]
-    place = match(own, wanted, len(own))
-    if place is not None:
+def _again(source: Source, rows: str, wanted: tuple[str, ...], wanted_given: tuple[str, ...]) -> Source:
+    """A Source as a model with these columns and covariates reads it."""
+    P, D = source.n_given, source.X.shape[1] - source.n_given
+    given, own = source.columns[:P], source.columns[P:]
+    places = match(given, wanted_given, P, "covariate") if P else None, match(own, wanted, D)
+    if any(place is not None for place in places):
         if source.form or source.order is not None:
-            raise ValueError(f"the data were prepared for columns {', '.join(own)}; the model has {', '.join(wanted)}")
-        P = source.n_given
-        X = np.ascontiguousarray(source.X[:, [*range(P), *(P + d for d in place)]])
-        source = replace(source, X=X, columns=(*source.columns[:P], *wanted))
+            raise ValueError(f"the data were prepared for other columns, {', '.join(source.columns)}")
+        first, then = (range(n) if place is None else place for n, place in zip((P, D), places, strict=True))
+        X = np.ascontiguousarray(source.X[:, [*first, *(P + d for d in then)]])
+        names = (*(wanted_given if places[0] is not None else given), *(wanted if places[1] is not None else own))
+        source = replace(source, X=X, columns=names)
     if source.form or (rows == "symbols" and source.X.dtype == np.int32):
         return source
     X = _as_rows(source.X, rows)
@@ -145,17 +148,21 @@ def weights_of_rows(weights: Array, source: Source) -> Array:
 
 def beside(source: Source, given: Any, names: tuple[str, ...] = (), wanted: tuple[str, ...] = ()) -> Source:
     """Rows with their covariates (n, P), which come first. Raises ValueError naming what is wrong with these."""
+    parts = _parts_of(given, source.ends, "given")
+    if parts is not None and any(map(is_frame, parts)):
+        given, _ = joined(parts, None)
+        parts = None
     if is_frame(given):
         frame = frame_of(given)
         given, names = frame_numbers(frame), names_of(frame)
-    parts = _parts_of(given, source.ends, "given")
-    if isinstance(parts, list) and any(map(is_frame, parts)):
-        frames, _ = joined(parts, None)
-        names, parts = names_of(frame_of(frames)), [frame_numbers(frame_of(frames))]
-    arrays = (
-        [as_numbers(p, "covariates") for p in parts] if isinstance(parts, list) else [as_numbers(parts, "covariates")]
-    )
-    G = np.concatenate([a.reshape(-1, 1) if a.ndim == 1 else a.reshape(-1, a.shape[-1]) for a in arrays])
+    arrays = [as_numbers(p, "covariates") for p in ([given] if parts is None else parts)]
+    if any(a.ndim not in (1, 2) for a in arrays):
+        shape = next(a.shape for a in arrays if a.ndim not in (1, 2))
+        raise ValueError(f"given has shape {shape}, expected (n, P), or one array a sequence")
+    arrays = [a.reshape(-1, 1) if a.ndim == 1 else a for a in arrays]
+    if len({a.shape[1] for a in arrays}) > 1:
+        raise ValueError(f"given has {arrays[0].shape[1]} columns in one sequence and others in another")
+    G = np.concatenate(arrays)
     G = G.astype(np.float64, copy=False)
     if len(G) != len(source):
         raise ValueError(f"given has {len(G)} rows; the data have {len(source)}")
@@ -169,22 +176,33 @@ def beside(source: Source, given: Any, names: tuple[str, ...] = (), wanted: tupl
     return replace(source, X=np.hstack([G, source.X]), columns=columns, n_given=G.shape[1])
 
 
-def _parts_of(values: Any, ends: Array | None, what: str) -> Any:
-    """Values of rows; of a list of one array a sequence, the arrays, whose lengths are those of the sequences."""
-    parts = isinstance(values, list) and len(values) > 0 and all(np.ndim(v) > 0 or is_frame(v) for v in values)
-    if not parts or (not all(hasattr(v, "shape") for v in values) and (ends is None or len(values) != len(ends))):
-        return values
-    if ends is None:
-        return values
-    lengths = np.diff(ends, prepend=0)
+def _parts_of(values: Any, ends: Array | None, what: str) -> list[Any] | None:
+    """The arrays of sequences, one each, of values that come so, whose lengths are checked; None: one of all rows."""
+    if isinstance(values, np.ndarray) and values.ndim == 3 and ends is not None:
+        values = list(values)
+    if not isinstance(values, list | tuple) or not len(values):
+        return None
+    arrays = all(hasattr(v, "shape") and np.ndim(v) > 0 for v in values)
+    lists = ends is not None and len(values) == len(ends) and all(isinstance(v, list | tuple) for v in values)
+    if ends is None or not (arrays or lists):
+        return None
+    lengths = np.diff(ends, prepend=0).tolist()
+    if lists and [len(v) for v in values] != lengths and len(values) == ends[-1]:
+        return None  # rows, as many as there are sequences
     if len(values) != len(lengths):
-        if len(values) == int(ends[-1]):  # a list of rows
-            return values
+        if len(values) == ends[-1]:
+            return None
         raise ValueError(f"{what} is a list of {len(values)} arrays; the data have {len(lengths)} sequences")
-    for s, (part, length) in enumerate(zip(values, lengths.tolist(), strict=True)):
+    for s, (part, length) in enumerate(zip(values, lengths, strict=True)):
         if len(part) != length:
             raise ValueError(f"{what} of sequence {s} has {len(part)} rows; the sequence has {length}")
-    return values
+    return list(values)
+
+
+def _labels_of(labels: Any, ends: Array | None) -> Any:
+    """Labels of all rows, as one array where they came by sequence."""
+    parts = _parts_of(labels, ends, "labels")
+    return labels if parts is None else np.concatenate([as_numbers(part, "labels") for part in parts])
 
 
 def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, Array]:
@@ -193,6 +211,8 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
     ``(X (n', D), given (n', D order), lengths)``, the latest predecessor first. Raises ValueError where a sequence is
     not longer than ``order``.
     """
+    if not isinstance(order, int | np.integer) or isinstance(order, bool) or order < 1:
+        raise ValueError(f"order is {order!r}: it is a whole number from 1")
     source = as_source(X, lengths)
     ends = np.array([len(source)]) if source.ends is None else source.ends
     if (short := np.diff(ends, prepend=0) <= order).any():
@@ -215,6 +235,11 @@ def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
     if pair:
         return data[0], data[1]
     if not several:
+        if isinstance(data, list) and any(is_frame(part) for part in data):
+            i = next(i for i, part in enumerate(data) if is_frame(part) != is_frame(data[0]))
+            raise ValueError(
+                f"sequence {i} is {_kind(data[i])}, the first {_kind(data[0])}: give frames or arrays alone"
+            )
         return data, lengths
     import narwhals as nw
 
@@ -224,6 +249,10 @@ def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
             has, first = (", ".join(map(str, f.columns)) for f in (frame, frames[0]))
             raise ValueError(f"sequence {i} has columns {has}; the first has {first}")
     alike = [frame.select(frames[0].columns) for frame in frames]
+    for name in frames[0].columns:  # whole numbers in one, others in another
+        kinds = {frame.schema[name] for frame in alike}
+        if len(kinds) > 1 and all(kind.is_numeric() for kind in kinds):
+            alike = [frame.with_columns(nw.col(name).cast(nw.Float64)) for frame in alike]
     try:
         whole = nw.concat(alike)
     except Exception:  # of other libraries, or of other types: by their values
@@ -232,8 +261,15 @@ def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
     return whole.to_native(), np.array([len(frame) for frame in frames])
 
 
-def _unpack(data: Any, lengths: Any) -> tuple[Any, Any]:
+def _kind(part: Any) -> str:
+    return "a data frame" if is_frame(part) else "an array"
+
+
+def unpacked(data: Any, lengths: Any) -> tuple[Any, Any]:
     """(rows, lengths) of any accepted form; rows are a frame or an array."""
+    if hasattr(data, "__array__") and not (is_frame(data) or isinstance(data, np.ndarray) or _is_series(data)):
+        data = np.asarray(data)
+    data, lengths = joined(data, lengths)
     if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[1]) == 1 and not np.isscalar(data[0]):
         if lengths is not None:
             raise ValueError("lengths are given twice: in (X, lengths) and in lengths=")

@@ -46,8 +46,7 @@ def as_evidence(labels: Any, n: int) -> Evidence:
 
     Raises ValueError for other shapes and values, and for a row that allows no state.
     """
-    parts = labels if isinstance(labels, list) and labels and all(hasattr(p, "shape") for p in labels) else None
-    array = as_numbers(labels, "labels") if parts is None else np.concatenate([as_numbers(p, "labels") for p in parts])
+    array = as_numbers(labels, "labels")
     if len(array) != n if array.ndim else True:
         raise ValueError(f"labels are of {len(array) if array.ndim else 1} rows; the data have {n}")
     if array.ndim == 1 and array.dtype.kind == "f":

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.algorithms import EM
+from estep.algorithms import make_algorithm
 from estep.execute import Execute, Serial
 from estep.interface import Algorithm, Notes
 from estep.model import Model
@@ -114,7 +114,7 @@ class Fit:
 def fit(
     model: Model,
     data: Any,
-    algorithm: Algorithm | None = None,
+    algorithm: Algorithm | str | None = None,
     stop: Stop | None = None,
     execute: Execute | None = None,
     callbacks: Sequence[Callback] = (),
@@ -124,8 +124,20 @@ def fit(
     An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
     where the data are invalid or impossible under the model.
     """
-    loop = _Loop(model.source(data), algorithm or EM(), stop or Stop(), execute or Serial(), callbacks, [0])
+    if not isinstance(model, Model):
+        raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
+    how, rule, run = ways(algorithm, stop, execute)
+    loop = _Loop(model.source(data), how, rule, run, callbacks, [0])
     return _mended(loop, loop.run([model], 0)[0])
+
+
+def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
+    """What a fit is given, or its defaults. Raises TypeError naming what is of another kind."""
+    for name, value, kind in (("stop", stop, Stop), ("execute", execute, Execute)):
+        if value is not None and not isinstance(value, kind):
+            way = "estep.Stop(tol, max_iter)" if kind is Stop else "estep.threads(n)"
+            raise TypeError(f"{name} is {value!r}: give one made by {way}")
+    return make_algorithm("em" if algorithm is None else algorithm), stop or Stop(), execute or Serial()
 
 
 def fit_races(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from estep.columns import frame_of, is_frame, series_numbers
-from estep.data import joined
+from estep.data import unpacked
 from estep.emissions import Bernoulli, Categorical, Gaussian, Poisson, Product
 from estep.interface import Emission
+from estep.numbers import as_numbers
 from estep.statistics import Array
 
 LARGE = 20
@@ -70,12 +71,10 @@ def propose(data: Any) -> Product:
     Texts and true or false with three values and more: categorical; zeros and ones: Bernoulli; counts: Poisson; all
     other numbers: Gaussian, with variances of their own, and so are large whole numbers that vary less than counts do.
     """
-    data, _ = joined(data, None)
+    data, _ = unpacked(data, None)
     if is_frame(data):
         return proposed(*encode(data))
-    if isinstance(data, list) and data and np.ndim(data[0]) == 2:
-        data = np.concatenate(data)
-    return proposed(np.asarray(data, dtype=np.float64), (), ())
+    return proposed(as_numbers(data).astype(np.float64), (), ())
 
 
 def proposed(X: Array, names: tuple[str, ...], symbols: Symbols) -> Product:

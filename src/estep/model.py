@@ -75,7 +75,7 @@ class Model(Steps):
         )
         if source.n_given:
             self.emission.given_columns(source.n_given)
-        elif P and source.X.shape[1] != self.emission.n_columns:
+        elif P:
             names = f" ({', '.join(self.columns[:P])})" if any(self.columns[:P]) else ""
             raise ValueError(f"the model has {P} covariate{'s' if P > 1 else ''}{names}: give them as given=")
         if source.evidence is not None:
@@ -222,8 +222,11 @@ class Model(Steps):
     def bic(self, log_likelihood: float, n: float) -> float:
         """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood.
 
-        ``n``: the weight of the rows that have a value (:attr:`estep.Source.weight_of_values`).
+        ``n``: the weight of the rows that have a value (:attr:`estep.Source.weight_of_values`). Raises ValueError where
+        that is none.
         """
+        if not n > 0:
+            raise ValueError("no row has a value: there is nothing to compare models by")
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
 
     def impossible_rows(self, source: Source, loglik: Array, on_impossible: str) -> Array:

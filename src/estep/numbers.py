@@ -20,7 +20,10 @@ def as_numbers(values: Any, what: str = "the data") -> Array:
         return _filled(
             as_numbers(values.data, what) if values.dtype.kind != "O" else _of_objects(values.data, what), values
         )
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{what} have rows of different lengths") from None
     kind = array.dtype.kind
     if kind == "c":
         raise ValueError(f"Complex data not supported: {what} are complex numbers")
@@ -29,7 +32,7 @@ def as_numbers(values: Any, what: str = "the data") -> Array:
     if kind not in "fiub" and array.ndim == 0:
         raise TypeError(f"{what} are a {type(values).__name__}: give an array, a list of arrays or a data frame")
     if kind == "O":
-        if any(isinstance(cell, np.ma.MaskedArray) for cell in array.flat):
+        if any(isinstance(cell, np.ma.MaskedArray) and cell is not np.ma.masked for cell in array.flat):
             raise ValueError(f"{what} hold arrays of different lengths: give a list of 2-D arrays, one a sequence")
         return _of_objects(array, what)
     if kind not in "fiub":

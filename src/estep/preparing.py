@@ -36,6 +36,8 @@ def prepared(source: Source, emission: Emission) -> Source:
         return source
     if isinstance(emission, Product):
         emission.check_symbols(source.columns, [column for column, _ in source.symbols])
+        if len(read := emission.read_columns(source.columns, source.X.shape[1])) < source.X.shape[1]:
+            source = source.reading(read)
     missing = source.summary.missing
     if missing and not emission.takes_gaps:
         row = int(np.argmax(absent(source.X).any(axis=1)))

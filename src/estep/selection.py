@@ -6,26 +6,27 @@ race of its own between its starts.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from estep.algorithms import EM
 from estep.algorithms.prelude import whole
 from estep.bayes import with_prior
 from estep.data import as_source
 from estep.emissions import make_emission
 from estep.emissions.product import used_columns
-from estep.execute import Execute, Serial
-from estep.fitting import Callback, Fit, fit_races
+from estep.execute import Execute
+from estep.fitting import Callback, Fit, fit_races, ways
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
 from estep.model import Model
 from estep.preparing import prepared_to_fit
 from estep.starts import check_components, start_model
 from estep.stopping import Stop
+from estep.streams import as_seed, child_streams
 
 CRITERIA = ("bic", "aic")
 
@@ -65,8 +66,8 @@ def select(
     criterion: str = "bic",
     n_init: int = 1,
     init_params: str = "kmeans",
-    random_state: int = 0,
-    algorithm: Algorithm | None = None,
+    random_state: Any = 0,
+    algorithm: Algorithm | str | None = None,
     estimate: str = "ml",
     prior: Any = None,
     stop: Stop | None = None,
@@ -105,16 +106,17 @@ def select(
     for number in numbers:
         check_components(number, source)
     source = prepared_to_fit(source, family)
-    streams = [np.random.SeedSequence(random_state).spawn(n_init) for _ in numbers]
+    how, rule, run = ways(algorithm, stop, execute)
+    seed = as_seed(random_state)
+    streams = [child_streams(copy.deepcopy(seed), n_init) for _ in numbers]  # the same for each number
 
     def start(i: int) -> Model:
         which, again = divmod(i, n_init)
-        rng = np.random.default_rng(streams[which][again])
-        begun = start_model(hidden, family, source, numbers[which], init_params, rng)
+        begun = start_model(hidden, family, source, numbers[which], init_params, streams[which][again])
         return with_prior(begun, source, estimate, prior)
 
     races = np.repeat(np.arange(len(numbers)), n_init).tolist()
-    fits = fit_races(start, races, source, algorithm or EM(), stop or Stop(), execute or Serial(), callbacks)
+    fits = fit_races(start, races, source, how, rule, run, callbacks)
     return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
 
 

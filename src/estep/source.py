@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -135,6 +135,8 @@ class Source:
     symbols: tuple[Any, ...] = ()  # of the columns of a table that are texts, see estep.frames
     roles: Roles = ()  # columns of the data that are no features, see estep.columns
     n_given: int = 0  # the first columns are covariates
+    unchained: bool = False  # whether a mixture has made them independent rows
+    read: tuple[int, ...] | None = None  # the columns that the family reads; None: all
     single: bool = False  # whether the rows came in single precision
     valued: float | None = None  # the weight of rows with a value, kept before a family makes something of them
 
@@ -153,6 +155,12 @@ class Source:
     def summary(self) -> Summary:
         """Mean, variance and range of each column, from one validating pass."""
         return summarize(self.X, self.row_weights, self.columns, self.missing)
+
+    def reading(self, columns: Sequence[int]) -> Source:
+        """The same rows, of which a family reads these columns alone."""
+        new = replace(self, read=tuple(columns))
+        new.__dict__["summary"] = self.summary
+        return new
 
     def in_double(self) -> Source:
         """The same rows without weights, whose log-densities are taken in double precision whatever theirs is."""
@@ -277,6 +285,8 @@ class Source:
 
     def chained(self) -> Source:
         """As sequences: rows without ends are one. Raises ValueError where such rows have different weights."""
+        if self.unchained:
+            raise ValueError("the data were prepared for a mixture, whose rows have no order: give them as they came")
         if self.ends is not None:
             return self
         weights = self.weights
@@ -287,13 +297,13 @@ class Source:
 
     def by_pattern(self) -> Source:
         """Independent rows sorted by what is missing in them; rows without any value have no weight."""
-        order, empty = pattern_order(self.X), np.asarray(absent(self.X[:, self.n_given :]).all(axis=1))
+        order, empty = pattern_order(self.X), self._without_values()
         weights = self.weights
         if empty.any():
             weights = np.where(empty, 0.0, 1.0 if weights is None else weights)
         known = None if self.evidence is None else self.evidence.some(order)
         weights = None if weights is None else weights[order]
-        new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known)
+        new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known, unchained=True)
         new = replace(new, empty=empty[order] if empty.any() else None, valued=self.weight_of_values)
         new.__dict__["summary"] = self.summary
         return new
@@ -305,9 +315,14 @@ class Source:
             return self.valued
         if not self.summary.missing:
             return self.summary.weight
-        there = ~absent(self.X[:, self.n_given :]).all(axis=1)
+        there = ~self._without_values()
         weights = self.row_weights
         return float(there.sum() if weights is None else weights[there].sum())
+
+    def _without_values(self) -> Array:
+        """Which rows (n,) have no value beside covariates, in the columns that are read."""
+        columns = slice(self.n_given, None) if self.read is None else list(self.read)
+        return np.asarray(absent(self.X[:, columns]).all(axis=1))
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""
@@ -319,7 +334,7 @@ class Source:
 
     def independent(self) -> Source:
         """As rows without sequences."""
-        return self if self.ends is None else replace(self, ends=None, weights=self.row_weights)
+        return self if self.ends is None else replace(self, ends=None, weights=self.row_weights, unchained=True)
 
     @property
     def row_weights(self) -> Array | None:

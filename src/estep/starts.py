@@ -22,6 +22,7 @@ from estep.preparing import prepared_to_fit
 from estep.source import Source
 from estep.statistics import Array, Statistics
 from estep.stopping import Stop
+from estep.streams import as_seed
 
 METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmental", "short")
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
@@ -48,6 +49,8 @@ def start_model(
     segmental k-means, Juang & Rabiner 1990) or "short" (the best of ten short runs of EM from random rows: Biernacki,
     Celeux & Govaert 2003). Raises ValueError where there are more components than rows.
     """
+    if not isinstance(source, Source):
+        raise TypeError(f"source is a {type(source).__name__}: estep.as_source(data) makes one")
     check_components(n_components, source)
     if isinstance(emission, MixtureOf) and n_components * emission.n_mix > len(source):
         wanted = n_components * emission.n_mix
@@ -61,7 +64,7 @@ def start_model(
     if source.evidence is not None:
         source.evidence.check(n_components)
     source = prepared_to_fit(source, emission)
-    rng = np.random.default_rng() if rng is None else rng
+    rng = np.random.default_rng(as_seed(rng))
     if method == "short":
         return _short_runs(latent, emission, source, n_components, rng)
     blank = emission.start(n_components, source.summary)

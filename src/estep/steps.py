@@ -45,6 +45,11 @@ class Steps:
     constraints: Any = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.latent, Latent) or not isinstance(self.emission, Emission):
+            raise TypeError(
+                f"a Model is a latent part and an emission, not {type(self.latent).__name__} and "
+                f"{type(self.emission).__name__}"
+            )
         if self.latent.n_components != self.emission.n_components:
             raise ValueError(
                 f"the {self.latent.name} part has {self.latent.n_components} components, "

@@ -44,7 +44,7 @@ class Stop:
         if not isinstance(self.reseeds, int) or isinstance(self.reseeds, bool) or self.reseeds < 0:
             raise ValueError(f"reseeds is {self.reseeds!r}: it is a whole number from 0")
         if self.rule not in ("gain", "aitken", "parameters"):
-            raise ValueError(f"rule is {self.rule!r}: it is 'gain', 'aitken' or 'parameters'")
+            raise ValueError(f"the stop rule is {self.rule!r}: it is 'gain', 'aitken' or 'parameters'")
 
     def reason(
         self,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from estep.numbers import as_numbers
 from estep.statistics import Array
 
 
@@ -38,7 +39,7 @@ class Values:
         value = getattr(self, name)
         if value is None:
             return None
-        array = np.array(value, dtype=np.float64, order="C")
+        array = np.array(as_numbers(value, name), dtype=np.float64, order="C")
         if shape is not None and array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
         if not np.isfinite(array).all():

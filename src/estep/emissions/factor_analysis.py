@@ -117,7 +117,10 @@ class FactorAnalysis(Emission):
 
     @property
     def rounding(self) -> float:
-        return self.gaussian.rounding
+        """Of densities, and of the M-step, whose eigenvalues are in units of the noise."""
+        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
+        largest = float(np.max((variances / self._known()[2]).sum(axis=1)))
+        return max(self.gaussian.rounding, 4 * float(np.finfo(float).eps) * largest)
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -84,7 +85,8 @@ class Gaussian(ConjugateEmission):
     def __post_init__(self) -> None:
         if self.covariance_type not in TYPES:
             raise ValueError(f"covariance_type is {self.covariance_type!r}: it is one of {', '.join(TYPES)}")
-        if self.reg_covar is not None and not (np.isfinite(self.reg_covar) and self.reg_covar >= 0):
+        number = self.reg_covar is None or (isinstance(self.reg_covar, Real) and np.isfinite(self.reg_covar))
+        if not number or (self.reg_covar is not None and self.reg_covar < 0):
             raise ValueError(f"reg_covar is {self.reg_covar!r}: it is None or a number from 0")
         shape = np.shape(self.means) if self.means is not None else None
         if shape is not None and len(shape) != 2:
@@ -92,7 +94,13 @@ class Gaussian(ConjugateEmission):
         self.freeze("means", shape)
         if self.covariances is not None:
             expected = None if shape is None else TYPES[self.covariance_type](*shape)
-            self.freeze("covariances", expected)
+            found = np.shape(self.freeze("covariances", expected))
+            want = {"full": "(K, D, D)", "tied": "(D, D)", "diag": "(K, D)", "spherical": "(K,)"}[self.covariance_type]
+            square = len(found) < 2 or self.covariance_type == "diag" or found[-1] == found[-2]
+            if len(found) != want.count("K") + want.count("D") or not square:
+                raise ValueError(
+                    f"covariances has shape {found}, expected {want} for covariance_type={self.covariance_type!r}"
+                )
             check(np.asarray(self.covariances), self.covariance_type)
         D = None if shape is None else (shape[1],)
         if self.origin is None and self.means is not None:

@@ -158,6 +158,9 @@ class MixtureOf(ConjugateEmission):
     def _around(self, inner: Evaluation, log_weights: Array) -> Evaluation:
         """The evaluation of mixtures from that of all parts; ``log_weights`` (K, M)."""
         K, M = log_weights.shape
+        shape = np.shape(inner.log_densities)
+        if len(shape) != 2 or shape[1] != K * M:
+            raise ValueError(f"the inner family's log-densities have shape {shape}, expected (n, {K * M})")
         joint = inner.log_densities.reshape(-1, K, M) + log_weights
         total = reference.logsumexp(joint, axis=2)
 

@@ -149,7 +149,15 @@ class Product(ConjugateEmission):
                     raise ValueError(f"the data have no column {c}; they have {n}")
                 where.append(names.index(c) if isinstance(c, str) else c)
             out.append(where)
+        flat = [d for where in out for d in where]
+        if len(set(flat)) < len(flat):
+            d = next(d for d in flat if flat.count(d) > 1)
+            raise ValueError(f"column {names[d] if names else d!r} has two families, by its name and by its number")
         return out
+
+    def read_columns(self, names: Sequence[str], n: int) -> list[int]:
+        """The columns that some part reads."""
+        return sorted(d for place in self.places(names, n) for d in place)
 
     def check_symbols(self, names: Sequence[str], texts: Sequence[str]) -> None:
         """Raises ValueError naming a column of texts whose family does not read symbols."""
@@ -231,6 +239,9 @@ class Product(ConjugateEmission):
             for part, own in zip(parts, self._statistics(s), strict=True):
                 part.accumulate(r, own)
 
+        shapes = {np.shape(part.log_densities) for part in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"the log-densities of the parts have shapes {', '.join(map(str, sorted(shapes)))}")
         return Evaluation(np.sum([part.log_densities for part in parts], axis=0), accumulate)
 
     # Estimating: each family for itself

@@ -27,6 +27,8 @@ __all__ = [
 
 def from_model(model: Model) -> Any:
     """An estimator with the parameters of ``model``, for example one that :func:`estep.load` read."""
+    if not isinstance(model, Model):
+        raise TypeError(f"from_model takes a Model, not a {type(model).__name__}")
     mixture = isinstance(model.latent, Independent)
     emission, K = model.emission, model.n_components
     if isinstance(emission, MixtureOf):
@@ -49,6 +51,9 @@ def from_model(model: Model) -> Any:
         kind_hmm = by_name.get(emission.name)
         estimator = HMM(_blank(emission), K) if kind_hmm is None else kind_hmm(K)
     estimator.set_params(estimate=model.estimate, prior=model.prior)
+    if "reg_covar" in estimator.get_params(deep=False):
+        inner = next((getattr(emission, n) for n in ("inner", "gaussian") if hasattr(emission, n)), emission)
+        estimator.set_params(reg_covar=getattr(inner, "reg_covar", None))
     if isinstance(model.latent, Chain):
         estimator.set_params(begins=model.latent.begins)
     if model.constraints is not None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from estep.algorithms import Online, make_algorithm
 from estep.algorithms.prelude import whole
 from estep.bayes import with_prior
 from estep.columns import drop, is_frame
 from estep.constraints import constrained
-from estep.data import as_source
+from estep.data import as_source, unpacked
 from estep.emissions import make_emission
 from estep.emissions.product import used_columns
 from estep.execute import Execute, threads
@@ -32,18 +32,8 @@ from estep.source import Source
 from estep.starts import start_model
 from estep.statistics import Array
 from estep.stopping import Stop
-
-
-def child_streams(random_state: Any, n: int) -> list[np.random.Generator]:
-    """One independent stream for each restart, from anything scikit-learn takes as a random_state."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state.spawn(n)
-    if random_state is None or isinstance(random_state, int | np.integer):
-        sequence = np.random.SeedSequence(None if random_state is None else int(random_state))
-    else:
-        state = check_random_state(random_state)
-        sequence = np.random.SeedSequence(as_seed(state))
-    return [np.random.default_rng(child) for child in sequence.spawn(n)]
+from estep.streams import as_seed, child_streams
+from estep.values import Values
 
 
 class ModelEstimator(BaseEstimator):  # type: ignore[misc]
@@ -97,6 +87,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """What is fixed, by the names that the model has for what the attributes show."""
         if self.fixed is None or isinstance(self.fixed, str):
             return self.fixed or ()
+        if hasattr(self.fixed, "__next__") or not isinstance(self.fixed, Iterable):
+            raise ValueError(f"fixed is {self.fixed!r}: it is a set of names, or a mapping of names to components")
         by_attribute = {self._argument(name): name for name in ("mix_weights",)}
         given = dict(self.fixed) if isinstance(self.fixed, Mapping) else dict.fromkeys(self.fixed, True)
         return {by_attribute.get(name, name): which for name, which in given.items()}
@@ -120,6 +112,28 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     # Data
 
+    def _check_settings(self) -> tuple[Stop, Algorithm]:
+        """Stop rule and algorithm. Raises ValueError naming an argument of the constructor that is wrong."""
+        whole("n_init", self.n_init, 1)
+        whole("verbose_interval", self.verbose_interval, 1)
+        if not isinstance(self.callbacks, list | tuple) or not all(map(callable, self.callbacks)):
+            raise ValueError(f"callbacks is {self.callbacks!r}: it is a list of functions of an Iteration")
+        as_seed(self.random_state)
+        return Stop(self.tol, self.max_iter, self.stop_rule), make_algorithm(self.algorithm)
+
+    @contextmanager
+    def _unchanged_if_it_fails(self) -> Iterator[None]:
+        """Takes back what is set before a fit has come to its end."""
+        names = ("n_features_in_", "feature_names_in_", "emission_")
+        before = {name: vars(self)[name] for name in names if name in vars(self)}
+        try:
+            yield
+        except Exception:
+            for name in names:
+                vars(self).pop(name, None)
+            vars(self).update(before)
+            raise
+
     def _read(
         self,
         X: Any,
@@ -133,13 +147,13 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """The rows of a fit, those that ``old`` knows by its names."""
         if old is not None:
             return old.read(X, lengths, weights, labels, given)
+        X, lengths = unpacked(X, lengths)
+        if lengths is not None and not self._chain:
+            raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
         self._propose(self._features(X, weights, labels, given))
         family = self._resolved()
-        only, chain = used_columns(family), True if self._chain else None
-        source = as_source(X, lengths, weights, family.rows, labels=labels, given=given, only=only, chain=chain)
-        if not chain and source.ends is not None:
-            raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
-        return source
+        only, chain = used_columns(family), True if self._chain else None  # or weights would be of sequences
+        return as_source(X, lengths, weights, family.rows, labels=labels, given=given, only=only, chain=chain)
 
     def _features(self, X: Any, *named: Any, model: Model | None = None) -> Any:
         """The data without the columns that are none: those named as weights, labels or covariates, now or by the
@@ -193,7 +207,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             latent = latent.with_values(**kept).start(self.n_components)
         else:
             latent = latent.with_values(**kept)
-        return replace(model, latent=latent, emission=emission.with_values(**model.emission.values()))
+        return replace(model, latent=latent, emission=regulated(model.emission, emission))
 
     def _refused(self, name: str, now: Any, was: Any) -> ValueError:
         return ValueError(
@@ -220,39 +234,42 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _start_from(self, old: Model, source: Source) -> Model:
         """``old`` with the way of estimating, the priors and the constraints as they are set now."""
-        if old.estimate == self.estimate and (self.estimate == "ml" or self._same_prior(old, source)):
+        if (
+            self.estimate != "ml"
+            and old.estimate == self.estimate
+            and _alike(self._prior_settings(), self._priors_were)
+        ):
             return constrained(old, self._fixed(), self.emission_groups)
-        begun = replace(old, prior=None, posterior=None, constraints=None)
-        return self._with_prior(begun, source)
+        new = self._with_prior(replace(old, prior=None, posterior=None, constraints=None), source)
+        if new.posterior is not None:  # of which the parameters follow
+            return new
+        return replace(new, latent=old.latent, emission=old.emission)
 
-    def _same_prior(self, old: Model, source: Source) -> bool:
-        """Whether the priors that are given are those of ``old``."""
-        given = self._prior(source)
-        if given is None or given is old.prior:
-            return True
-        plain = replace(old, prior=None, posterior=None, constraints=None)
-        new = with_prior(plain, source, self.estimate, given).prior
-        assert new is not None and old.prior is not None
-        named = given if isinstance(given, Mapping) else [n for n, p in new.items() if type(p) is type(given)]
-        return all(new[name].to_dict() == one.to_dict() for name, one in old.prior.items() if name in named)
+    _priors_were: Any = None  # what the priors of ``model_`` were made of
+
+    def _prior_settings(self) -> Any:
+        """What the priors are made of, beside the data."""
+        return self.prior
 
     def _with_prior(self, begun: Model, source: Source) -> Model:
         model = with_prior(begun, source, self.estimate, self._prior(source))
         model = constrained(model, self._fixed(), self.emission_groups)
         return model if model.constraints is None else model.constraints.as_given(begun, model)
 
-    def _run(self, source: Source, old: Model | None) -> Fit:
-        """Fits and stores, from new starts or from ``old``; an interrupt stores the best so far and goes on up."""
-        whole("n_init", self.n_init, 1)
+    def _run(self, source: Source, old: Model | None, warm: bool) -> Fit:
+        """Fits and stores, from new starts or from ``old``; an interrupt stores the best so far and goes on up.
+
+        ``warm``: attributes that are set are starts.
+        """
+        stop, algorithm = self._check_settings()
         latent, emission = self._parts()
-        if self.warm_start and old is None:
+        if warm and old is None:
             latent, emission = (self._as_set(part) for part in (latent, emission))
         if source.n_given:
             emission = emission.given_columns(source.n_given)
         if old is None:
             self._check_fixed({**latent.values(), **emission.values()})
-        stop = Stop(self.tol, self.max_iter, self.stop_rule)
-        algorithm, execute = make_algorithm(self.algorithm), self._execute()
+        execute = self._execute()
         streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
         dtype = np.float32 if source.single else np.float64
         source = prepared_to_fit(source, emission if old is None else old.emission)
@@ -279,15 +296,21 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         return part.with_values(**here) if here else part
 
     def _update(self, source: Source, old: Model | None) -> None:
-        """Online EM: one more block of data. The first one is fitted as a whole."""
+        """Online EM: one more block of data. The first one, and one after attributes were set, is fitted as a whole."""
+        self._check_settings()
         algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
         execute, running = self._execute(), getattr(self, "running_", None)
+        if old is not None and not self._unchanged(self.model_ if hasattr(self, "model_") else old):
+            running = None  # its statistics are those of other parameters
         dtype = np.float32 if source.single else np.float64
         if self._parts()[1].room_for_gaps:  # one layout for all blocks
             source = replace(source, missing=True)
         if running is None:
-            self._run(source, old)
-        model = self.to_model()
+            self._run(source, old, warm=True)
+            model = self.model_
+        else:
+            assert old is not None
+            model = self._start_from(old, source)
         source = prepared(source, model.emission)
         with execute.running():
             block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
@@ -316,7 +339,11 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
-        """Sets the attributes, float32 for float32 data."""
+        """Sets the attributes, float32 for float32 data; those of another family go."""
+        known: Model | None = getattr(self, "model_", None)
+        for name in {} if known is None else known.emission.values().keys() - model.emission.values().keys():
+            vars(self).pop(self._attribute(name), None)
+        self._priors_were = self._prior_settings()
         for part in (model.latent, model.emission):
             for name, value in part.values().items():
                 kept = _rounded(np.array(value), dtype)
@@ -344,6 +371,13 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         if fitted is not None and self._unchanged(fitted):
             return fitted
         values = self._values(emission)
+        if fitted is not None and fitted.posterior is not None:
+            warnings.warn(
+                f"{type(self).__name__}: attributes were set by hand, which the posterior of the fit is not of: "
+                "densities are those of the parameters themselves",
+                UserWarning,
+                stacklevel=3,
+            )
         if fitted is not None and all(
             np.shape(values[n]) == np.asarray(v).shape for n, v in fitted.emission.values().items()
         ):
@@ -402,6 +436,32 @@ def _rounded(value: Array, dtype: type[np.floating[Any]]) -> Array:
     return value if lost.any() or not np.isfinite(rounded).all() else rounded
 
 
+def regulated(family: Emission, wanted: Emission) -> Emission:
+    """The same with ``reg_covar`` as ``wanted`` has it, and inner families too."""
+    changes: dict[str, Any] = {}
+    for f in fields(family):  # type: ignore[arg-type]
+        value, other = getattr(family, f.name), getattr(wanted, f.name)
+        if f.name == "reg_covar":
+            changes[f.name] = other
+        elif isinstance(value, Emission):
+            changes[f.name] = regulated(value, other)
+        elif f.name == "parts":
+            pairs = zip(value, other, strict=True)
+            changes[f.name] = tuple((columns, regulated(one, two)) for (columns, one), (_, two) in pairs)
+    return family.evolve(**changes) if changes else family
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether settings are the same."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, Values) and isinstance(other, Values):
+        return type(one) is type(other) and one.to_dict() == other.to_dict()
+    if isinstance(one, list | tuple | np.ndarray) or isinstance(other, list | tuple | np.ndarray):
+        return np.array_equal(np.asarray(one), np.asarray(other))
+    return one is other or bool(one == other)
+
+
 DERIVED = ("gaps", "n_counts", "n_symbols", "n_given")
 """Numbers in families that follow from data and parameters; so do all arrays."""
 
@@ -429,10 +489,3 @@ def as_dtype(values: Array, source: Source) -> Array:
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
     return rounded if np.array_equal(np.isfinite(rounded), np.isfinite(values)) else values
-
-
-def as_seed(random_state: Any) -> Any:
-    """A seed for NumPy's generators from scikit-learn's integers and RandomStates."""
-    if isinstance(random_state, np.random.RandomState):
-        return [int(v) for v in random_state.randint(0, 2**31 - 1, size=4)]
-    return random_state

@@ -97,6 +97,11 @@ class BayesianGaussianMixture(GaussianMixture):
         latent, emission = super()._parts()
         return latent, emission.evolve(reg_covar=None)
 
+    def _prior_settings(self) -> Any:
+        names = ("mean_prior", "mean_precision_prior", "degrees_of_freedom_prior", "covariance_prior", "reg_covar")
+        weights = (self.weight_concentration_prior_type, self.weight_concentration_prior)
+        return {"weights": weights, **{name: getattr(self, name) for name in names}}
+
     def _prior(self, source: Source) -> Mapping[str, Prior]:
         kind, D = self.weight_concentration_prior_type, source.X.shape[1]
         if kind not in WEIGHTS:

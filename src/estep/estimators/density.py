@@ -8,13 +8,15 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
-from estep.columns import is_frame
-from estep.estimators.base import ModelEstimator, as_dtype, as_seed
+from estep.columns import frame_of, is_frame, names_of
+from estep.data import unpacked
+from estep.estimators.base import ModelEstimator, as_dtype
 from estep.fitting import Fit
 from estep.interface import Emission
 from estep.model import Model
 from estep.source import Source
 from estep.statistics import Array, weighted
+from estep.streams import as_seed
 
 
 class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
@@ -53,12 +55,14 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
+        self._check_settings()
         old = self._going_on() if self.warm_start else None
-        source = self._checked(X, sample_weight, labels, given, old)
-        if not self.warm_start:
-            self._warn_of_changes()
-        self._run(source, old)
-        self._remember_names(self.model_)
+        with self._unchanged_if_it_fails():
+            source = self._checked(X, sample_weight, labels, given, old)
+            if not self.warm_start:
+                self._warn_of_changes()
+            self._run(source, old, self.warm_start)
+        self._remember_table()
         return self
 
     def partial_fit(
@@ -71,8 +75,9 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         sizes. Arguments and errors are those of ``fit``.
         """
         old = self._going_on()
-        self._update(self._checked(X, sample_weight, labels, given, old), old)
-        self._remember_names(self.model_)
+        with self._unchanged_if_it_fails():
+            self._update(self._checked(X, sample_weight, labels, given, old), old)
+        self._remember_table()
         return self
 
     def fit_predict(
@@ -95,6 +100,9 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         """Refuses other names and another order than those of the fit; without a ``model``, remembers them."""
         X = self._features(X, *named, model=model)
         table = (self._resolved() if model is None else model.emission).rows == "table"  # goes by its own names
+        if is_frame(X):
+            frame = frame_of(X)
+            X = frame.to_native() if names_of(frame) else X
         if not table and (is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)):
             validate_data(self, X, reset=model is None, skip_check_array=True)
 
@@ -106,8 +114,15 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     def _bound_unit(self, fit: Fit) -> float:
         return fit.weight
 
+    def _remember_table(self) -> None:
+        """The names of a table, of which scikit-learn knows nothing."""
+        if self.model_.emission.rows == "table" or not hasattr(self, "n_features_in_"):
+            self._remember_names(self.model_)
+
     def _ask(self, X: Any, given: Any = None, sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()
+        if unpacked(X, None)[1] is not None:
+            raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
         if hasattr(self, "n_features_in_"):
             self._check_names(X, sample_weight, given, model=model)
         return model, model.source(X, None, sample_weight, given=given)

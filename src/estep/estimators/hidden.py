@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from estep.estimators.base import ModelEstimator, as_seed
+from estep.estimators.base import ModelEstimator
 from estep.fitting import Fit
 from estep.interface import Emission
 from estep.latents import Chain
 from estep.model import Model
 from estep.source import Source
 from estep.statistics import Array
+from estep.streams import as_seed
 
 
 class Hidden(ModelEstimator):
@@ -61,11 +62,13 @@ class Hidden(ModelEstimator):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
+        self._check_settings()
         old = self._going_on() if self.warm_start else None
-        source = self._read(X, lengths, sample_weight, labels, given, old=old)
-        if not self.warm_start:
-            self._warn_of_changes()
-        self._run(source, old)
+        with self._unchanged_if_it_fails():
+            source = self._read(X, lengths, sample_weight, labels, given, old=old)
+            if not self.warm_start:
+                self._warn_of_changes()
+            self._run(source, old, self.warm_start)
         self._remember_names(self.model_)
         return self
 
@@ -79,7 +82,8 @@ class Hidden(ModelEstimator):
         sizes. Arguments and errors are those of ``fit``.
         """
         old = self._going_on()
-        self._update(self._read(X, lengths, sample_weight, labels, given, old=old), old)
+        with self._unchanged_if_it_fails():
+            self._update(self._read(X, lengths, sample_weight, labels, given, old=old), old)
         self._remember_names(self.model_)
         return self
 

@@ -12,6 +12,7 @@ from estep.estimators.density import Mixture
 from estep.estimators.precisions import precisions_of, to_covariances
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
+from estep.model import Model
 from estep.numbers import as_numbers
 from estep.statistics import Array
 
@@ -117,23 +118,33 @@ class GaussianMixture(Mixture):
     @property
     def precisions_(self) -> Array:
         """Inverse covariances, shaped by ``covariance_type``; setting them sets the covariances."""
-        return precisions_of(self._covariances("precisions_"), self.covariance_type)[0]
+        return precisions_of(self._covariances("precisions_"), self._covariance_type())[0]
 
     @precisions_.setter
     def precisions_(self, precisions: Any) -> None:
-        self.covariances_ = to_covariances(precisions, self.covariance_type, self.n_components, "precisions_")
+        if "covariances_" in vars(self) and np.array_equal(precisions, self.precisions_):
+            return
+        K = len(self.weights_) if "weights_" in vars(self) else self.n_components
+        self.covariances_ = to_covariances(precisions, self._covariance_type(), K, "precisions_")
 
     @property
     def precisions_cholesky_(self) -> Array:
         """Upper triangular factors U of the precisions, P = U U', as scikit-learn has them; setting them sets the
         covariances."""
-        return precisions_of(self._covariances("precisions_cholesky_"), self.covariance_type)[1]
+        return precisions_of(self._covariances("precisions_cholesky_"), self._covariance_type())[1]
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, factors: Any) -> None:
         U = as_numbers(factors, "precisions_cholesky_")
-        full = self.covariance_type in ("full", "tied")
+        if "covariances_" in vars(self) and np.array_equal(U, self.precisions_cholesky_):
+            return
+        full = self._covariance_type() in ("full", "tied")
         self.precisions_ = U @ np.swapaxes(U, -1, -2) if full else U**2
+
+    def _covariance_type(self) -> str:
+        """That of the covariances that are there."""
+        fitted: Model | None = getattr(self, "model_", None)
+        return self.covariance_type if fitted is None else fitted.emission.covariance_type  # type: ignore[attr-defined]
 
     def _covariances(self, name: str) -> Array:
         """The covariances, from which the precisions follow."""

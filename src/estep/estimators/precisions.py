@@ -27,6 +27,9 @@ def to_covariances(precisions: Any, covariance_type: str, K: int, name: str = "p
         if (array <= 0).any():
             raise ValueError(f"{name}: every precision must be positive")
         return 1 / array
+    scale = np.sqrt(np.abs(np.diagonal(array, axis1=-2, axis2=-1)))
+    if (np.abs(array - np.swapaxes(array, -1, -2)) > 1e-6 * scale[..., :, None] * scale[..., None, :]).any():
+        raise ValueError(f"{name}: a precision matrix is not symmetric")
     try:
         np.linalg.cholesky(array)
         inverse = np.linalg.inv(array)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from estep.numbers import as_numbers
 from estep.statistics import Array
 
 TOPOLOGIES: dict[str, Callable[[Array, Array], Array]] = {
@@ -29,7 +30,9 @@ def allowed_moves(topology: Any, K: int) -> Array:
         if topology not in TOPOLOGIES:
             raise ValueError(f"topology is {topology!r}: it is one of {', '.join(TOPOLOGIES)}, or a matrix with zeros")
         return TOPOLOGIES[topology](*np.indices((K, K)))
-    matrix = np.asarray(topology)
+    matrix = as_numbers(topology, "topology")
+    if not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise ValueError("topology is a matrix of numbers from 0: zeros are transitions that there are not")
     if matrix.shape != (K, K):
         raise ValueError(f"topology has shape {matrix.shape}, expected {(K, K)} for {K} states")
     mask = matrix != 0
