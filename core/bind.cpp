@@ -1,6 +1,7 @@
 // What Python calls: checks shapes, releases the GIL, calls the kernels of the level asked for.
 #include <unistd.h>
 
+#include <cmath>
 #include <memory>
 #include <new>
 
@@ -76,6 +77,10 @@ Rows make_rows(const Spec &s, const Data &x, const MaybeDoubles &weight, int64_t
     const Kind kind = s.kind == Kind::mixed ? s.parts->kind : s.kind;
     require((rows.dtype == Dtype::i32) == (kind == Kind::table), "dtype of X");
     require((kind != Kind::dense && kind != Kind::product) || rows.dtype == Dtype::f64, "dtype of X");
+    if (s.kind == Kind::dense) {  // comparisons of the kernels drop a NaN
+        const double *logs = static_cast<const double *>(rows.data);
+        for (int64_t i = 0; i < rows.n * rows.D; i++) require(logs[i] < INFINITY, "log-densities: NaN or infinite");
+    }
     return rows;
 }
 
@@ -97,7 +102,7 @@ Chain make_chain(const Spec &s, const Doubles &start, const Doubles &trans, cons
     c.next = next;
     if (!halo) return c;
     std::tie(c.head, c.tail, c.begins, c.closes) = *halo;
-    require(S == 1 && c.head >= 0 && c.tail >= 0 && c.head + c.tail < n, "halo");
+    require(S == 1 && c.head >= 0 && c.head < n && c.tail >= 0 && c.tail < n - c.head, "halo");
     require(!left || static_cast<int64_t>(left->size()) == s.K, "left");
     require(!right || static_cast<int64_t>(right->size()) == s.K, "right");
     if (left) c.left = left->data();

@@ -102,11 +102,11 @@ def law_chain_equals_enumeration(model, X):
     logb = densities(model, source)
     loglik, gamma, xi, best = enumerate_chain(chain.startprob, chain.transmat, logb)
     s = Statistics(chain.layout, model.expect(source.whole())["latent"])
-    np.testing.assert_allclose(model.score(X), loglik, rtol=1e-12)
-    np.testing.assert_allclose(model.predict_proba(X), gamma, atol=1e-12)
+    np.testing.assert_allclose(model.score(source), loglik, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(source), gamma, atol=1e-12)
     np.testing.assert_allclose(s["transitions"], xi, atol=1e-11)
     np.testing.assert_allclose(s["start"], gamma[0], atol=1e-12)
-    path, logprob = model.decode(X)
+    path, logprob = model.decode(source)
     np.testing.assert_allclose(logprob, best, rtol=1e-12)
     np.testing.assert_allclose(
         chain.path_log_probability(logb[np.arange(len(path)), path], path, source.ends), best, rtol=1e-12

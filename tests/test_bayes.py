@@ -10,7 +10,7 @@ from scipy.special import betaln, gammaln, multigammaln
 
 import estep
 from brute import enumerate_chain
-from estep import Model, Stop, with_prior
+from estep import Model, Stop, covariance, with_prior
 from estep.emissions import (
     Bernoulli,
     Categorical,
@@ -19,7 +19,6 @@ from estep.emissions import (
     LinearRegression,
     Multinomial,
     Poisson,
-    covariance,
 )
 from estep.execute import Threads
 from estep.latents import Chain, Independent
@@ -34,7 +33,7 @@ from estep.priors import (
     Sticks,
 )
 from laws import law_never_falls, law_round_trips
-from models import FAMILIES, draw, make_model
+from models import FAMILIES, draw, make_model, read
 
 CONJUGATE = [
     "gaussian-full", "gaussian-tied", "gaussian-diag", "gaussian-spherical", "poisson", "categorical", "bernoulli",
@@ -115,8 +114,8 @@ def test_no_divergence_from_itself(family, latent):
 def exact(emission, prior, X):
     """The bound of variational Bayes with one component, where nothing is hidden: it is the log evidence."""
     model = Model(Independent([1.0]), emission)
-    start = with_prior(model, X, "vb", prior)
-    return estep.fit(start, X).bound
+    source = read(model, np.asarray(X))
+    return estep.fit(with_prior(model, source, "vb", prior), source).bound
 
 
 rng = np.random.default_rng(5)

@@ -96,7 +96,7 @@ def test_differences_take_over_where_features_cancel(kind, latent):
     source = draw(far, 300)
     assert far.kernel(source.summary).whitened
     assert_levels_agree(far, source)
-    full = estep.emissions.covariance.full(emission.covariances, kind, 3, 2)
+    full = estep.covariance.full(emission.covariances, kind, 3, 2)
     expected = np.stack([multivariate_normal(means[k], full[k]).logpdf(source.X) for k in range(3)], axis=1)
     got = kernels.log_densities(far.kernel(source.summary), source.X)
     own = np.abs(expected - expected.max(axis=1, keepdims=True)) < 100

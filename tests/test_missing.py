@@ -9,8 +9,8 @@ from scipy import stats
 
 import estep
 from brute import enumerate_chain
-from estep import Model, Stop, with_prior
-from estep.emissions import Categorical, Gaussian, Multinomial, NegativeBinomial, Poisson, Student, covariance
+from estep import Model, Stop, covariance, with_prior
+from estep.emissions import Categorical, Gaussian, Multinomial, NegativeBinomial, Poisson, Student
 from estep.execute import Threads
 from estep.latents import Independent
 from laws import (

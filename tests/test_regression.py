@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 import estep
-from estep import Model, lagged
+from estep import Model, covariance, lagged
 from estep.data import beside
-from estep.emissions import LinearRegression, covariance
+from estep.emissions import LinearRegression
 from estep.latents import Chain, Independent
 from estep.priors import MatrixNormalInverseWishart
 from models import make_model

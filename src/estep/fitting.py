@@ -258,7 +258,8 @@ class _Loop:
         races: Sequence[int],
     ) -> None:
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
-        self.callbacks, self.races, self.rivals = callbacks, races, dict.fromkeys(races, -np.inf)
+        self.callbacks, self.races = callbacks, races
+        self.highest: dict[int, dict[int, float]] = {race: {} for race in races}  # bounds of the runs of each race
         self.weight = source.weight_of_values or 1.0
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
 
@@ -296,9 +297,8 @@ class _Loop:
     ) -> None:
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds, passes)
-            race = self.races[run.number]
-            if bound > self.rivals[race]:
-                self.rivals[race] = bound
+            highest = self.highest[self.races[run.number]]
+            highest[run.number] = max(highest.get(run.number, -np.inf), bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
                 callback(self._iteration(run, _pick(current, i)))
@@ -318,9 +318,14 @@ class _Loop:
             run.reason = stop.reason(bounds, self.weight, rounding, self.relative, emission.maximizes)
             if by_change and run.reason in (None, "max_iter") and run.settled(stop):
                 run.reason = "converged"
-            if run.reason is None and hopeless(bounds, self.rivals[self.races[run.number]], self.weight):
+            if run.reason is None and hopeless(bounds, self._rival(run), self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]
+
+    def _rival(self, run: _Run) -> float:
+        """The highest bound of the other runs of its race."""
+        highest = self.highest[self.races[run.number]]
+        return max((bound for number, bound in highest.items() if number != run.number), default=-np.inf)
 
     def _note(self, active: Sequence[_Run], notes: Notes, current: Any) -> None:
         for component, text in notes:

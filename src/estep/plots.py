@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from estep.covariance import full
 from estep.emissions import Gaussian, Poisson
-from estep.emissions.covariance import full
 from estep.model import Model
 from estep.source import Source
 from estep.statistics import Array

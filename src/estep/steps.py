@@ -17,6 +17,7 @@ from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain
 from estep.latents.independent import lost
+from estep.numbers import as_numbers
 from estep.priors import Conjugate, Prior
 from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
@@ -256,7 +257,7 @@ class Steps:
 
 def sound(log_densities: Array, batch: Batch, K: int) -> Array:
     """Log-densities (n, K) that are numbers or -inf. Raises ValueError naming the first row of others."""
-    logs = np.asarray(log_densities, dtype=np.float64)
+    logs = as_numbers(log_densities, "the emission's log-densities").astype(np.float64, copy=False)
     if logs.shape != (len(batch.X), K):
         raise ValueError(f"the emission's log-densities have shape {logs.shape}, expected {(len(batch.X), K)}")
     if logs.size and not logs.max() < np.inf:

@@ -27,6 +27,9 @@ TINY, RIDGE, FARTHEST = 1e-300, 1e-4, 3.0
 SWEEPS, CLOSE = 12, 1e-9
 """Of an M-step's own iterations: how many at most, and the relative change of the noise that ends them."""
 
+SMALL_NOISE = 1e-14
+"""The least noise beside what the factors explain of a column."""
+
 
 @dataclass(frozen=True, eq=False)
 class FactorAnalysis(Emission):
@@ -64,6 +67,15 @@ class FactorAnalysis(Emission):
         if noise is not None and (noise <= 0).any():
             where = [int(i) for i in np.argwhere(noise <= 0)[0]]
             raise ValueError(f"noise_variance{where} is {noise[tuple(where)]}: variances are positive")
+        if noise is not None and self.loadings is not None:
+            common = (self.loadings**2).sum(axis=2)
+            low = (noise if noise.ndim == 2 else noise[:, None]) < SMALL_NOISE * common
+            if low.any():
+                k, d = (int(i) for i in np.argwhere(low)[0])
+                raise ValueError(
+                    f"noise_variance of component {k} is less than {SMALL_NOISE:g} of what the factors explain of "
+                    f"column {d} ({common[k, d]:g}): covariances are singular to rounding"
+                )
         D = None if shape is None else shape[1:]
         self._check_columns(None if shape is None else shape[1])
         self.freeze("origin", D)
@@ -243,9 +255,8 @@ def _both(S: Array, R: int, noise: Array, least: Array) -> tuple[Array, Array]:
         beside = (np.arange(D) < D - R) | (values < 1)  # what the factors leave to the noise
         objective = np.log(noise).sum(axis=1) + np.where(beside, values, 1.0 + np.log(values)).sum(axis=1)
         good = objective <= lowest + 1e-12 * np.abs(lowest, where=np.isfinite(lowest), out=np.zeros(len(S)))
-        better = objective <= lowest
-        L = np.where(better[:, None, None], _loadings(noise, values, vectors, R), L)
-        best, lowest = np.where(better[:, None], noise, best), np.minimum(objective, lowest)
+        L = np.where(good[:, None, None], _loadings(noise, values, vectors, R), L)
+        best, lowest = np.where(good[:, None], noise, best), np.minimum(objective, lowest)
         slope = (np.where(beside, 1 - values, 0.0)[:, None, :] * vectors**2).sum(axis=2)
         curvature = ((vectors * beside[:, None, :]) @ vectors.swapaxes(1, 2)) ** 2
         stuck = (noise <= least) & (slope > 0)

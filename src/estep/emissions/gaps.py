@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from estep import kernels
-from estep.emissions.covariance import upper
+from estep.covariance import upper
 from estep.patterns import Patterns
 from estep.statistics import Array, Statistics
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from estep import kernels
 from estep.cached import cached_property
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.covariance import (
+from estep.covariance import (
     RELATIVE,
     SMALL,
     TYPES,
@@ -32,6 +31,7 @@ from estep.emissions.covariance import (
     unpack,
     upper,
 )
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.gaps import GapEvaluation
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
@@ -56,6 +56,8 @@ SINGLE_RANGE, SINGLE_WEIGHT = 1e12, 1e15
 """Columns whose deviations are farther from 1, and weights that are, are not for single precision."""
 
 
+FAR = 1e6
+"""How many of their deviations the mean of a prior may be away from the data: squares must not drown these."""
 WIDE = 32
 """Columns from which on differences are also faster, for full covariances."""
 
@@ -317,7 +319,16 @@ class Gaussian(ConjugateEmission):
         return {"means": NormalInverseWishart(summary.mean, 0.01, D + 2, scale)}
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
-        return {"means": prior["means"].shaped(self.covariance_type, *self._means().shape)}
+        shaped = prior["means"].shaped(self.covariance_type, *self._means().shape)
+        if self.floor is not None and self.origin is not None:
+            far = np.abs(shaped.mean - self.origin) > FAR * np.sqrt(self.floor / RELATIVE)
+            if far.any():
+                d = int(np.argwhere(far)[0][-1])
+                raise ValueError(
+                    f"the prior of means has the mean {shaped.mean[far][0]:g} for column {d}, more than {FAR:g} of the "
+                    "data's deviations away from them"
+                )
+        return {"means": shaped}
 
     def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         moments, D, origin = s["moments"], self._means().shape[1], self.origin

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep.cached import cached_property
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.covariance import (
+from estep.covariance import (
     RELATIVE,
     TYPES,
     check,
@@ -26,6 +25,7 @@ from estep.emissions.covariance import (
     unpack,
     upper,
 )
+from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.gaussian import LOG_2PI, Gaussian, quadratic
 from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
@@ -234,11 +234,9 @@ class LinearRegression(ConjugateEmission):
         safe[unseen] = 1.0
         mean = moments[:, 1 : 1 + P + D] / safe[:, None]
         C = unpack(moments[:, 1 + P + D :] / safe[:, None], P + D) - mean[:, :, None] * mean[:, None, :]
-        W = np.stack([_slopes(c, P) for c in C])
+        W, explained = (np.stack(part) for part in zip(*(_slopes(c, P) for c in C), strict=True))
         b = mean[:, P:] + origin[P:] - (W @ (mean[:, :P] + origin[:P])[:, :, None])[:, :, 0]
-        cross = W @ C[:, :P, P:]
-        left = C[:, P:, P:] - cross - cross.swapaxes(1, 2) + W @ C[:, :P, :P] @ W.swapaxes(1, 2)
-        left = (left + left.swapaxes(1, 2)) / 2
+        left = C[:, P:, P:] - explained
         W[unseen], b[unseen] = coefficients[unseen], intercepts[unseen]
         fresh = self._errors(left, mass, covariances, unseen)
         floor = None if self.floor is None else self.floor[P:]
@@ -349,11 +347,13 @@ class LinearRegression(ConjugateEmission):
             raise ValueError(f"row {batch.first_row + int(np.argmax(lacking))}: covariates are not missing")
 
 
-def _slopes(C: Array, P: int) -> Array:
-    """Coefficients (D, P) of the last columns on the first P, from their covariances; units do not matter."""
+def _slopes(C: Array, P: int) -> tuple[Array, Array]:
+    """Coefficients (D, P) of the last columns on the first P, from their covariances, and the covariance (D, D) that
+    they explain; units do not matter."""
     deviations = np.sqrt(np.maximum(C.diagonal()[:P], 1e-300))
     unit = C[:P, :P] / deviations[:, None] / deviations
     values, vectors = np.linalg.eigh(unit)
     keep = values > RIDGE * max(values[-1], 0.0)
-    inverse = np.where(keep, 1 / np.where(keep, values, 1.0), 0.0)
-    return np.asarray(((vectors * inverse) @ vectors.T @ (C[:P, P:] / deviations[:, None])).T / deviations)
+    root = np.where(keep, 1 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
+    along = (vectors * root).T @ (C[:P, P:] / deviations[:, None])  # on covariates of one variance each
+    return np.asarray(((vectors * root) @ along).T / deviations), along.T @ along

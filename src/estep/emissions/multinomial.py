@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from estep.emissions.cells import ConjugateCells
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array
 from estep.summary import Summary
+
+UNSEEN = 1e-3
+"""What all outcomes together have at least in a start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,14 @@ class Multinomial(ConjugateCells):
         counts = means[:, 0]
         total = counts.sum(axis=1, keepdims=True)
         return {"emissionprob": np.where(total > 0, counts / np.where(total > 0, total, 1.0), 1 / counts.shape[1])}
+
+    def start(self, n_components: int, summary: Summary) -> Self:
+        """Outcomes that never came up are possible all the same: zeros are those that are given."""
+        new = super().start(n_components, summary)
+        if self.emissionprob is not None:
+            return new
+        p = np.maximum(new.first(), UNSEEN / new.n_columns)
+        return new.evolve(emissionprob=p / p.sum(axis=1, keepdims=True))
 
     def possible(self, X: Array) -> Array:
         """Counts are missing all together: some alone would leave the number of trials unknown."""

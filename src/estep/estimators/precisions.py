@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.emissions.covariance import TYPES, factorise
+from estep.covariance import TYPES, factorise
 from estep.numbers import as_numbers
 from estep.statistics import Array
 

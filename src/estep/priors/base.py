@@ -14,8 +14,8 @@ from estep.statistics import Array, Statistics
 from estep.summary import Summary
 from estep.values import Values
 
-SMALLEST = 1e-300
-"""Of what priors count for: digammas of smaller numbers leave the range."""
+SMALLEST, LARGEST = 1e-300, 1e300
+"""Of what priors count for: digammas and logarithms of others leave the range."""
 
 
 class Prior(Values, ABC):
@@ -38,14 +38,12 @@ class Prior(Values, ABC):
             raise ValueError(f"{name} of a {self.name} prior is {value}: give a number above 0")
         self.in_range(name, array)
 
-    def in_range(self, name: str, array: Array) -> None:
+    def in_range(self, name: str, array: Array, least: float = SMALLEST) -> None:
         """Raises ValueError for numbers, other than 0, whose gamma function or logarithm leaves the range."""
-        odd = (np.abs(array) < SMALLEST) & (array != 0) | (np.abs(array) > 1 / SMALLEST)
+        odd = (np.abs(array) < least) & (array != 0) | (np.abs(array) > LARGEST)
         if odd.any():
-            raise ValueError(
-                f"{name} of a {self.name} prior is {array[odd].flat[0]:g}: give a number from {SMALLEST:g} to "
-                f"{1 / SMALLEST:g}"
-            )
+            found = array[odd].flat[0]
+            raise ValueError(f"{name} of a {self.name} prior is {found:g}: give a number from {least:g} to {LARGEST:g}")
 
 
 class Plain(Prior):

@@ -87,10 +87,12 @@ class MatrixNormalInverseWishart(InverseWishart):
     def absorb(self, design: Array, cross: Array, squares: Array) -> MatrixNormalInverseWishart:
         """The posterior given the sums of squares of the design (K, Q, Q), of it with the observations (K, D, Q), and
         of these (K, D, D), all about the origin."""
-        precision = self.precision + design
-        before = self.mean @ self.precision
-        mean = np.linalg.solve(precision, (before + cross).swapaxes(1, 2)).swapaxes(1, 2)
-        moved = squares + before @ self.mean.swapaxes(1, 2) - mean @ precision @ mean.swapaxes(1, 2)
+        precision, m0 = self.precision + design, self.mean
+        left = cross - m0 @ design  # of the observations less their means under the prior
+        apart = np.linalg.solve(precision, left.swapaxes(1, 2)).swapaxes(1, 2)
+        mean = m0 + apart
+        both = cross @ m0.swapaxes(1, 2)
+        moved = squares - both - both.swapaxes(1, 2) + m0 @ design @ m0.swapaxes(1, 2) - apart @ left.swapaxes(1, 2)
         scale = self.scale + self.of_type((moved + moved.swapaxes(1, 2)) / 2)
         return self.evolve(mean=mean, precision=precision, dofs=self.dofs + self.seen(design[:, 0, 0]), scale=scale)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.emissions.covariance import unpack
+from estep.covariance import unpack
 from estep.priors.wishart import LOG_2, LOG_PI, InverseWishart
 from estep.statistics import Array
 
@@ -63,17 +63,15 @@ class NormalInverseWishart(InverseWishart):
         kind, D, m0, b0 = self.covariance_type, len(origin), self.mean - origin, self.mean_precision
         b = b0 + mass
         m = (b0[:, None] * m0 + first) / b[:, None]
+        own = first / np.where(mass > 0, mass, 1.0)[:, None]  # means of the rows: squares about them, and between
+        apart, between = own - m0, b0 * mass / b
         if kind in ("full", "tied"):
-            before, after = (x[:, :, None] * (x * w[:, None])[:, None, :] for x, w in ((m0, b0), (m, b)))
-            moved = before - after
+            moved = apart[:, :, None] * (apart * between[:, None])[:, None, :] - own[:, :, None] * first[:, None, :]
             packed = second if kind == "full" else second[None]
-            scale = (
-                self.scale
-                + unpack(packed, D).reshape(self.scale.shape)
-                + (moved if kind == "full" else moved.sum(axis=0))
-            )
+            squares = unpack(packed, D).reshape(self.scale.shape)
+            scale = self.scale + squares + (moved if kind == "full" else moved.sum(axis=0))
         else:
-            moved = b0[:, None] * m0**2 - b[:, None] * m**2
+            moved = apart**2 * between[:, None] - own * first
             scale = self.scale + (second + moved if kind == "diag" else second[:, 0] + moved.sum(axis=1))
         return self.evolve(mean=m + origin, mean_precision=b, dofs=self.dofs + self.seen(mass), scale=scale)
 

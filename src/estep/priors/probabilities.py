@@ -10,6 +10,8 @@ import numpy as np
 from estep.priors.base import Plain, Prior
 from estep.statistics import Array
 
+LEAST_CONCENTRATION = 1e-90
+"""What is left of a component without rows, LEAST of all, must not count beside it."""
 LEAST = 1e-100
 """Probabilities whose expected logarithm is below that of this are taken as this: possible is never impossible."""
 
@@ -31,7 +33,7 @@ class Dirichlet(Plain):
             raise ValueError("concentration of a dirichlet prior is missing: give a number above 0")
         if (array < 0).any() or not (array.sum(axis=-1) > 0).all():
             raise ValueError(f"concentration of a dirichlet prior is {array.min()}: it is above 0")
-        self.in_range("concentration", array)
+        self.in_range("concentration", array, LEAST_CONCENTRATION)
 
     def _at(self, support: Array) -> Array:
         """Concentrations, 0 where probabilities are zero for ever."""

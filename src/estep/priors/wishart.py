@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.emissions.covariance import TYPES, factorise, regularise
+from estep.covariance import TYPES, factorise, regularise
 from estep.interface import Notes
 from estep.priors.base import Prior
 from estep.statistics import Array
