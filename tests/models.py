@@ -137,6 +137,12 @@ def read(model, X, lengths=None, **more):
     return model.source(X[:, P:], lengths, given=X[:, :P], **more) if P else model.source(X, lengths, **more)
 
 
+def asked(model, X):
+    """(rows, keywords) of a question: covariates apart."""
+    P = model.emission.n_covariates
+    return (X[:, P:], {"given": X[:, :P]}) if P else (X, {})
+
+
 def draw(model, n, seed=0):
     """Rows from the model, as a source; a chain's rows in a few ragged sequences."""
     X = rows_of(model, n, seed)

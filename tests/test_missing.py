@@ -19,7 +19,7 @@ from laws import (
     law_posterior_rows_sum_to_the_weight,
     law_statistics_add_over_batches,
 )
-from models import FAMILIES, make_model, read, rows_of
+from models import FAMILIES, asked, make_model, read, rows_of
 
 TAKE_GAPS = [name for name in FAMILIES if "rayleigh" not in name]
 families = pytest.mark.parametrize("family", TAKE_GAPS)
@@ -67,7 +67,8 @@ def test_em_never_falls(family, latent):
     assert (np.diff(bounds) >= -1e-10 * np.abs(bounds[1:])).all() and bounds[-1] > bounds[0]
     np.testing.assert_allclose(fit.bound, fit.model.score(source), rtol=1e-11)
     lengths = None if latent == "independent" else np.diff(source.ends, prepend=0)
-    np.testing.assert_allclose(fit.bound, fit.model.score(X, lengths), rtol=1e-11)
+    rows, given = asked(start, X)
+    np.testing.assert_allclose(fit.bound, fit.model.score(rows, lengths, **given), rtol=1e-11)
     assert estep.fit(start, source, stop=Stop(tol=1e-9, max_iter=100), execute=Threads(2)).bound == fit.bound
 
 
@@ -182,12 +183,14 @@ def test_a_chain_bridges_what_is_missing(family):
 @families
 def test_rows_come_back_in_their_order(family):
     model, source, X = gappy(make_model(family, "independent", K=2, D=3), 60)
-    alone = np.concatenate([model.score_units(X[i : i + 1]) for i in range(len(X)) if not np.isnan(X[i]).all()])
     there = ~np.isnan(X).all(axis=1)
-    np.testing.assert_allclose(model.score_units(X)[there], alone, rtol=1e-10, atol=1e-12)
-    r = np.concatenate([model.predict_proba(X[i : i + 1]) for i in np.flatnonzero(there)])
-    np.testing.assert_allclose(model.predict_proba(X)[there], r, atol=1e-10)
-    states, _ = model.decode(X, algorithm="posterior")
+    rows, given = asked(model, X)
+    each = [asked(model, X[i : i + 1]) for i in np.flatnonzero(there)]
+    alone = np.concatenate([model.score_units(row, **more) for row, more in each])
+    np.testing.assert_allclose(model.score_units(rows, **given)[there], alone, rtol=1e-10, atol=1e-12)
+    r = np.concatenate([model.predict_proba(row, **more) for row, more in each])
+    np.testing.assert_allclose(model.predict_proba(rows, **given)[there], r, atol=1e-10)
+    states, _ = model.decode(rows, algorithm="posterior", **given)
     assert (states[there] == r.argmax(axis=1)).all()
     np.testing.assert_array_equal(source.unsorted(source.X), read(model, X).X[np.argsort(read(model, X).order)])
 
