@@ -297,6 +297,7 @@ double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &heigh
 }  // namespace
 
 NB_MODULE(_core, m) {
+    nb::set_leak_warnings(false);  // of threads that are still at work when the interpreter goes
     m.doc() = "The compiled kernels; estep.kernels gives them their Python face.";
     const auto in = [](const char *name) { return nb::arg(name); };
     const auto maybe = [](const char *name) { return nb::arg(name).none(); };

@@ -6,6 +6,7 @@ Estimators with scikit-learn's conventions (``GaussianMixture``, ``GaussianHMM``
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from importlib import import_module
@@ -130,11 +131,14 @@ _importing: list[int] = []
 
 
 def _wait_for_imports() -> None:
-    """Before a fork: a module that another thread is importing would never be imported in the child."""
-    while any(thread != get_ident() for thread in _importing):
+    """Before a fork, or the end: a module that another thread is importing would never be imported in the child, and
+    must not be unwound in the middle."""
+    until = time.monotonic() + 10
+    while any(thread != get_ident() for thread in _importing) and time.monotonic() < until:
         time.sleep(0.001)
 
 
+atexit.register(_wait_for_imports)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_wait_for_imports, after_in_child=_importing.clear)
 

@@ -38,6 +38,7 @@ def as_source(
     wanted_given: tuple[str, ...] = (),
     roles: Roles = (),
     chain: bool | None = None,
+    new: bool = True,
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
@@ -50,7 +51,7 @@ def as_source(
 
     What a model knows: the names of its columns (``wanted``) and covariates (``wanted_given``), by which those of the
     data go where both have names, and columns in ``roles``, which may be there or not. ``chain``: True makes rows
-    without lengths one sequence, False makes rows of sequences independent.
+    without lengths one sequence, False makes rows of sequences independent. ``new``: no model knows the symbols yet.
 
     Raises ValueError or TypeError naming what is wrong and where.
     """
@@ -75,7 +76,7 @@ def as_source(
     aside = {name for name in (*named.values(), *by_name) if name not in wanted}
     if is_frame(data) and aside:
         data = drop(data, tuple(aside))
-    X, names, symbols = _features(data, rows, symbols, only)
+    X, names, symbols = _features(data, rows, symbols, only, new)
     names = names or columns
     place = match(names, wanted, X.shape[1]) if X.ndim == 2 else None
     X = _as_rows(X if place is None else X[:, place], rows)
@@ -297,7 +298,9 @@ def _join(parts: Sequence[Any]) -> tuple[Array, Array]:
     return np.concatenate(arrays), np.array([len(a) for a in arrays])
 
 
-def _features(data: Any, rows: str, symbols: Any, only: tuple[str, ...]) -> tuple[Array, tuple[str, ...], Any]:
+def _features(
+    data: Any, rows: str, symbols: Any, only: tuple[str, ...], new: bool
+) -> tuple[Array, tuple[str, ...], Any]:
     """(rows, names, symbols) of a frame or an array."""
     if not is_frame(data):
         if _is_series(data) and rows != "symbols":
@@ -309,7 +312,7 @@ def _features(data: Any, rows: str, symbols: Any, only: tuple[str, ...]) -> tupl
     if rows == "table":
         from estep.frames import encode
 
-        return encode(data, symbols, only)
+        return encode(data, symbols, only, new)
     frame = frame_of(data)
     return frame_numbers(frame), names_of(frame), ()
 

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk"))
 """What cannot be written to."""
 
 
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    """The open file that a name such as /dev/stdout or /dev/fd/3 stands for."""
+    text = os.fspath(path)
+    if text in ("/dev/stdout", "/dev/stderr"):
+        return 1 if text == "/dev/stdout" else 2
+    number = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d{1,6})", text)
+    return int(number[1]) if number else None
+
+
 def check_target(path: str | os.PathLike[str]) -> Path:
     """The file that ``path`` names, through links. Raises OSError or ValueError where it could not be written."""
+    descriptor = _descriptor(path)
+    if descriptor is not None:
+        os.fstat(descriptor)
+        return Path(path)
     target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise ValueError(f"{path} is a link that leads back to itself")
     if target.exists():
         mode = target.stat().st_mode
         for holds, what in KINDS:
@@ -31,28 +49,34 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a file, UTF-8, in one step; an older one keeps its permissions. Devices and pipes are written to.
+def write_text(path: str | os.PathLike[str], text: str | Iterable[str]) -> None:
+    """Writes a file, UTF-8, in one step; an older one keeps its permissions. Devices, pipes and what is open already
+    are written to.
 
     Raises OSError naming the file, or ValueError (see :func:`check_target`); no part of a file is left then.
     """
-    target = check_target(path)
+    parts = [text] if isinstance(text, str) else text
     try:
-        if target.exists() and not target.is_file():
+        target, descriptor = check_target(path), _descriptor(path)
+        if descriptor is not None:
+            sys.stdout.flush()
+            with os.fdopen(os.dup(descriptor), "w", encoding="utf-8", newline="") as file:
+                file.writelines(parts)
+        elif target.exists() and not target.is_file():
             with target.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            return
-        _replace(target, text)
+                file.writelines(parts)
+        else:
+            _replace(target, parts)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
 
 
-def _replace(target: Path, text: str) -> None:
-    temporary = target.parent / f".{target.name[:100]}.{secrets.token_hex(6)}"
+def _replace(target: Path, parts: Iterable[str]) -> None:
+    temporary = target.parent / f".estep-{secrets.token_hex(8)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # as the umask has it
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

@@ -21,11 +21,13 @@ Symbols = tuple[tuple[str, tuple[str, ...]], ...]
 """The names of the symbols of each column of texts."""
 
 
-def encode(data: Any, known: Symbols = (), only: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...], Symbols]:
+def encode(
+    data: Any, known: Symbols = (), only: tuple[str, ...] = (), new: bool = True
+) -> tuple[Array, tuple[str, ...], Symbols]:
     """Numbers (n, D), column names and symbols of a data frame; texts are numbered in the order of their names.
 
     Empty cells are NaN. ``known``: the symbols of a fitted model. ``only``: the columns to read, if all are there.
-    Raises ValueError naming a text that is not known.
+    ``new``: there is no model that knows them yet. Raises ValueError naming a text that is not known.
     """
     frame, names = frame_of(data), dict(known)
     if only and set(only) <= set(frame.columns):
@@ -34,6 +36,8 @@ def encode(data: Any, known: Symbols = (), only: tuple[str, ...] = ()) -> tuple[
     for series in frame.iter_columns():
         column = str(series.name)
         values = None if column in names else _numeric(series)
+        if values is None and not new and column not in names:
+            raise ValueError(f"column {column!r} is text; the model has no names of symbols for it, only numbers")
         if values is None:
             empty = np.asarray(series.is_null().to_numpy(), dtype=bool)
             texts = [None if e else str(v) for v, e in zip(series.to_list(), empty, strict=True)]

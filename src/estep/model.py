@@ -72,6 +72,7 @@ class Model(Steps):
             wanted_given=self.columns[:P],
             roles=self.roles,
             chain=chain,
+            new=False,
         )
         if source.n_given:
             self.emission.given_columns(source.n_given)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +22,10 @@ from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.columns import Roles
 from estep.constraints import from_dict
+from estep.data import as_source
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions.product import as_table
 from estep.files import write_text
 from estep.interface import Emission
 from estep.latents import Chain, Independent
@@ -185,10 +189,16 @@ def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
     try:
         builtin: list[type[Emission]] = [*FAMILIES.values(), MixtureOf, Product]
         known = {family.name: family for family in (*builtin, *families)}
-        return _parse(Path(path).read_bytes(), known)
+        return _parse(_bytes(Path(path)), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ValueError(f"{os.fspath(path)} is not a model this version reads: {reason}") from None
+
+
+def _bytes(path: Path) -> bytes:
+    if path.exists() and stat.S_ISCHR(path.stat().st_mode):
+        raise ValueError("it is a device")
+    return path.read_bytes()
 
 
 def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
@@ -221,6 +231,8 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
         model = _with_priors(model, document["prior"])
     if document.get("constraints") is not None:
         model = from_dict(model, document["constraints"])
+    if builtin(emission):
+        _check_works(model)
     online = None if document.get("online") is None else _online(model, document["online"])
     return Document(model, provenance, online)
 
@@ -300,13 +312,67 @@ def _symbols(document: Mapping[str, Any], emission: Emission) -> tuple[Any, ...]
 
 
 def _check_names(model: Model) -> None:
-    emission = model.emission
+    emission, named = model.emission, [c for c in model.columns if c]
+    if twice := [c for c in named if named.count(c) > 1]:
+        raise ValueError(f"columns names {twice[0]!r} twice")
+    if emission.rows == "table":
+        return _check_table(model)
     M = getattr(emission, "n_symbols", None)
-    if emission.rows != "table" and model.symbols and len(model.symbols) != M:
-        raise ValueError(f"{len(model.symbols)} symbols are named, the model has {M}")
-    D = emission.n_columns if emission.rows != "table" else len(model.columns)
-    if model.columns and len(model.columns) != D:
-        raise ValueError(f"{len(model.columns)} columns are named, the model has {D}")
+    if model.symbols and (len(model.symbols) != M or len(set(model.symbols)) < len(model.symbols)):
+        raise ValueError(f"{len(set(model.symbols))} symbols are named, the model has {M}")
+    if model.columns and len(model.columns) != emission.n_columns:
+        raise ValueError(f"{len(model.columns)} columns are named, the model has {emission.n_columns}")
+
+
+def builtin(emission: Emission) -> bool:
+    """Whether all families are the package's own."""
+    if isinstance(emission, Product):
+        return all(map(builtin, emission.families))
+    if isinstance(emission, MixtureOf):
+        return builtin(emission.inner)
+    return type(emission) in FAMILIES.values()
+
+
+def _check_table(model: Model) -> None:
+    """Raises ValueError unless columns and symbols are those that a table's families read."""
+    product = getattr(model.emission, "inner", model.emission)
+    assert isinstance(product, Product)
+    families: dict[str, Emission] = {}
+    if model.columns:
+        places = product.places(model.columns, len(model.columns))
+        families = {model.columns[d]: f for (_, f), place in zip(product.parts, places, strict=True) for d in place}
+    columns = [column for column, _ in model.symbols]
+    if len(set(columns)) < len(columns):
+        raise ValueError("symbols names a column twice")
+    for column, texts in model.symbols:
+        M = getattr(families.get(column), "n_symbols", None)
+        if column not in families or M is None:
+            raise ValueError(f"symbols names column {column!r}, which has none")
+        if len(texts) != M or len(set(texts)) < len(texts):
+            raise ValueError(f"column {column!r} has {len(set(texts))} names of symbols, the model has {M}")
+
+
+def _check_works(model: Model) -> None:
+    """Raises ValueError where densities of rows that the components themselves draw are not numbers."""
+    rng, K = np.random.default_rng(0), model.n_components
+    P, states = model.emission.n_covariates, np.arange(K)
+    given = np.zeros((K, P)) if P else None
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rows = (
+                model.emission.sample(states, rng) if given is None else model.emission.sample_given(states, given, rng)
+            )
+            if model.emission.rows == "table":
+                rows = rows[:, as_table(model.emission, model.columns)]
+            chain = isinstance(model.latent, Chain)
+            names = model.columns if rows.shape[1] + P == len(model.columns) else ()
+            source = as_source(rows, None, None, model.emission.rows, names[P:], given=given, chain=chain)
+            units = model.score_units(source)
+    except (ValueError, FloatingPointError, OverflowError, np.linalg.LinAlgError) as error:
+        raise ValueError(f"its parameters are none that can be computed with ({error})") from None
+    if not (units < np.inf).all():
+        raise ValueError("its parameters are none that can be computed with: densities are not numbers")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def select(
     numbers = list(dict.fromkeys(n_components))
     if not numbers:
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
-    whole("n_init", n_init, 1)
+    whole("n_init", n_init, 1, 1_000_000)
     chain, only = not isinstance(hidden, Independent), used_columns(family)
     source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain)
     if source.n_given:

@@ -38,7 +38,9 @@ class Prelude(Algorithm):
         return Step(proposal, (k + 1, kept), float("nan"), notes)
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    """Raises ValueError unless ``value`` is a whole number from ``least``."""
+def whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Raises ValueError unless ``value`` is a whole number from ``least`` to ``most``."""
+    if most is not None and isinstance(value, int) and value > most:
+        raise ValueError(f"{name} is {value!r}: it is {most} at most")
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is {value!r}: it is a whole number from {least}")

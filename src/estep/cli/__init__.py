@@ -13,14 +13,18 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """The entry point of the ``estep`` command: an interrupt while it loads or leaves ends it at once."""
-    signal.signal(signal.SIGINT, _leave)
+    heeded = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as a job in the background does not
+    if heeded:
+        signal.signal(signal.SIGINT, _leave)
     from estep.cli.app import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if heeded:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
     finally:
-        signal.signal(signal.SIGINT, _leave)
+        if heeded:
+            signal.signal(signal.SIGINT, _leave)
 
 
 __all__ = ["main"]

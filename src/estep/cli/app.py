@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from estep.algorithms import ALGORITHMS, make_algorithm
-from estep.cli.errors import UsageError, fail, guarded
+from estep.cli.errors import UsageError, fail, give_up_output, guarded
 from estep.cli.show import (
     Progress,
     console,
@@ -29,7 +29,7 @@ from estep.cli.show import (
     summary_table,
 )
 from estep.cli.tables import Ask, Table, read_table
-from estep.cli.text import csv_text, plain
+from estep.cli.text import csv_text, plain, say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.product import place_in
 from estep.execute import threads
@@ -38,6 +38,7 @@ from estep.fitting import Fit
 from estep.frames import proposed
 from estep.interface import Emission
 from estep.latents import Chain, Independent
+from estep.memory import require_memory
 from estep.model import Model
 from estep.modelfile import read, save, to_document
 from estep.selection import select
@@ -69,7 +70,7 @@ ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threa
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 
 
-MOST_CANDIDATES = 1000
+MOST_CANDIDATES, NARROWEST = 1000, 20
 
 
 @app.command("fit")
@@ -94,7 +95,7 @@ def fit_command(
         str | None, typer.Option("--labels", metavar="COLUMN", help="Column of known states; empty or -1: unknown.")
     ] = None,
     given: Given = None,
-    n_init: Annotated[int, typer.Option(min=1, help="Starts, of which the best is kept.")] = 1,
+    n_init: Annotated[int, typer.Option(min=1, max=1_000_000, help="Starts, of which the best is kept.")] = 1,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
     stop_rule: Annotated[str, typer.Option(help="gain|aitken|parameters: what --tol is of.")] = "gain",
@@ -121,7 +122,7 @@ def fit_command(
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family = proposed(table.source.X, table.source.columns, table.symbols)
-        print(plain(f"estep: --emission auto takes a {family.form}"), file=sys.stderr)
+        say(f"--emission auto takes a {family.form}")
     if mix > 1:
         family = MixtureOf(family, mix)
     if given is not None:
@@ -226,16 +227,16 @@ def _report(
         shown.print(parameter_table(model))
         shown.print(summary_table(result))
     for note in fit.notes:
-        print(plain(f"estep: {note}"), file=sys.stderr)
+        say(f"{note}")
     if failure:
         raise fail(failure)
     if out is not None:
-        print(plain(f"estep: model written to {out}"), file=sys.stderr)
+        say(f"model written to {out}")
     if fit.stop_reason == "interrupted":
         kept = (
             f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
         )
-        print(plain(f"estep: interrupted after {fit.n_iter} iterations; {kept}"), file=sys.stderr)
+        say(f"interrupted after {fit.n_iter} iterations; {kept}")
         raise typer.Exit(130)
 
 
@@ -244,9 +245,9 @@ def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
     try:
         save(model, out, provenance)
         return None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    instead = Path(tempfile.gettempdir()) / f"estep-{os.getpid()}-{out.name[:100]}"
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "interrupted"
+    instead = Path(tempfile.gettempdir()) / f"estep-model-{os.getpid()}.json"
     try:
         save(model, instead, provenance)
     except (OSError, ValueError):
@@ -266,7 +267,7 @@ def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
                 f"the model was fitted to the sequences of column {known!r}: say --sequence {known}, or take the "
                 "column out where all rows are one sequence"
             )
-        print(plain(f"estep: {data} has no column {known!r}: its rows are one sequence"), file=sys.stderr)
+        say(f"{data} has no column {known!r}: its rows are one sequence")
     return model, table
 
 
@@ -331,16 +332,18 @@ def decode(
         warnings.simplefilter("always")
         states, _ = fitted.decode(source, algorithm=algorithm, execute=execute, on_impossible=on_impossible)
     for warning in caught:
-        print(plain(f"estep: {warning.message}"), file=sys.stderr)
+        say(f"{warning.message}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same again
         p = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
     probability = p[np.arange(len(states)), states]
-    rows: list[list[Any]] = [[int(s), repr(float(p))] for s, p in zip(states, probability, strict=True)]
+    rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in zip(states.tolist(), probability.tolist(), strict=True))
     header = ["state", "probability"]
     if table.sequences and source.ends is not None:
-        names = np.repeat(table.sequences, np.diff(source.ends, prepend=0))
-        rows = [[name, *row] for name, row in zip(names, rows, strict=True)]
+        names = (
+            n for n, length in zip(table.sequences, np.diff(source.ends, prepend=0), strict=True) for _ in range(length)
+        )
+        rows = ([name, *row] for name, row in zip(names, rows, strict=True))
         header = ["sequence", *header]
     _write_csv(header, rows, out)
 
@@ -357,30 +360,31 @@ def sample(
     if out is not None:
         check_target(out)
     fitted = read(model).model
+    D = max(len(fitted.columns), fitted.emission.n_columns)
+    require_memory(f"-n {n}: so many rows", n * 8 * 4 * (D + 2))
     X, states = fitted.sample(n, seed)
     columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
     if fitted.emission.rows == "table" and len(columns) > X.shape[1]:
         columns = [columns[d] for d in sorted(place_in(fitted.emission, columns))]
-    names = {columns[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
-    shown = [
-        [names[c][int(v)] for v in x]
-        if names.get(c)
-        else (x if fitted.emission.rows != "symbols" else x.astype(int)).tolist()
-        for c, x in zip(columns, X.T, strict=True)
-    ]
-    rows = [
-        [s, *(v if isinstance(v, str) else repr(v) for v in row)]
-        for s, *row in zip(states.tolist(), *shown, strict=True)
-    ]
-    _write_csv(["state" if "state" not in columns else "estep_state", *columns], rows, out)
+    named = {columns[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
+    texts = [named.get(c, ()) for c in columns]
+    whole = fitted.emission.rows == "symbols"
+
+    def cell(value: float, names: tuple[str, ...]) -> str:
+        return names[int(value)] if names else repr(int(value) if whole else value)
+
+    rows = ([s, *map(cell, x.tolist(), texts)] for s, x in zip(states.tolist(), X, strict=True))
+    state = next(
+        name for name in ("state", *(f"estep_state{i or ''}" for i in range(len(columns) + 1))) if name not in columns
+    )
+    _write_csv([state, *columns], rows, out)
 
 
 def _write_csv(header: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
-    text = csv_text(header, rows)
     if out is not None:
-        write_text(out, text)
+        write_text(out, csv_text(header, rows))
     else:
-        sys.stdout.write(text)
+        sys.stdout.writelines(csv_text(header, rows, sys.stdout.isatty()))
 
 
 @app.command()
@@ -423,10 +427,10 @@ def main() -> None:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        _give_up_output()
+        give_up_output()
         raise SystemExit(0) from None
     except OSError as error:
-        _give_up_output()
+        give_up_output()
         fail(f"standard output: {error.strerror or error}")
         raise SystemExit(2) from None
     except UsageError as error:
@@ -446,11 +450,9 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _give_up_output() -> None:
-    """What is still to be written goes nowhere, or leaving would try again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    width = os.environ.get("COLUMNS")
+    if width is not None and not (width.isascii() and width.isdigit() and int(width) >= NARROWEST):
+        os.environ["COLUMNS"] = "80"
 
 
 __all__ = ["app", "main"]

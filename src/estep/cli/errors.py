@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import typer
 
-from estep.cli.text import plain
+from estep.cli.text import say
 
 UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 """The base of what typer raises for a wrong flag; where it lives differs between versions."""
@@ -17,8 +18,13 @@ UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__
 
 def fail(message: str) -> typer.Exit:
     """Prints one line on standard error; the exit to raise."""
-    print(plain(f"estep: {' '.join(message.split())}"), file=sys.stderr)
+    say(" ".join(message.split()))
     return typer.Exit(2)
+
+
+def give_up_output() -> None:
+    """What is still to be written goes nowhere, or leaving would try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +35,8 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
-            raise
+            give_up_output()
+            raise typer.Exit(0) from None
         except (ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
             if isinstance(error, OSError):
                 if error.filename is None:
@@ -38,7 +45,7 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             text = "not enough memory" if isinstance(error, MemoryError) else type(error).__name__
             raise fail(str(error) or text) from None
         except KeyboardInterrupt:
-            print("estep: interrupted before there was a model to keep", file=sys.stderr)
+            say("interrupted before there was a model to keep")
             raise typer.Exit(130) from None
 
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from estep.cached import cached_property
+from estep.cli.text import is_number, unescaped
 from estep.datasets import NAMES
+from estep.numbers import is_missing
 from estep.statistics import Array
 
 EMPTY = ("", "NA")
@@ -58,8 +61,10 @@ class Column:
         if not isinstance(self.cells, np.ndarray):
             return self.cells
         values = self.cells.tolist() if self.cells.dtype.kind != "M" else self.cells.astype(str).tolist()
+        if any(isinstance(v, list | dict | np.ndarray) for v in values):
+            raise ValueError(f"column {self.name!r} holds lists: leave it out")
         whole = [str(int(v)) if isinstance(v, float) and v.is_integer() else v for v in values]
-        return [None if v is None or v != v or str(v).strip() in (*EMPTY, "NaT") else str(v).strip() for v in whole]
+        return [None if is_missing(v) or str(v).strip() in (*EMPTY, "NaT") else str(v).strip() for v in whole]
 
     def text_of(self, row: int) -> str:
         """The cell for a message."""
@@ -69,7 +74,9 @@ class Column:
     def days(self) -> Array | None:
         """Dates as days since 1970, NaN where empty; None where the column holds others, or not year, month and day."""
         try:
-            dates = np.array([t if t else "NaT" for t in self.texts], dtype="datetime64[ms]")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of time zones: what is meant is universal time
+                dates = np.array([t if t else "NaT" for t in self.texts], dtype="datetime64[ms]")
         except ValueError:
             return None
         return np.where(np.isnat(dates), np.nan, dates.astype(np.int64) / 86_400_000)
@@ -123,28 +130,31 @@ def _parquet(path: Path) -> list[Column]:
     try:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is not a Parquet file: {error}") from None
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         exact = pa.types.is_integer(column.type) and column.null_count  # as floats large ones would be others
         cells = np.array(column.to_pylist(), dtype=object) if exact else column.to_numpy(zero_copy_only=False)
-        columns.append(Column("Unnamed: 0" if name == "__index_level_0__" else name, cells))
+        level = re.fullmatch(r"__index_level_(\d+)__", name)
+        columns.append(Column(f"Unnamed: {level[1]}" if level else name, cells))
     return _checked(path, columns)
 
 
 def _csv(path: Path) -> list[Column]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, strict=True)
             names = [n.strip() or f"Unnamed: {i}" for i, n in enumerate(next(reader, []))]
             rows = [(reader.line_num, row) for row in reader]
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a CSV file: it is not UTF-8 text") from None
     except csv.Error as error:
-        raise ValueError(f"{path} is not a CSV file: {error}") from None
+        raise ValueError(
+            f"{path} is not a CSV file: {error}, up to line {reader.line_num} (is a quote not closed?)"
+        ) from None
     if not names:
         raise ValueError(f"{path} is empty: a header line and rows are wanted")
-    if all(_is_number(n) for n in names):
+    if all(is_number(n) for n in names):
         raise ValueError(f"{path} starts with numbers: its first line must name the columns")
     if len(names) == 1:  # a blank line is a row without a value
         rows = [(line, row or [""]) for line, row in rows]
@@ -158,7 +168,8 @@ def _csv(path: Path) -> list[Column]:
         if len(row) != len(names):
             raise ValueError(f"{path}: row {i} has {len(row)} fields, the header {len(names)}")
     cells = [
-        [None if (t := c.strip()) in EMPTY else t for c in column] for column in zip(*(r for _, r in rows), strict=True)
+        [None if (t := unescaped(c.strip())) in EMPTY else t for c in column]
+        for column in zip(*(r for _, r in rows), strict=True)
     ]
     return _checked(path, [Column(n, c) for n, c in zip(names, cells, strict=True)])
 
@@ -169,11 +180,3 @@ def _checked(path: Path, columns: list[Column]) -> list[Column]:
         twice = next(n for n in names if names.count(n) > 1)
         raise ValueError(f"{path} has two columns of one name, {twice!r}")
     return columns
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

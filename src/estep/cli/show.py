@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -20,10 +19,8 @@ from estep.statistics import Array
 
 
 def console(error: bool = False) -> Console:
-    """Where tables go; of a width that holds them, whatever the environment says."""
-    asked = os.environ.get("COLUMNS", "")
-    narrow = asked.isdecimal() and int(asked) < 20
-    return Console(file=sys.stderr if error else sys.stdout, width=80 if narrow else None)
+    """Where tables go."""
+    return Console(file=sys.stderr if error else sys.stdout)
 
 
 class Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from estep.cli.reading import Column, read_columns
-from estep.cli.text import plain
+from estep.cli.text import say
 from estep.data import as_source, beside, weights_of_rows
 from estep.frames import codes
 from estep.model import Model
@@ -61,11 +60,14 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     symbols = model.symbols if model is not None and model.symbols else symbols
     find = _finder(data, columns)
     roles = {role: find(name, f"--{role}") for role, name in ask.named().items()}
+    wanted_given = given
     if ask.given is not None:
-        given = tuple(_split(ask.given))
+        given = tuple(_split(ask.given, "--given"))
     elif P and not all(given):
         raise ValueError(f"the model has {P} covariates without names: name their columns with --given")
     covariates = [find(name, "--given") for name in given]
+    if ask.columns is not None and (both := sorted(set(_split(ask.columns, "--columns")) & set(given))):
+        raise ValueError(f"column {both[0]!r} is in --columns and in --given: it cannot be both")
     aside = {c.name for c in (*roles.values(), *covariates)} | (
         set() if model is None else set(dict(model.roles).values())
     )
@@ -73,12 +75,12 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     sequences: tuple[str, ...] = ()
     if "sequence" in roles:
         lengths, sequences = _runs(roles["sequence"])
-    X, symbols = _values(data, features, rows, symbols)
+    X, symbols = _values(data, features, rows, symbols, model is None)
     names = tuple(c.name for c in features)
     labels = _numbers(roles["labels"]) if "labels" in roles else None
     source = as_source(X, lengths, None, "symbols" if rows == "symbols" else "real", columns=names, labels=labels)
     if covariates:
-        source = beside(source, np.stack([_numbers(c) for c in covariates], axis=1), given)
+        source = beside(source, np.stack([_numbers(c) for c in covariates], axis=1), given, wanted_given)
     if "weight" in roles:
         source = replace(source, weights=weights_of_rows(_numbers(roles["weight"]), source))
     kept = tuple((role, column.name) for role, column in roles.items())
@@ -101,12 +103,29 @@ def _finder(data: str, columns: Sequence[Column]) -> Callable[[str, str], Column
     return find
 
 
-def _split(names: str) -> list[str]:
-    return [n.strip() for n in names.split(",") if n.strip()]
+def _split(names: str, option: str) -> list[str]:
+    """The names of an option. Raises ValueError where there are none, or one comes twice."""
+    split = [n.strip() for n in names.split(",") if n.strip()]
+    if not split:
+        raise ValueError(f"{option} names no column")
+    if twice := [n for n in split if split.count(n) > 1]:
+        raise ValueError(f"{option} names {twice[0]!r} twice")
+    return split
 
 
-def _values(data: str, features: list[Column], rows: str, symbols: Any) -> tuple[Array, tuple[Any, ...]]:
-    """Numbers (n, D), and the symbols of texts."""
+def _values(data: str, features: list[Column], rows: str, symbols: Any, new: bool) -> tuple[Array, tuple[Any, ...]]:
+    """Numbers (n, D), and the symbols of texts; ``new``: there is no model that knows them yet."""
+    if not new:
+        named = (
+            {c.name for c in features}
+            if rows == "symbols" and symbols
+            else set(dict(symbols if rows == "table" else ()))
+        )
+        for column in features if rows != "real" else []:
+            if column.numbers is None and column.name not in named:
+                raise ValueError(
+                    f"column {column.name!r} is text; the model has no names of symbols for it, only numbers"
+                )
     if rows == "symbols":
         if len(features) != 1:
             raise ValueError(f"symbols come in one column, {data} gives {len(features)}: choose one with --columns")
@@ -127,9 +146,7 @@ def _choose(
 ) -> list[Column]:
     """The features."""
     if asked is not None:
-        chosen = [find(name, "--columns") for name in _split(asked)]
-        if not chosen:
-            raise ValueError("--columns names no column")
+        chosen = [find(name, "--columns") for name in _split(asked, "--columns")]
         names = [c.name for c in chosen]
         if any(wanted) and (unknown := [n for n in names if n not in wanted]):
             raise ValueError(
@@ -147,7 +164,7 @@ def _choose(
     chosen = [c for c in others if not c.kept_out] or others
     if left_out := [c for c in others if c not in chosen]:
         which = ", ".join(f"{c.name!r} ({c.kept_out})" for c in left_out)
-        print(plain(f"estep: left out: {which}; --columns takes them"), file=sys.stderr)
+        say(f"left out: {which}; --columns takes them")
     numeric = [c for c in chosen if c.numbers is not None]
     texts = [c for c in chosen if c.numbers is None] if rows == "real" else []
     if texts:
@@ -164,7 +181,7 @@ def _numbers(column: Column) -> Array:
     if column.numbers is not None:
         return column.numbers
     if column.kept_out == "dates" and column.days is not None:
-        print(plain(f"estep: column {column.name!r} is read as days since 1970-01-01"), file=sys.stderr)
+        say(f"column {column.name!r} is read as days since 1970-01-01")
         return column.days
     row = next((i for i, t in enumerate(column.texts) if t is not None and Column("", [t]).numbers is None), 0)
     raise ValueError(f"column {column.name!r} is not numeric: row {row} is {column.text_of(row)}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would run."""
+ROWS = 10_000  # written at a time
 
 
 def plain(text: str) -> str:
@@ -17,29 +20,48 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """CSV. Cells that begin like a formula and are no numbers get a ' in front, which is said on standard error."""
-    out, escaped = io.StringIO(newline=""), 0
-
-    def safe(cell: Any) -> Any:
-        nonlocal escaped
-        if isinstance(cell, str) and cell.startswith(FORMULA) and not _is_number(cell):
-            escaped += 1
-            return f"'{cell}"
-        return cell
-
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([safe(cell) for cell in header])
-    for row in rows:
-        writer.writerow([safe(cell) for cell in row])
-    if escaped:
-        print(f"estep: {escaped} cells begin like a formula: they are written with a ' in front", file=sys.stderr)
-    return out.getvalue()
+def say(message: str) -> None:
+    """One line on standard error; where that cannot be written, the work goes on."""
+    with suppress(OSError):
+        print(plain(f"estep: {message}"), file=sys.stderr, flush=True)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a number, as Python writes them."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text
+
+
+def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], shown: bool = False) -> Iterator[str]:
+    """CSV, some rows at a time. Cells that begin like a formula and are no numbers get a ' in front, which is said.
+
+    ``shown``: a terminal gets it, and is to find nothing to obey.
+    """
+    escaped = 0
+
+    def safe(cell: Any) -> Any:
+        nonlocal escaped
+        if not isinstance(cell, str):
+            return cell
+        if cell.startswith(FORMULA) and not is_number(cell):
+            escaped += 1
+            cell = f"'{cell}"
+        return plain(cell) if shown else cell
+
+    remaining = iter(rows)
+    some: list[Sequence[Any]] = [header]
+    while some:
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\n").writerows([safe(cell) for cell in row] for row in some)
+        yield out.getvalue()
+        some = list(islice(remaining, ROWS))
+    if escaped:
+        say(f"{escaped} cells begin like a formula: they are written with a ' in front")
+
+
+def unescaped(cell: str) -> str:
+    """A cell as it was before :func:`csv_text` put a ' in front."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

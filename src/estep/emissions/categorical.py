@@ -12,6 +12,7 @@ from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import draw, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.memory import require_memory
 from estep.priors import Dirichlet, Prior
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
@@ -84,6 +85,7 @@ class Categorical(ConjugateEmission):
         M = self.n_symbols or int(summary.high[0]) + (0 if summary.missing else 1)
         if self.emissionprob is not None:
             return self.adapt(summary)
+        require_memory(f"symbols up to {M - 1}: tables of as many for {n_components} components", 32 * M * n_components)
         return type(self)(np.full((n_components, M), 1 / M), M).adapt(summary)
 
     def evaluate(self, batch: Batch) -> Evaluation:

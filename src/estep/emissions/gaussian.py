@@ -48,8 +48,8 @@ CANCELLATION = 1e-8
 """The largest error of a log-density that the feature form may have before differences take over."""
 SINGLE = 4e-3
 """The same in single precision, for the terms' rounding alone: errors of rows average out."""
-SINGLE_MEAN = 1.5e-4
-"""The same for the terms of a column, whose errors the mean over rows keeps a tenth of: that of the mean is 1e-5."""
+SINGLE_MEAN = 2e-5
+"""The same for the terms of a column, of whose errors the mean over rows keeps a part: that of the mean is 1e-5."""
 SINGLE_ROW = 1e-4
 """The largest rounding of a row in single precision, in deviations of a component, before double takes over."""
 SINGLE_RANGE, SINGLE_WEIGHT = 1e12, 1e15

@@ -81,7 +81,11 @@ class Product(ConjugateEmission):
 
     @property
     def n_components(self) -> int:
-        return self.families[0].n_components
+        K = self.families[0].n_components
+        for label, family in self._labelled():
+            if family.n_components != K:
+                raise ValueError(f"the part of {label} has {family.n_components} components, the first has {K}")
+        return K
 
     @property
     def n_columns(self) -> int:

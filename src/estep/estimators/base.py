@@ -35,6 +35,8 @@ from estep.stopping import Stop
 from estep.streams import as_seed, child_streams
 from estep.values import Values
 
+MOST_STARTS = 1_000_000
+
 
 class ModelEstimator(BaseEstimator):  # type: ignore[misc]
     """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
@@ -114,7 +116,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _check_settings(self) -> tuple[Stop, Algorithm]:
         """Stop rule and algorithm. Raises ValueError naming an argument of the constructor that is wrong."""
-        whole("n_init", self.n_init, 1)
+        whole("n_init", self.n_init, 1, MOST_STARTS)
         whole("verbose_interval", self.verbose_interval, 1)
         if not isinstance(self.callbacks, list | tuple) or not all(map(callable, self.callbacks)):
             raise ValueError(f"callbacks is {self.callbacks!r}: it is a list of functions of an Iteration")

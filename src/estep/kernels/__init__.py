@@ -84,21 +84,18 @@ class Kernels:
     quadratic: Callable[..., float]
 
 
-def _compiled() -> ModuleType | None:
-    """The compiled module, None where the package was installed without a compiler."""
-    try:
-        return import_module("estep.kernels._core")
-    except ModuleNotFoundError as error:
-        if error.name != "estep.kernels._core":
-            raise
-        return None
+try:
+    _core: ModuleType | None = import_module("estep.kernels._core")
+except ModuleNotFoundError as missing:
+    if missing.name != "estep.kernels._core":
+        raise
+    _core = None  # the package was installed without a compiler
 
 
 @cache
 def levels() -> tuple[str, ...]:
     """The levels this installation and processor can run, the best last."""
-    core = _compiled()
-    return ("reference", *(() if core is None else core.levels()))
+    return ("reference", *(() if _core is None else _core.levels()))
 
 
 @cache
@@ -123,7 +120,7 @@ def load(level: str) -> Kernels:
             r.normals,
             r.quadratic,
         )
-    core: Any = _compiled()
+    core: Any = _core
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda spec, *args, **more: function(level, spec.native, *args, **more)
