@@ -18,9 +18,15 @@ from estep.selection import Selection
 from estep.statistics import Array
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on: that is no failure, as it is for rich."""
+        raise BrokenPipeError
+
+
 def console(error: bool = False) -> Console:
     """Where tables go."""
-    return Console(file=sys.stderr if error else sys.stdout)
+    return _Console(file=sys.stderr if error else sys.stdout)
 
 
 class Progress:

@@ -1,0 +1,187 @@
+"""Which columns of a file the command line reads, as what, and under which names."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import estep
+from test_cli import check_one_line, run
+
+RNG = np.random.default_rng(0)
+V = RNG.normal(size=40)
+
+
+def csv(path, **columns):
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return path
+
+
+def fit(*words, cwd):
+    done = run("fit", *words, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def score(*words, cwd):
+    done = run("score", *words, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_columns_go_by_name(tmp_path):
+    csv(tmp_path / "a.csv", x=V, y=V**2)
+    csv(tmp_path / "b.csv", y=V**2, x=V, more=V)
+    csv(tmp_path / "c.csv", x=V, z=V**2)
+    fit("gmm", "a.csv", "-k", "1", "-o", "m.json", cwd=tmp_path)
+    want = score("m.json", "a.csv", cwd=tmp_path)["log_likelihood"]
+    assert score("m.json", "b.csv", cwd=tmp_path)["log_likelihood"] == want
+    assert score("m.json", "b.csv", "--columns", "y,x", cwd=tmp_path)["log_likelihood"] == want
+    check_one_line(run("score", "m.json", "c.csv", cwd=tmp_path), "no column 'y', which the model has")
+    check_one_line(
+        run("score", "m.json", "b.csv", "--columns", "x,more", cwd=tmp_path), "'more', which the model does not"
+    )
+    check_one_line(run("score", "m.json", "b.csv", "--columns", "x", cwd=tmp_path), "--columns lacks 'y'")
+    check_one_line(run("fit", "gmm", "a.csv", "-k", "1", "--columns", "x,x", cwd=tmp_path), "names 'x' twice")
+
+
+@pytest.mark.parametrize("ids", [
+    ["1000000000000000001", "1000000000000000002"], ["007", "7"], ["a b", "a  b"], ["1.0", "1"], ["TRUE", "true"],
+])  # fmt: skip
+def test_ids_are_what_they_are(ids, tmp_path):
+    (tmp_path / "ids.csv").write_text("who,v\n" + "".join(f"{ids[i // 20]},{v}\n" for i, v in enumerate(V)))
+    fit("hmm", "ids.csv", "-k", "1", "--sequence", "who", "-o", "m.json", cwd=tmp_path)
+    found = score("m.json", "ids.csv", "--sequence", "who", cwd=tmp_path)
+    assert [s["sequence"] for s in found["sequences"]] == ids
+    check_one_line(run("score", "m.json", "ids.csv", cwd=tmp_path), "column 'who': say --sequence who")
+    csv(tmp_path / "v.csv", v=V)
+    alone = run("score", "m.json", "v.csv", cwd=tmp_path)
+    assert alone.returncode == 0 and "no column 'who': its rows are one sequence" in alone.stderr
+    assert json.loads((tmp_path / "m.json").read_text())["roles"] == {"sequence": "who"}
+
+
+def test_64_bit_ids_of_parquet(tmp_path):
+    ids = pd.array([2**60] * 20 + [2**60 + 1] * 20, dtype="Int64")
+    pd.DataFrame({"who": ids, "v": V}).to_parquet(tmp_path / "p.parquet")
+    fit("hmm", "p.parquet", "-k", "1", "--sequence", "who", "-o", "m.json", cwd=tmp_path)
+    names = [s["sequence"] for s in score("m.json", "p.parquet", "--sequence", "who", cwd=tmp_path)["sequences"]]
+    assert names == [str(2**60), str(2**60 + 1)]
+
+
+def test_rows_of_a_sequence_that_are_apart_are_an_error_at_once(tmp_path):
+    (tmp_path / "s.csv").write_text("who,v\n" + "".join(f"{i % 60_000},{i}\n" for i in range(120_000)))
+    check_one_line(
+        run("fit", "hmm", "s.csv", "-k", "1", "--sequence", "who", cwd=tmp_path), "rows of sequence 0 are not"
+    )
+    (tmp_path / "n.csv").write_text("who,v\n1,2\n,3\n")
+    check_one_line(run("fit", "hmm", "n.csv", "-k", "1", "--sequence", "who", cwd=tmp_path), "row 1 has no value")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_of_one_column_are_rows(end, tmp_path):
+    lines = ["v", *("" if i % 9 == 4 else str(v) for i, v in enumerate(V)), "", "1.5"]
+    (tmp_path / "one.csv").write_text(end.join(lines) + end, newline="")
+    fit("hmm", "one.csv", "-k", "2", "-o", "m.json", cwd=tmp_path)
+    assert run("decode", "m.json", "one.csv", cwd=tmp_path).stdout.count("\n") == 43
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n\n3,4\n")
+    check_one_line(run("fit", "gmm", "two.csv", "-k", "1", cwd=tmp_path), "line 3 is blank")
+    (tmp_path / "quote.csv").write_text('a,b\n1,x\n2,"y\n3,x\n')
+    check_one_line(run("fit", "gmm", "quote.csv", "-k", "1", cwd=tmp_path), "a quote not closed")
+
+
+def test_what_is_no_feature_is_left_out_and_said(tmp_path):
+    frame = pd.DataFrame({
+        "patient_id": RNG.permutation(10_000)[:40], "serial": np.arange(40) + 500,
+        "day": pd.date_range("2020-01-01", periods=40).strftime("%Y-%m-%d"),
+        "name": [f"n{i}" for i in range(40)], "v": V, "count": RNG.poisson(3.0, 40),
+    })  # fmt: skip
+    frame.to_csv(tmp_path / "f.csv")
+    found, said = fit("gmm", "f.csv", "-k", "1", cwd=tmp_path)
+    assert found["model"]["columns"] == ["v", "count"]
+    for what in ("'Unnamed: 0' (an index)", "'patient_id' (ids)", "'serial' (ids)", "'day' (dates)", "'name' (ids)"):
+        assert what in said
+    found, said = fit("gmm", "f.csv", "-k", "1", "--columns", "serial,v,day", cwd=tmp_path)
+    assert found["model"]["columns"] == ["serial", "v", "day"] and "days since 1970-01-01" in said
+    assert found["parameters"]["means"][0][2] == pytest.approx(18262 + 19.5)
+    frame.set_index(["name", "day"]).to_parquet(tmp_path / "f.parquet")
+    assert fit("gmm", "f.parquet", "-k", "1", cwd=tmp_path)[0]["model"]["columns"] == ["v", "count"]
+
+
+def test_weights_labels_and_covariates_are_columns(tmp_path):
+    x, z = RNG.normal(size=(2, 60))
+    w, label = RNG.integers(0, 3, 60), np.where(np.arange(60) < 4, 0, -1)
+    csv(tmp_path / "a.csv", x=x, z=z, w=w, label=label, y=x - 2 * z + 0.1 * RNG.normal(size=60))
+    rows = pd.read_csv(tmp_path / "a.csv")
+    found, _ = fit(
+        "gmm",
+        "a.csv",
+        "-k",
+        "2",
+        "--weight",
+        "w",
+        "--labels",
+        "label",
+        "--columns",
+        "x,y",
+        "-o",
+        "m.json",
+        cwd=tmp_path,
+    )
+    assert found["model"]["roles"] == {"weight": "w", "labels": "label"}
+    model = estep.load(tmp_path / "m.json")
+    want = model.score(rows[["x", "y"]], weights=rows["w"])
+    assert score("m.json", "a.csv", "--weight", "w", cwd=tmp_path)["log_likelihood"] == pytest.approx(want, rel=1e-12)
+    assert found["bic"] == pytest.approx(model.bic(found["log_likelihood"], w.sum()), rel=1e-12)
+    line = ["mixture", "a.csv", "-k", "1", "--emission", "linear_regression"]
+    found, _ = fit(*line, "--given", "x,z", "--columns", "y", "-o", "r.json", cwd=tmp_path)
+    np.testing.assert_allclose(found["parameters"]["coefficients"], [[[1, -2]]], atol=0.1)
+    want = score("r.json", "a.csv", cwd=tmp_path)["log_likelihood"]
+    assert score("r.json", "a.csv", "--given", "z,x", cwd=tmp_path)["log_likelihood"] == want
+    check_one_line(run("score", "r.json", "a.csv", "--given", "x,w", cwd=tmp_path), "no covariate 'z'")
+    check_one_line(run("fit", *line, "--given", "x,y", "--columns", "y", cwd=tmp_path), "cannot be both")
+    check_one_line(run("fit", *line, "--given", "x,x", cwd=tmp_path), "names 'x' twice")
+    decoded = run("decode", "r.json", "a.csv", cwd=tmp_path)
+    assert decoded.returncode == 0 and decoded.stdout.count("\n") == 61
+
+
+def test_texts_that_the_model_has_no_names_for(tmp_path):
+    csv(tmp_path / "n.csv", s=[0] * 20 + [1, 2] * 10)
+    csv(tmp_path / "t.csv", s=["b", "c"] * 20)
+    fit("mixture", "n.csv", "-k", "1", "--emission", "categorical", "-o", "m.json", cwd=tmp_path)
+    check_one_line(run("score", "m.json", "t.csv", cwd=tmp_path), "no names of symbols for it, only numbers")
+
+
+def test_names_are_text(tmp_path):
+    (tmp_path / "tags.csv").write_text(
+        "height [m],rate [/min],a\x1b[2J\x1b]0;x\x07\n" + "".join(f"{v},{v**2},{v**3}\n" for v in V)
+    )
+    done = run("fit", "gmm", "tags.csv", "-k", "2", "-o", "m.json", cwd=tmp_path)
+    assert done.returncode == 0 and "[m]" in done.stdout and "[/min]" in done.stdout
+    info = run("info", "m.json", cwd=tmp_path)
+    assert "\x1b" not in done.stdout + done.stderr + info.stdout + info.stderr and "\\x1b[2J" in info.stdout
+
+
+def test_formulas_are_escaped_and_come_back(tmp_path):
+    csv(tmp_path / "s.csv", s=["=1+1", "-x", "-2", "@a", "b"] * 8)
+    fit("mixture", "s.csv", "-k", "1", "--emission", "categorical", "-o", "m.json", cwd=tmp_path)
+    done = run("sample", "m.json", "-n", "50", "-o", "drawn.csv", cwd=tmp_path)
+    assert "cells begin like a formula" in done.stderr
+    cells = {line.split(",")[1] for line in (tmp_path / "drawn.csv").read_text().splitlines()[1:]}
+    assert cells == {"'=1+1", "'-x", "-2", "'@a", "b"}
+    assert np.isfinite(score("m.json", "drawn.csv", "--columns", "s", cwd=tmp_path)["log_likelihood"])
+
+
+def test_what_is_impossible_is_skipped_where_asked(tmp_path):
+    start = dict(startprob_init=[1.0, 0.0], transmat_init=[[0.5, 0.5], [0.0, 1.0]])
+    hmm = estep.PoissonHMM(2, rates_init=[[0.0], [3.0]], max_iter=0, **start).fit(np.array([[0.0], [1.0]]))
+    estep.save(hmm, tmp_path / "m.json")
+    csv(tmp_path / "d.csv", who=["a", "a", "b", "b"], v=[0, 2, 2, 0])
+    check_one_line(
+        run("decode", "m.json", "d.csv", "--sequence", "who", "--columns", "v", cwd=tmp_path),
+        "sequence 1 is impossible",
+    )
+    words = ("decode", "m.json", "d.csv", "--sequence", "who", "--columns", "v", "--on-impossible", "skip")
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.splitlines()[3:] == ["b,-1,nan", "b,-1,nan"]
+    assert "1 sequence is impossible under the model and skipped: sequence 1" in done.stderr
