@@ -477,3 +477,73 @@ def test_reg_covar_with_priors():
         estep.GaussianMixture(2, reg_covar=1e-3, estimate="map").fit(X)
     one, two = (estep.BayesianGaussianMixture(reg_covar=r).fit(X).covariance_prior_ for r in (None, 0.5))
     np.testing.assert_allclose(two, one + 0.5 * np.eye(2))
+
+
+def test_a_process_of_one_component_is_the_evidence_that_all_rows_are_its_first():
+    """Blei & Jordan 2006: all rows of components without end are in the first: B(1 + n, 1) / B(1, 1) = 1 / (n + 1)."""
+    X = np.random.default_rng(0).normal(size=(20, 1))
+    prior = {"means": NormalInverseWishart(0.0, 1.0, 3.0, 1.0)}
+    plain, process = (
+        estep.GaussianMixture(1, estimate="vb", prior=prior | {"weights": one}).fit(X).fit_.bound
+        for one in (Dirichlet(1.0), DirichletProcess(1.0))
+    )
+    assert process == pytest.approx(plain - np.log(21), abs=1e-9)
+
+
+@pytest.mark.parametrize("make", [
+    lambda v: Dirichlet(v), lambda v: DirichletProcess(v), lambda v: Beta(v, 1.0), lambda v: Gamma(1.0, v),
+    lambda v: NormalInverseWishart(0.0, v, 3.0, 1.0), lambda v: NormalInverseWishart(0.0, 1.0, 3.0, v),
+    lambda v: MatrixNormalInverseWishart(0.0, v, 3.0, 1.0), lambda v: PseudoRows(v, np.ones((2, 1))),
+])  # fmt: skip
+@pytest.mark.parametrize("value", [1e-320, 1e305])
+def test_priors_out_of_range_are_refused_by_name(make, value):
+    with pytest.raises(ValueError, match=r"of a .* prior is .*: give a number from"):
+        make(value)
+
+
+def test_a_prior_far_from_the_data_is_refused():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    for estimate in ("map", "vb"):
+        prior = {"means": NormalInverseWishart(1e9, 0.1, 4.0, 1.0)}
+        with pytest.raises(ValueError, match="prior of means has the mean 1e.09 for column 0"):
+            estep.GaussianMixture(2, estimate=estimate, prior=prior).fit(X)
+
+
+def test_outcomes_that_never_came_up_are_possible_under_a_prior():
+    X = np.array([[0, 5, 0], [1, 4, 0.0]])
+    kind, prior = estep.emissions.Multinomial(trials=5), {"emissionprob": Dirichlet(2.0)}
+    mode = estep.MixtureModel(kind, 1, estimate="map", prior=prior, random_state=0).fit(X)
+    np.testing.assert_allclose(mode.emissionprob_, [[2 / 13, 10 / 13, 1 / 13]])
+    whole = estep.MixtureModel(kind, 1, estimate="vb", prior=prior, random_state=0).fit(X)
+    counts = X.sum(axis=0)
+    evidence = gammaln(6) - gammaln(16) + (gammaln(2 + counts) - gammaln(2)).sum()
+    evidence += (gammaln(X.sum(axis=1) + 1) - gammaln(X + 1).sum(axis=1)).sum()
+    assert whole.fit_.bound == pytest.approx(evidence, rel=1e-12)
+    given = estep.emissions.Multinomial([[0.5, 0.5, 0.0]], trials=5)
+    assert estep.MixtureModel(given, 1, estimate="map", prior=prior).fit(X).emissionprob_[0, 2] == 0  # that was given
+
+
+@pytest.mark.parametrize("family", ["gaussian-tied", "gaussian-full", "regression-diag", "mixture-of-regression-tied"])
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_long_steps_stay_among_the_posteriors(family, latent):
+    """Extrapolated statistics that belong to no distribution are refused, not climbed to."""
+    for seed in range(6):
+        model = make_model(family, latent, K=3, D=2, seed=seed)
+        source = draw(model, 33, seed)
+        fit = estep.fit(with_prior(model, source, "vb"), source, "squarem", Stop(max_iter=60))
+        assert fit.stop_reason in ("converged", "max_iter") and (np.diff(fit.trace.bounds) > -1e-7).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
+def test_evidence_of_a_line_far_from_the_origin(offset):
+    """The prior is in the units of the data, however far these are from zero."""
+    r = np.random.default_rng(3)
+    x = r.normal(size=50)
+    y = 2 * x + 0.1 * r.normal(size=50)
+    emission = LinearRegression("diag", 1, [[[0.0]]], [[0.0]], [[1.0]])
+    bounds = []
+    for shift in (0.0, offset):
+        move = np.array([[1.0, 0.0], [shift, 1.0]])  # (1, x) = move (1, x - shift)
+        prior = MatrixNormalInverseWishart([[-2 * shift, 2.0]], 1e4 * move @ move.T, 3.0, 1.0, "diag")
+        bounds.append(exact(emission, {"coefficients": prior}, np.column_stack([x + shift, y])))
+    assert bounds[1] == pytest.approx(bounds[0], rel=1e-4)

@@ -361,3 +361,206 @@ def test_aitkens_rule_by_name():
     assert patient.n_iter_ > quick.n_iter_ and patient.score(FAITHFUL) > quick.score(FAITHFUL)
     with pytest.raises(ValueError, match="'gain', 'aitken' or 'parameters'"):
         estep.GaussianMixture(2, stop_rule="bic").fit(FAITHFUL)
+
+
+def rows_twice(X, w):
+    return np.repeat(X, w.astype(int), axis=0)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: estep.GaussianMixture(2, random_state=0), lambda: estep.StudentMixture(2, random_state=0),
+    lambda: estep.MixtureModel("poisson", 2, random_state=0), lambda: estep.MixtureModel("gamma", 2, random_state=0),
+])  # fmt: skip
+def test_a_weight_of_two_is_two_rows_in_every_question(make):
+    r = np.random.default_rng(0)
+    X = np.r_[r.poisson(3.0, (60, 2)), r.poisson(12.0, (60, 2))] + 1.0
+    if make().__class__ is not estep.MixtureModel or make().emission == "poisson":
+        X[::7, 0] = np.nan
+        X[5] = np.nan  # a row without any value is no row
+    w = r.integers(0, 3, 120).astype(float)
+    fit = make().fit(X, sample_weight=w)
+    for ask in (fit.score, fit.aic, fit.bic, fit.icl):
+        assert ask(X, sample_weight=w) == pytest.approx(ask(rows_twice(X, w)), rel=1e-10)
+    best = estep.select(
+        X, [2], fit.model_.emission.with_values(**dict.fromkeys(fit.model_.emission.values())), weights=w
+    ).best
+    n = w[~np.isnan(X).all(axis=1)].sum()
+    assert best.bic == pytest.approx(best.fit.model.bic(best.fit.log_likelihood, n), rel=1e-12)
+    assert fit.bic(X, sample_weight=w) == pytest.approx(fit.model_.bic(fit.score(X, sample_weight=w) * n, n), rel=1e-12)
+    assert fit.lower_bound_ == pytest.approx(fit.score(X, sample_weight=w), rel=1e-9)
+
+
+def test_weights_of_sequences_in_every_question():
+    r = np.random.default_rng(0)
+    X, lengths, w = r.normal(size=(60, 1)), [20, 10, 30], np.array([2.0, 0.0, 1.0])
+    X[3:6] = np.nan
+    fit = estep.GaussianHMM(2, random_state=0).fit(X, lengths, sample_weight=w)
+    twice = np.concatenate([X[:20], X[:20], X[30:]]), [20, 20, 30]
+    for ask in (fit.score, fit.aic, fit.bic):
+        assert ask(X, lengths, sample_weight=w) == pytest.approx(ask(*twice), rel=1e-12)
+    n = 2 * 17 + 30
+    assert fit.bic(X, lengths, sample_weight=w) == pytest.approx(fit.model_.bic(fit.fit_.log_likelihood, n), rel=1e-9)
+    best = estep.select((X, lengths), [2], "gaussian", estep.latents.Chain(), weights=w).best
+    assert best.bic == pytest.approx(best.fit.model.bic(best.fit.log_likelihood, n), rel=1e-12)
+    with pytest.raises(ValueError, match="no row has a value"):
+        fit.bic(np.full((3, 1), np.nan))
+
+
+def test_one_impossible_row_or_sequence_does_not_fail_the_rest():
+    start = dict(startprob_init=[1.0, 0.0], transmat_init=[[0.5, 0.5], [0.0, 1.0]])
+    hmm = estep.PoissonHMM(2, rates_init=[[0.0], [3.0]], max_iter=0, **start).fit(np.array([[0.0], [1.0]]))
+    X, lengths = np.array([[0.0], [2.0], [2.0], [0.0], [0.0]]), [2, 2, 1]
+    for ask in (hmm.predict, hmm.predict_proba):
+        with pytest.raises(ValueError, match="sequence 1 is impossible"):
+            ask(X, lengths)
+    with pytest.warns(RuntimeWarning, match="1 sequence is impossible under the model and skipped: sequence 1"):
+        states = hmm.predict(X, lengths, on_impossible="skip")
+    with pytest.warns(RuntimeWarning):
+        p = hmm.predict_proba(X, lengths, on_impossible="skip")
+    assert states[2:4].tolist() == [-1, -1] and (states[[0, 1, 4]] >= 0).all()
+    assert np.isnan(p[2:4]).all() and np.allclose(p[[0, 1, 4]].sum(axis=1), 1)
+    mixture = estep.MixtureModel(estep.emissions.Poisson([[0.0], [0.0]]), 2, max_iter=0).fit(np.zeros((3, 1)))
+    rows = np.array([[0.0], [3.0], [0.0], [1.0]] + [[2.0]] * 6)
+    with pytest.warns(RuntimeWarning, match="8 rows are impossible .* row 1, 3, 4, 5, 6, ..."):
+        assert (mixture.predict(rows, on_impossible="skip") == [0, -1, 0, *[-1] * 7]).all()
+    with pytest.raises(ValueError, match="on_impossible is 'drop': it is 'raise' or 'skip'"):
+        mixture.predict(rows, on_impossible="drop")
+
+
+ARGUMENTS = [
+    (dict(tol="a"), "tol is 'a'"),
+    (dict(max_iter=1.5), "max_iter is 1.5"),
+    (dict(n_components="3"), "n_components is '3'"),
+    (dict(n_init=10**30), "n_init is 10+: it is 1000000 at most"),
+    (dict(callbacks=5), "callbacks is 5"),
+    (dict(callbacks=[5]), r"callbacks is \[5\]"),
+    (dict(random_state="x"), "random_state is 'x'"),
+    (dict(random_state=-1), "random_state is -1"),
+    (dict(n_threads=1.5), "n_threads is 1.5"),
+    (dict(stop_rule="foo"), "stop rule is 'foo'"),
+    (dict(reg_covar="a"), "reg_covar is 'a'"),
+    (dict(verbose_interval=0), "verbose_interval is 0"),
+    (dict(fixed=5), "fixed is 5"),
+    (dict(fixed=iter(["means"])), "fixed is <list_iterator"),
+    (dict(estimate="map", prior=5), "prior is 5"),
+    (dict(weights_init=[0.5, 0.6]), "weights adds up to 1.1"),
+    (dict(weights_init="a"), "weights_init are a str"),
+    (dict(means_init=[[1.0, 2.0]]), "means is given for 1 components"),
+    (dict(means_init=[[1, 2], [3]]), "means_init have rows of different lengths"),
+    (dict(means_init=np.ma.array([[0.0, 0], [6, 9]], mask=[[0, 0], [0, 1]])), r"means\[1, 1\] is nan"),
+    (dict(means_init=np.eye(2) * 1j), "means_init are complex"),
+    (dict(covariances_init=np.eye(2)), r"shape \(2, 2\), expected \(K, D, D\)"),
+    (dict(covariances_init=5), r"covariances has shape \(\), expected"),
+    (dict(covariances_init=np.ones((2, 3, 2))), r"shape \(2, 3, 2\), expected \(K, D, D\)"),
+    (dict(precisions_init=np.eye(2)), r"precisions_init has shape \(2, 2\), expected \(2, 2, 2\)"),
+    (dict(precisions_init=[[[2.0, 1.9], [0.0, 2.0]]] * 2), "not symmetric"),
+    (dict(precisions_init="a"), "precisions_init are a str"),
+]
+
+
+@pytest.mark.parametrize("arguments, words", ARGUMENTS)
+def test_wrong_arguments_are_named(arguments, words):
+    """One line that names the argument and what was given; what was fitted before stays as it was."""
+    fit = estep.GaussianMixture(2, random_state=0).fit(FAITHFUL)
+    before = fit.score(FAITHFUL), fit.model_
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
+        fit.set_params(**arguments).fit(FAITHFUL)
+    assert "\n" not in str(caught.value)
+    fit.set_params(**{name: getattr(estep.GaussianMixture(2), name) for name in arguments})
+    assert fit.model_ is before[1] and fit.score(FAITHFUL) == before[0]
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: estep.select(FAITHFUL, 2), "give the numbers to compare"),
+        (lambda: estep.select(FAITHFUL, [2], latent="hmm"), "Chain()"),
+        (lambda: estep.select(FAITHFUL, [2], random_state="x"), "random_state is 'x'"),
+        (lambda: estep.select(FAITHFUL, [2], stop=5), "stop is 5: give one made by estep.Stop"),
+        (lambda: estep.select(FAITHFUL, [2], execute=4), "execute is 4"),
+        (lambda: estep.Model("a", "b"), "a Model is a latent part"),
+        (lambda: estep.fit(estep.GaussianMixture(2), FAITHFUL), "fit takes a Model, not a GaussianMixture"),
+        (lambda: estep.estimators.from_model(5), "takes a Model, not a int"),
+        (lambda: estep.lagged(FAITHFUL, order=0), "order is 0"),
+        (lambda: estep.start_model(estep.latents.Independent(), estep.emissions.Poisson(), FAITHFUL, 2), "as_source"),
+        (lambda: estep.GaussianHMM(2, topology=[[1, np.nan], [1, 1]]).fit(FAITHFUL), "topology is a matrix of numbers"),
+    ],
+)
+def test_functions_name_what_is_wrong(call, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        call()
+
+
+def test_a_fit_that_fails_changes_nothing(capsys):
+    import pandas as pd
+
+    F = pd.DataFrame(FAITHFUL, columns=["a", "b"])
+    fit = estep.GaussianMixture(2, random_state=0).fit(F)
+    for change in (dict(tol="a"), dict(n_components=900)):
+        with pytest.raises(ValueError):
+            fit.set_params(**change).fit(F.assign(c=1.0))
+        fit.set_params(tol=1e-8, n_components=2)
+        assert list(fit.feature_names_in_) == ["a", "b"] and np.isfinite(fit.score(F))
+    auto = estep.MixtureModel("auto", 2, random_state=0).fit(F)
+    with pytest.raises(ValueError):
+        auto.fit(pd.DataFrame({"z": [1.0, 2.0]}).assign(q=np.inf))
+    assert np.isfinite(auto.score(F))
+
+
+def test_algorithms_by_name_and_random_states_of_every_kind():
+    start = estep.GaussianMixture(2, random_state=0, max_iter=1, tol=0).fit(FAITHFUL).model_
+    assert estep.fit(start, FAITHFUL, "squarem").converged
+    for state in (0, np.int64(3), np.random.RandomState(0), np.random.default_rng(0), None):
+        assert len(estep.select(FAITHFUL, [1, 2], random_state=state).candidates) == 2
+        assert estep.GaussianMixture(2, random_state=state).fit(FAITHFUL).converged_
+
+
+def test_settings_of_a_stream_are_obeyed():
+    stream = estep.GaussianMixture(2, random_state=0).partial_fit(FAITHFUL)
+    small = np.linalg.det(stream.covariances_).min()
+    assert np.linalg.det(stream.set_params(reg_covar=50.0).partial_fit(FAITHFUL).covariances_).min() > 10 * small
+    held = estep.GaussianMixture(2, random_state=0).partial_fit(FAITHFUL)
+    means = held.means_.copy()
+    np.testing.assert_array_equal(held.set_params(fixed=("means",)).partial_fit(FAITHFUL[:50]).means_, means)
+    with pytest.raises(ValueError, match="tol is 'a'"):
+        held.set_params(tol="a").partial_fit(FAITHFUL)
+    moved = estep.GaussianMixture(2, random_state=0).partial_fit(FAITHFUL)
+    moved.means_ = moved.means_ + 100
+    np.testing.assert_allclose(
+        np.sort(moved.partial_fit(FAITHFUL + 100).means_[:, 0]), np.sort(means[:, 0]) + 100, atol=0.1
+    )
+
+
+def test_a_loaded_estimator_keeps_its_regularisation(tmp_path):
+    fit = estep.GaussianMixture(2, random_state=0, reg_covar=0.5).fit(FAITHFUL)
+    estep.save(fit, tmp_path / "m.json")
+    again = estep.load_estimator(tmp_path / "m.json")
+    assert again.reg_covar == 0.5
+    again.set_params(warm_start=True).fit(FAITHFUL)
+    np.testing.assert_allclose(again.covariances_, fit.covariances_, rtol=1e-4)
+
+
+def test_sources_of_mixtures_are_not_taken_for_sequences():
+    rows = FAITHFUL[:60].copy()
+    rows[::3, 0] = np.nan
+    mixture, chain = (
+        kind(2, random_state=0).fit(FAITHFUL).model_ for kind in (estep.GaussianMixture, estep.GaussianHMM)
+    )
+    for source in (mixture.source(rows), mixture.source(chain.source(FAITHFUL, [100, 172]))):
+        with pytest.raises(ValueError, match="prepared for a mixture, whose rows have no order"):
+            chain.score(source)
+
+
+def test_columns_that_a_table_does_not_read_do_not_count():
+    rows = FAITHFUL.copy()
+    rows[:20, 1] = np.nan
+    product = estep.MixtureModel(estep.emissions.Product({1: estep.emissions.Gaussian()}), 1).fit(rows)
+    alone = estep.MixtureModel("gaussian", 1).fit(rows[:, 1:])
+    assert product.score(rows) == pytest.approx(alone.score(rows[:, 1:])) and product.bic(rows) == pytest.approx(
+        alone.bic(rows[:, 1:])
+    )
+    import pandas as pd
+
+    twice = estep.emissions.Product({1: estep.emissions.Gaussian(), "b": estep.emissions.Gaussian()})
+    with pytest.raises(ValueError, match="column 'b' has two families, by its name and by its number"):
+        estep.MixtureModel(twice, 1).fit(pd.DataFrame(FAITHFUL, columns=["a", "b"]))

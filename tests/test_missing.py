@@ -8,11 +8,13 @@ import pytest
 from scipy import stats
 
 import estep
+import independent
 from brute import enumerate_chain
 from estep import Model, Stop, covariance, with_prior
-from estep.emissions import Categorical, Gaussian, Multinomial, NegativeBinomial, Poisson, Student
+from estep.emissions import Categorical, Gaussian, LinearRegression, Multinomial, NegativeBinomial, Poisson, Student
 from estep.execute import Threads
 from estep.latents import Independent
+from estep.statistics import Statistics
 from laws import (
     law_integer_weight_is_repetition,
     law_order_of_units_does_not_matter,
@@ -352,3 +354,62 @@ def test_bayesian_mixtures_take_gaps():
     X = punch(estep.datasets.load_faithful().X)
     mixture = estep.BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
     assert sorted(mixture.means_[:, 0].round()) == [2.0, 4.0]
+
+
+def ill_conditioned(D, condition, seed):
+    r = np.random.default_rng(seed)
+    Q = np.linalg.qr(r.normal(size=(D, D)))[0]
+    C = (Q * np.geomspace(1, 1 / condition, D)) @ Q.T
+    return (C + C.T) / 2 * np.outer(s := 10.0 ** r.uniform(-2, 2, D), s)
+
+
+def conditional(x, mean, C):
+    """Mean and covariance of a whole row given the cells that are there, in long double (Bishop 2006, eq. 2.81)."""
+    there, out, left = ~np.isnan(x), x.astype(independent.LONG), np.zeros(C.shape, independent.LONG)
+    C, mean = C.astype(independent.LONG), mean.astype(independent.LONG)
+    L = independent.cholesky(C[np.ix_(there, there)])
+    half = np.concatenate([(x - mean)[there][:, None], C[np.ix_(there, ~there)]], axis=1)
+    for i in range(len(L)):
+        half[i] = (half[i] - L[i, :i] @ half[:i]) / L[i, i]
+    out[~there] = mean[~there] + half[:, 1:].T @ half[:, 0]
+    left[np.ix_(~there, ~there)] = C[np.ix_(~there, ~there)] - half[:, 1:].T @ half[:, 1:]
+    return out, left
+
+
+@pytest.mark.parametrize("D, condition", [(3, 1e5), (8, 1e9), (8, 1e11), (20, 1e11)])
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_missing_cells_at_high_condition(D, condition, kind, level):
+    """Densities, and what is filled in, are as exact as the parameters are."""
+    r = np.random.default_rng(D)
+    C = ill_conditioned(D, condition, D)
+    means = r.normal(size=(2, D)) * np.sqrt(C.diagonal())
+    X = r.multivariate_normal(means[0], C, 12, method="eigh")
+    X[r.random(X.shape) < 0.6] = np.nan
+    X[np.isnan(X).all(axis=1), 0] = means[0, 0]
+    emission = Gaussian(kind, means, C if kind == "tied" else np.stack([C, C]))
+    model = Model(Independent([0.5, 0.5]), emission)
+    joint = independent.log_densities(emission, X) + np.log(0.5)
+    want = independent.logsumexp(joint, axis=1)
+    near = 1e-13 * condition * np.maximum(1, np.abs(want))
+    assert (np.abs(model.score_units(X) - want) <= near).all()
+    share = np.exp(joint - want[:, None])
+    filled = [[conditional(x, m, C) for m in means] for x in X]
+    mean = np.einsum("nk,nkd->kd", share, np.array([[f[0] for f in row] for row in filled]))
+    source = model.source(X)
+    s = Statistics(emission.layout, model.expect(source.whole())["emission"])
+    origin, mass = np.asarray(emission.origin), share.sum(axis=0)
+    first = s["moments"][:, 1 : 1 + D] + mass[:, None] * origin
+    scale = np.sqrt(C.diagonal()) + np.abs(means).max(axis=0)
+    assert (np.abs(first - mean) <= 1e-13 * condition * scale * mass.max()).all()
+
+
+def test_regressions_whose_lines_leave_little(level):
+    """What is missing beside a line that explains nearly all: the line costs no digits."""
+    r = np.random.default_rng(0)
+    emission = LinearRegression("full", 1, [[[1e6], [2e6]]], [[0.0, 1.0]], [np.eye(2)])
+    X = r.normal(size=(20, 1))
+    Y = X @ [[1e6, 2e6]] + [0.0, 1.0] + r.normal(size=(20, 2))
+    Y[::3, 0] = np.nan
+    want = independent.log_densities(emission, np.hstack([X, Y]))[:, 0]
+    got = Model(Independent([1.0]), emission).score_units(Y, given=X)
+    np.testing.assert_allclose(got, want.astype(float), rtol=1e-8)

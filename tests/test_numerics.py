@@ -350,3 +350,83 @@ def test_a_bound_near_zero_does_not_fall_by_rounding():
         scaled = estep.GaussianMixture(2, random_state=0, tol=0, max_iter=300).fit(X * np.exp(fit.lower_bound_ / 2))
     assert abs(scaled.lower_bound_) < 1e-9
     assert (fit.stop_reason_, scaled.stop_reason_) == ("max_iter", "max_iter")
+
+
+SINGLE = {
+    "full": lambda: estep.GaussianMixture(2, random_state=0),
+    "diag": lambda: estep.GaussianMixture(2, covariance_type="diag", random_state=0),
+    "tied": lambda: estep.GaussianMixture(2, covariance_type="tied", random_state=0),
+    "student": lambda: estep.StudentMixture(2, random_state=0, max_iter=20, tol=0),
+    "chain": lambda: estep.GaussianHMM(2, random_state=0),
+    "gmm-hmm": lambda: estep.GMMHMM(2, 2, random_state=0, max_iter=20, tol=0),
+}
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+@pytest.mark.parametrize("gap, scale", [(6, 1e19), (6, 1e-19), (6, 1.0), (150, 1.0), (700, 1e10), (20, 1e-13)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_single_precision_has_the_likelihood_of_double(kind, gap, scale):
+    """Row by row and in the bound, to 1e-5 of a row's or of 1; what float32 cannot hold stays in float64."""
+    r = np.random.default_rng(0)
+    X = (np.r_[r.normal(0, 1, (300, 2)), r.normal(gap, 1, (300, 2))] * scale).astype(np.float32)
+    fit = SINGLE[kind]().fit(X)
+    exact = fit.model_.score_units(X.astype(np.float64))
+    rows = 1 if len(exact) == len(X) else len(X)
+    near = 1e-5 * np.maximum(rows, np.abs(exact))
+    assert (np.abs(fit.score_samples(X) - exact) <= near).all()
+    assert abs(fit.fit_.bound - exact.sum()) <= 1e-5 * max(len(X), abs(exact.sum()))
+    for name, value in fit.model_.emission.values().items():
+        now = np.asarray(getattr(fit, fit._attribute(name)))
+        assert np.isfinite(now).all()
+        np.testing.assert_allclose(now, value, rtol=1e-6)
+    if scale == 1e-19:
+        assert fit.covariances_.dtype == np.float64 and fit.means_.dtype == np.float32
+
+
+def test_weights_in_single_precision_may_be_tiny():
+    X = blobs().astype(np.float32)
+    plain = clone_weighted(estep.GaussianMixture(2, random_state=0), X, np.ones(len(X)))
+    for weight in (1e-60, 1e-20, 1e20, 1e60):
+        fit = clone_weighted(estep.GaussianMixture(2, random_state=0), X, np.full(len(X), weight))
+        np.testing.assert_allclose(fit.means_, plain.means_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("X, weights, words", [
+    (np.full((20, 1), 1e160), None, r"column 0 holds 1e\+160, beyond 1e\+150"),
+    (np.arange(20.0)[:, None], np.full(20, 1e-310), "the largest weight, of row 0, is 1e-310: rescale them"),
+    (np.arange(20.0)[:, None], np.full(20, 1e300), r"the largest weight, of row 0, is 1e\+300: rescale them"),
+    (1e120 * np.arange(20.0)[:, None], np.full(20, 1e100), "sums of squares leave the range"),
+])  # fmt: skip
+def test_what_leaves_the_range_is_named(X, weights, words):
+    for fit in (estep.GaussianMixture(1).fit, estep.StudentMixture(1).fit):
+        with pytest.raises(ValueError, match=words):
+            fit(X, sample_weight=weights)
+
+
+def test_drawn_rows_that_no_memory_holds_are_refused():
+    fit = estep.GaussianMixture(1).fit(blobs())
+    for n in (10**30, 10**13):
+        with pytest.raises(ValueError, match=f"n is {n}: so many rows take"):
+            fit.sample(n)
+    with pytest.raises(ValueError, match="symbols up to 2000000000"):
+        estep.CategoricalHMM(2).fit(np.array([[0], [2_000_000_000]]))
+
+
+def test_every_module_can_be_imported_first():
+    """In any order: no module waits for another that has to come before."""
+    import subprocess
+    import sys
+
+    code = """
+import importlib, pkgutil, sys, estep
+names = [m.name for m in pkgutil.walk_packages(estep.__path__, "estep.") if "__main__" not in m.name]
+core = {n: m for n, m in sys.modules.items() if n.endswith("_core")}
+for name in names:
+    for old in [n for n in sys.modules if n.split(".")[0] == "estep" and not n.endswith("_core")]:
+        del sys.modules[old]
+    importlib.import_module(name)
+print(len(names))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 60

@@ -159,3 +159,36 @@ def test_poisson_hmm():
     for name, theirs_name in (("startprob_", "startprob_"), ("transmat_", "transmat_"), ("rates_", "lambdas_")):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, theirs_name), rtol=1e-8, atol=1e-9)
     compare_hmm(ours, theirs, X)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("reg_covar", [1e-3, 0.5])
+def test_the_fixed_point_of_reg_covar_is_scikit_learns(kind, reg_covar):
+    """There the plain likelihood may have fallen: that is no failure, and the fit goes on until nothing changes."""
+    from sklearn.mixture import GaussianMixture
+
+    r = np.random.default_rng(1)
+    X = np.r_[r.normal(0, 1, (150, 2)), r.normal(2.5, 1, (150, 2))]
+    precisions = {
+        "full": np.stack([np.eye(2)] * 2),
+        "tied": np.eye(2),
+        "diag": np.ones((2, 2)),
+        "spherical": np.ones(2),
+    }
+    start = dict(weights_init=[0.5, 0.5], means_init=[[0.0, 0.0], [2.0, 2.0]], precisions_init=precisions[kind])
+    ours = estep.GaussianMixture(2, covariance_type=kind, reg_covar=reg_covar, tol=1e-13, max_iter=20_000, **start).fit(
+        X
+    )
+    theirs = GaussianMixture(2, covariance_type=kind, reg_covar=reg_covar, tol=1e-14, max_iter=20_000, **start).fit(X)
+    assert ours.converged_ and ours.stop_reason_ == "converged" and ours.n_iter_ > 3
+    np.testing.assert_allclose(ours.means_, theirs.means_, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-4, atol=1e-4)
+
+
+def test_a_regularised_fit_does_not_race_itself():
+    for seed in range(12):
+        r = np.random.default_rng(seed)
+        X = r.normal(size=(74, 4)) * 2 + r.integers(0, 2, 74)[:, None] * 2
+        for kind in (estep.GaussianMixture, estep.StudentMixture, estep.GaussianHMM):
+            fit = kind(2, covariance_type="diag", reg_covar=1.0, random_state=0, max_iter=400).fit(X)
+            assert fit.stop_reason_ in ("converged", "max_iter")

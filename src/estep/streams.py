@@ -18,7 +18,8 @@ def as_seed(random_state: Any) -> Any:
     if isinstance(random_state, np.random.RandomState):
         return [int(v) for v in random_state.randint(0, 2**31 - 1, size=4)]
     whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
-    if random_state is None or whole or isinstance(random_state, np.random.Generator | np.random.SeedSequence):
+    words = isinstance(random_state, list) and all(isinstance(v, int) and v >= 0 for v in random_state)
+    if random_state is None or whole or words or isinstance(random_state, np.random.Generator | np.random.SeedSequence):
         return random_state
     raise ValueError(
         f"random_state is {random_state!r}: it is None, a whole number from 0, a Generator or a RandomState"

@@ -26,6 +26,7 @@ from estep.frames import propose
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Chain
 from estep.model import Model
+from estep.numbers import as_numbers
 from estep.passes import Passes
 from estep.preparing import prepared, prepared_to_fit
 from estep.source import Source
@@ -120,7 +121,11 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         whole("verbose_interval", self.verbose_interval, 1)
         if not isinstance(self.callbacks, list | tuple) or not all(map(callable, self.callbacks)):
             raise ValueError(f"callbacks is {self.callbacks!r}: it is a list of functions of an Iteration")
-        as_seed(self.random_state)
+        if not isinstance(self.random_state, np.random.RandomState):  # whose numbers would move on
+            as_seed(self.random_state)
+        for name, value in self.get_params(deep=False).items():
+            if name.endswith("_init") and name != "n_init" and value is not None:
+                as_numbers(value, name)
         return Stop(self.tol, self.max_iter, self.stop_rule), make_algorithm(self.algorithm)
 
     @contextmanager
