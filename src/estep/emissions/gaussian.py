@@ -96,7 +96,7 @@ class Gaussian(ConjugateEmission):
         self.freeze("means", shape)
         if self.covariances is not None:
             expected = None if shape is None else TYPES[self.covariance_type](*shape)
-            found = np.shape(self.freeze("covariances", expected))
+            found = np.asarray(self.freeze("covariances", expected)).shape
             want = {"full": "(K, D, D)", "tied": "(D, D)", "diag": "(K, D)", "spherical": "(K,)"}[self.covariance_type]
             square = len(found) < 2 or self.covariance_type == "diag" or found[-1] == found[-2]
             if len(found) != want.count("K") + want.count("D") or not square:

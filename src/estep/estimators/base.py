@@ -137,8 +137,8 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
             yield
         except Exception:
             for name in names:
-                vars(self).pop(name, None)
-            vars(self).update(before)
+                self.__dict__.pop(name, None)
+            self.__dict__.update(before)
             raise
 
     def _read(
@@ -349,7 +349,7 @@ class ModelEstimator(BaseEstimator):  # type: ignore[misc]
         """Sets the attributes, float32 for float32 data; those of another family go."""
         known: Model | None = getattr(self, "model_", None)
         for name in {} if known is None else known.emission.values().keys() - model.emission.values().keys():
-            vars(self).pop(self._attribute(name), None)
+            self.__dict__.pop(self._attribute(name), None)
         self._priors_were = self._prior_settings()
         for part in (model.latent, model.emission):
             for name, value in part.values().items():
