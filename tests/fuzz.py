@@ -198,21 +198,27 @@ def main():
     warnings.filterwarnings("error", category=RuntimeWarning, module="estep")
     begun, bad = time.perf_counter(), 0
     for i in range(asked.first, asked.first + asked.fits):
-        rng = np.random.default_rng([asked.seed, i])
-        family, truth, X, lengths, weights, labels = case(rng, asked.only)
-        estimate, algorithm = ways(rng, family, truth)
-        try:
-            wrong = run(rng, truth, X, lengths, weights, labels, estimate, algorithm)
-        except Exception as error:
-            kernels_of(None)
-            wrong = f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-5)}"
+        what, wrong = one_fit(asked.seed, i, asked.only)
         if wrong:
             bad += 1
-            extras = {"weights": weights is not None, "labels": labels is not None, "gaps": np.isnan(X).any()}
-            what = f"{family} {truth.latent.name} K={truth.n_components} {X.shape} {X.dtype} {estimate} {algorithm} "
-            print(f"fit {i}: {what}{' '.join(name for name, on in extras.items() if on)}\n    {wrong}", flush=True)
+            print(f"fit {i}: {what}\n    {wrong}", flush=True)
     print(f"{asked.fits} fits, {bad} findings, {time.perf_counter() - begun:.0f} s")
     return bad > 0
+
+
+def one_fit(seed, i, only=""):
+    """What the fit is, and what is wrong with it; None: nothing."""
+    rng = np.random.default_rng([seed, i])
+    family, truth, X, lengths, weights, labels = case(rng, only)
+    estimate, algorithm = ways(rng, family, truth)
+    extras = {"weights": weights is not None, "labels": labels is not None, "gaps": np.isnan(X).any()}
+    what = f"{family} {truth.latent.name} K={truth.n_components} {X.shape} {X.dtype} {estimate} {algorithm} "
+    what += " ".join(name for name, on in extras.items() if on)
+    try:
+        return what, run(rng, truth, X, lengths, weights, labels, estimate, algorithm)
+    except Exception as error:
+        kernels_of(None)
+        return what, f"{type(error).__name__}: {error}\n{traceback.format_exc(limit=-5)}"
 
 
 if __name__ == "__main__":

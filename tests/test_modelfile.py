@@ -13,7 +13,8 @@ import estep
 from estep import constrained, with_prior
 from estep.algorithms import Online
 from estep.algorithms.online import Running
-from estep.emissions import Poisson
+from estep.emissions import Categorical, Poisson, Product
+from estep.latents import Independent
 from estep.modelfile import read, to_document
 from models import FAMILIES, Rayleigh, draw, make_model
 
@@ -99,6 +100,13 @@ DAMAGE = [
     (["emission", "covariance_type"], 3, "covariance_type is 3"),
     (["emission", "reg_covar"], "x", "m.json"),
     (["emission", "origin"], [1e400], "m.json"),
+    (["emission", "origin"], 0.0, "origin"),
+    (["emission", "origin"], [0.0, 0.0, 0.0], "origin"),
+    (["emission", "means"], [[1e200, 0], [0, 0]], r"column 0 spans more than 1e\+140"),
+    (["columns"], ["a", "a"], "columns names 'a' twice"),
+    (["roles"], [], "roles is not an object"),
+    (["roles"], {"sequence": 3}, "roles is not an object of texts"),
+    (["roles"], {"leader": "a"}, "roles names 'leader'"),
 ]
 
 
@@ -107,6 +115,50 @@ def test_damage_is_named(document, path, value, message, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         estep.load(write(tmp_path / "m.json", broken(document, path, value)))
     assert "m.json" in str(error.value)
+
+
+def test_tables_name_their_own_columns(tmp_path):
+    """Names and symbols of a table's columns, and how many components each part has, are checked as it is read."""
+    table = Product({"age": Poisson([3.0, 9.0]), "job": Categorical([[0.5, 0.5], [0.1, 0.9]])})
+    model = estep.Model(Independent([0.5, 0.5]), table, ("age", "job"), (("job", ("cook", "clerk")),))
+    document = to_document(model, {})
+    assert estep.load(write(tmp_path / "m.json", document)).symbols == (("job", ("cook", "clerk")),)
+    of_three = to_document(estep.Model(Independent([0.2] * 2 + [0.6]), Poisson([1.0, 2, 3])), {})["emission"]
+    for path, value, message in [
+        (["symbols"], [["nowhere", ["u", "v"]]], "symbols names column 'nowhere', which has none"),
+        (["symbols"], [["age", ["u", "v"]]], "symbols names column 'age', which has none"),
+        (["symbols"], [["job", ["cook"]]], "column 'job' has 1 names of symbols, the model has 2"),
+        (["symbols"], [["job", ["cook", "cook"]]], "column 'job' has 1 names"),
+        (["symbols"], [["job", ["u", "v"]]] * 2, "symbols names a column twice"),
+        (["symbols"], ["job"], "symbols are not pairs"),
+        (["columns"], ["age", "work"], "job"),
+        (["emission", "parts", 0, 1], of_three, "components"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            estep.load(write(tmp_path / "m.json", broken(document, path, value)))
+
+
+def test_counts_past_every_table_are_refused(tmp_path):
+    document = to_document(make_model("negative-binomial", "independent", K=2, D=1), {})
+    for n_counts in (0, 10**12, 2.5):
+        with pytest.raises(ValueError, match="n_counts"):
+            estep.load(write(tmp_path / "m.json", broken(document, ["emission", "n_counts"], n_counts)))
+
+
+def test_parameters_that_cannot_be_computed_with(document, tmp_path):
+    """Each is a number; what they draw overflows."""
+    document["emission"] |= {"covariances": [[[1e300, 0], [0, 1e300]]] * 2}
+    with pytest.raises(ValueError, match=r"m\.json.*none that can be computed with"):
+        estep.load(write(tmp_path / "m.json", document))
+
+
+@pytest.mark.parametrize("text, name", [
+    ('{"format": "estep-model", "version": 1, "version": 1}', "version"),
+    ('{"format": "estep-model", "version": 1, "latent": {"name": "chain", "name": "independent"}}', "name"),
+])  # fmt: skip
+def test_keys_that_are_there_twice(text, name, tmp_path):
+    with pytest.raises(ValueError, match=f"two entries of one name, '{name}'"):
+        estep.load(write(tmp_path / "m.json", text))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +244,18 @@ def test_priors_that_lack_something_are_named(family, block, field, estimate, tm
             damaged = broken(document, ["prior", part, block, field], value)
             with pytest.raises(ValueError, match=r"m\.json"):
                 estep.load(write(tmp_path / "m.json", damaged))
+
+
+def test_posteriors_of_another_shape_are_named(tmp_path):
+    X = estep.datasets.load_faithful().X
+    estep.save(estep.BayesianGaussianMixture(n_components=2, random_state=0, tol=1).fit(X), tmp_path / "m.json")
+    document = json.loads((tmp_path / "m.json").read_text())
+    weights = document["prior"]["posterior"]["weights"]
+    for name, value in weights.items():
+        if isinstance(value, list):
+            with pytest.raises(ValueError, match=f"{name} of the posterior of weights has shape"):
+                changed = broken(document, ["prior", "posterior", "weights", name], value[:-1])
+                estep.load(write(tmp_path / "m.json", changed))
 
 
 def test_a_damaged_stream_is_named(tmp_path):

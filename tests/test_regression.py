@@ -6,8 +6,8 @@ from scipy import stats
 
 import estep
 from estep import Model, covariance, lagged
-from estep.data import beside
 from estep.emissions import LinearRegression
+from estep.given import beside
 from estep.latents import Chain, Independent
 from estep.priors import MatrixNormalInverseWishart
 from models import make_model

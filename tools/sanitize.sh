@@ -15,8 +15,11 @@ nm -D "$work"/venv/lib/python3.*/site-packages/estep/kernels/_core*.so | grep __
 asan=$(${CXX:-c++} -print-file-name=libasan.so)
 ubsan=$(${CXX:-c++} -print-file-name=libubsan.so)
 stdcpp=$(${CXX:-c++} -print-file-name=libstdc++.so)
-ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 LD_PRELOAD="$asan $ubsan $stdcpp" \
-    pytest tests/test_kernels.py tests/test_laws.py tests/test_numerics.py tests/test_stretches.py tests/test_sift.py \
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export LD_PRELOAD="$asan $ubsan $stdcpp"
+python tests/fuzz.py --fits 500
+pytest tests/test_safety.py -p no:cacheprovider -k "kernels or symbols or another_model or densities"
+pytest tests/test_kernels.py tests/test_laws.py tests/test_numerics.py tests/test_stretches.py tests/test_sift.py \
     tests/test_paths.py \
     tests/test_families.py tests/test_algorithms.py tests/test_missing.py tests/test_labels.py tests/test_product.py \
     tests/test_regression.py -p no:cacheprovider \

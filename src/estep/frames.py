@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from estep.columns import frame_of, is_frame, series_numbers
-from estep.data import unpacked
 from estep.emissions import Bernoulli, Categorical, Gaussian, Poisson, Product
+from estep.forms import unpacked
 from estep.interface import Emission
 from estep.numbers import as_numbers
 from estep.statistics import Array

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from estep.columns import frame_of, is_frame
-from estep.data import as_source, beside
-from estep.emissions.product import as_table, used_columns
+from estep.data import as_source
+from estep.emissions.tables import as_table, used_columns
 from estep.execute import Execute, Serial
+from estep.given import beside
 from estep.latents import Chain, Independent
 from estep.memory import require_memory
 from estep.preparing import prepared

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,16 +21,14 @@ from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.columns import Roles
 from estep.constraints import from_dict
-from estep.data import as_source
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.product import as_table
 from estep.files import write_text
 from estep.interface import Emission
 from estep.latents import Chain, Independent
 from estep.model import Model
+from estep.modelcheck import builtin, check_names, check_posterior, check_works
 from estep.priors import PRIORS, Conjugate
-from estep.statistics import Statistics
 from estep.values import Values
 
 FORMAT = "estep-model"
@@ -147,7 +144,7 @@ def _with_priors(model: Model, entry: Any) -> Model:
         raise ValueError(f"it has posteriors of other blocks than {', '.join(sorted(blocks))}")
     posterior = {name: _value(entry["posterior"], name, PRIORS) for name in prior}
     for part in (latent, emission):
-        _check_shapes(part, checked, posterior)
+        check_posterior(part, checked, posterior)
     new = replace(model, prior=checked, posterior=posterior)
     try:
         if np.isfinite(new.penalty):
@@ -155,18 +152,6 @@ def _with_priors(model: Model, entry: Any) -> Model:
     except WRONG:
         pass
     raise ValueError("its posteriors do not go with its priors")
-
-
-def _check_shapes(part: Any, prior: Mapping[str, Any], posterior: Mapping[str, Any]) -> None:
-    """Raises ValueError where a posterior is of another kind or shape than those that the priors become."""
-    for name, like in part.absorb(prior, Statistics.zeros(part.layout)).items():
-        one = posterior[name]
-        if type(one) is not type(like):
-            raise ValueError(f"the posterior of {name} is a {one.name}, expected a {like.name}")
-        for field_name, value in vars(like).items():
-            if isinstance(value, np.ndarray) and np.shape(getattr(one, field_name)) != value.shape:
-                found = np.shape(getattr(one, field_name))
-                raise ValueError(f"{field_name} of the posterior of {name} has shape {found}, expected {value.shape}")
 
 
 def _of(prior: Mapping[str, Any], part: Conjugate) -> dict[str, Any]:
@@ -226,13 +211,13 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
             raise ValueError(f"{part.name} has no {missing[0]}")
     columns, symbols = _texts(document, "columns"), _symbols(document, emission)
     model = Model(latent, emission, columns, symbols, _roles(document))
-    _check_names(model)
+    check_names(model)
     if document.get("prior") is not None:
         model = _with_priors(model, document["prior"])
     if document.get("constraints") is not None:
         model = from_dict(model, document["constraints"])
     if builtin(emission):
-        _check_works(model)
+        check_works(model)
     online = None if document.get("online") is None else _online(model, document["online"])
     return Document(model, provenance, online)
 
@@ -309,70 +294,6 @@ def _symbols(document: Mapping[str, Any], emission: Emission) -> tuple[Any, ...]
         (_texts({"symbols": [column]}, "symbols"), _texts({"symbols": texts}, "symbols")) for column, texts in pairs
     )
     return tuple((column[0], texts) for column, texts in named)
-
-
-def _check_names(model: Model) -> None:
-    emission, named = model.emission, [c for c in model.columns if c]
-    if twice := [c for c in named if named.count(c) > 1]:
-        raise ValueError(f"columns names {twice[0]!r} twice")
-    if emission.rows == "table":
-        return _check_table(model)
-    M = getattr(emission, "n_symbols", None)
-    if model.symbols and (len(model.symbols) != M or len(set(model.symbols)) < len(model.symbols)):
-        raise ValueError(f"{len(set(model.symbols))} symbols are named, the model has {M}")
-    if model.columns and len(model.columns) != emission.n_columns:
-        raise ValueError(f"{len(model.columns)} columns are named, the model has {emission.n_columns}")
-
-
-def builtin(emission: Emission) -> bool:
-    """Whether all families are the package's own."""
-    if isinstance(emission, Product):
-        return all(map(builtin, emission.families))
-    if isinstance(emission, MixtureOf):
-        return builtin(emission.inner)
-    return type(emission) in FAMILIES.values()
-
-
-def _check_table(model: Model) -> None:
-    """Raises ValueError unless columns and symbols are those that a table's families read."""
-    product = getattr(model.emission, "inner", model.emission)
-    assert isinstance(product, Product)
-    families: dict[str, Emission] = {}
-    if model.columns:
-        places = product.places(model.columns, len(model.columns))
-        families = {model.columns[d]: f for (_, f), place in zip(product.parts, places, strict=True) for d in place}
-    columns = [column for column, _ in model.symbols]
-    if len(set(columns)) < len(columns):
-        raise ValueError("symbols names a column twice")
-    for column, texts in model.symbols:
-        M = getattr(families.get(column), "n_symbols", None)
-        if column not in families or M is None:
-            raise ValueError(f"symbols names column {column!r}, which has none")
-        if len(texts) != M or len(set(texts)) < len(texts):
-            raise ValueError(f"column {column!r} has {len(set(texts))} names of symbols, the model has {M}")
-
-
-def _check_works(model: Model) -> None:
-    """Raises ValueError where densities of rows that the components themselves draw are not numbers."""
-    rng, K = np.random.default_rng(0), model.n_components
-    P, states = model.emission.n_covariates, np.arange(K)
-    given = np.zeros((K, P)) if P else None
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            rows = (
-                model.emission.sample(states, rng) if given is None else model.emission.sample_given(states, given, rng)
-            )
-            if model.emission.rows == "table":
-                rows = rows[:, as_table(model.emission, model.columns)]
-            chain = isinstance(model.latent, Chain)
-            names = model.columns if rows.shape[1] + P == len(model.columns) else ()
-            source = as_source(rows, None, None, model.emission.rows, names[P:], given=given, chain=chain)
-            units = model.score_units(source)
-    except (ValueError, FloatingPointError, OverflowError, np.linalg.LinAlgError) as error:
-        raise ValueError(f"its parameters are none that can be computed with ({error})") from None
-    if not (units < np.inf).all():
-        raise ValueError("its parameters are none that can be computed with: densities are not numbers")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from estep.algorithms.prelude import whole
 from estep.bayes import with_prior
 from estep.data import as_source
 from estep.emissions import make_emission
-from estep.emissions.product import used_columns
+from estep.emissions.tables import used_columns
 from estep.execute import Execute
 from estep.fitting import Callback, Fit, fit_races, ways
 from estep.interface import Algorithm, Emission, Latent

@@ -14,14 +14,13 @@ import numpy as np
 
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import kernel_evaluation
+from estep.emissions.tables import as_key, label_of, of_part
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec, product
 from estep.priors import Prior
 from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
 from estep.summary import Summary
-
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +40,15 @@ class Product(ConjugateEmission):
         pairs = list(self.parts.items()) if isinstance(self.parts, Mapping) else list(self.parts)
         if not pairs:
             raise ValueError("a product wants at least one column: Product({'age': Gaussian()})")
-        parts = tuple((_key(columns), family) for columns, family in pairs)
+        parts = tuple((as_key(columns), family) for columns, family in pairs)
         for columns, family in parts:
             if not isinstance(family, Emission) or isinstance(family, Product):
-                raise ValueError(f"the family of {_label(columns)} is {family!r}: give one such as Gaussian()")
+                raise ValueError(f"the family of {label_of(columns)} is {family!r}: give one such as Gaussian()")
         flat = [c for columns, _ in parts for c in columns]
         if len(set(flat)) < len(flat):
             twice = next(c for c in flat if flat.count(c) > 1)
             raise ValueError(f"column {twice!r} has two families")
-        labels = [_label(columns) for columns, _ in parts]
+        labels = [label_of(columns) for columns, _ in parts]
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise ValueError(f"two parts are called {twice!r}: rename a column")
@@ -64,7 +63,7 @@ class Product(ConjugateEmission):
         return self.evolve(parts=tuple((c, f) for (c, _), f in zip(self.parts, families, strict=True)))
 
     def _labelled(self) -> list[tuple[str, Emission]]:
-        return [(_label(columns), family) for columns, family in self.parts]
+        return [(label_of(columns), family) for columns, family in self.parts]
 
     def values(self) -> dict[str, Array | None]:
         return {f"{label}.{n}": v for label, family in self._labelled() for n, v in family.values().items()}
@@ -73,7 +72,7 @@ class Product(ConjugateEmission):
         shared = {name: value for name, value in values.items() if name in self.values()}
         if unknown := sorted(set(values) - set(shared)):
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(self.values())}")
-        return self._with([f.with_values(**_own(label, values)) for label, f in self._labelled()])
+        return self._with([f.with_values(**of_part(label, values)) for label, f in self._labelled()])
 
     @property
     def rows(self) -> Literal["real", "symbols", "table"]:
@@ -264,7 +263,7 @@ class Product(ConjugateEmission):
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
         results = []
         for (label, family), own in zip(self._labelled(), self._statistics(s), strict=True):
-            mine = _own(label, held)
+            mine = of_part(label, held)
             results.append(family.maximize_holding(own, mine) if mine else family.maximize(own))
         return self._each(results)
 
@@ -272,7 +271,7 @@ class Product(ConjugateEmission):
         if with_prior:
             return super().check_holding(held, with_prior)
         for label, family in self._labelled():
-            if mine := _own(label, held):
+            if mine := of_part(label, held):
                 family.check_holding(mine, with_prior)
 
     def pooled(self, s: Statistics, groups: Array) -> Statistics:
@@ -280,7 +279,7 @@ class Product(ConjugateEmission):
         return Statistics(s.layout, np.concatenate(parts))
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
-        """Part after part; :func:`as_table` gives the order of the data."""
+        """Part after part; :func:`estep.emissions.tables.as_table` gives the order of the data."""
         return np.hstack([family.sample(states, rng) for family in self.families]).astype(np.float64)
 
     # Priors
@@ -300,73 +299,36 @@ class Product(ConjugateEmission):
         return {f"{label}.{n}": one for (label, f), s in parts for n, one in f.weak(s, variational).items()}
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
-        return {f"{lb}.{n}": one for lb, f in self._conjugates() for n, one in f.check_prior(_own(lb, prior)).items()}
+        return {
+            f"{lb}.{n}": one for lb, f in self._conjugates() for n, one in f.check_prior(of_part(lb, prior)).items()
+        }
 
     def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         parts = zip(self._conjugates(), self._statistics(s), strict=True)
-        return {f"{lb}.{n}": q for (lb, f), own in parts for n, q in f.absorb(_own(lb, prior), own).items()}
+        return {f"{lb}.{n}": q for (lb, f), own in parts for n, q in f.absorb(of_part(lb, prior), own).items()}
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
-        return self._each([f.mode(_own(label, q)) for label, f in self._conjugates()])
+        return self._each([f.mode(of_part(label, q)) for label, f in self._conjugates()])
 
     def mean(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
-        return self._each([f.mean(_own(label, q)) for label, f in self._conjugates()])
+        return self._each([f.mean(of_part(label, q)) for label, f in self._conjugates()])
 
     def log_prior(self, prior: Mapping[str, Any]) -> float:
-        return sum(f.log_prior(_own(label, prior)) for label, f in self._conjugates())
+        return sum(f.log_prior(of_part(label, prior)) for label, f in self._conjugates())
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec | None:
         parts = zip(self._conjugates(), self._cut(summary), strict=True)
-        return _together([f.expected(_own(label, q), s) for (label, f), s in parts])
+        return _together([f.expected(of_part(label, q), s) for (label, f), s in parts])
 
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         spec = self.expected(q, batch.summary)
         if spec is not None:
             return kernel_evaluation(spec, batch)
         parts = zip(self._conjugates(), self._batches(batch), strict=True)
-        return self._sum([f.evaluate_expected(_own(label, q), own) for (label, f), own in parts])
+        return self._sum([f.evaluate_expected(of_part(label, q), own) for (label, f), own in parts])
 
     def typical(self, mass: Array) -> Statistics:
         return Statistics(self.layout, np.concatenate([f.typical(mass).vector for _, f in self._conjugates()]))
-
-
-def place_in(emission: Emission, names: Sequence[str]) -> list[Any]:
-    """The places of the columns that an emission of tables reads, part after part; their keys where none are named."""
-    product = emission if isinstance(emission, Product) else emission.inner  # type: ignore[attr-defined]
-    if names:
-        return [d for place in product.places(names, len(names)) for d in place]
-    return [c for columns, _ in product.parts for c in columns]
-
-
-def as_table(emission: Emission, names: Sequence[str]) -> list[int]:
-    """Where the columns that an emission of tables reads are in its draws, in the order of the data."""
-    keys = place_in(emission, names)
-    named = any(isinstance(c, str) for c in keys)  # by a model that has never seen the order
-    return list(range(len(keys))) if named else np.argsort(keys).tolist()
-
-
-def used_columns(emission: Emission) -> tuple[str, ...]:
-    """The columns that an emission reads, where all of them are named; else none."""
-    inner = getattr(emission, "inner", emission)
-    columns = [c for key, _ in inner.parts for c in key] if isinstance(inner, Product) else []
-    return tuple(columns) if all(isinstance(c, str) for c in columns) else ()
-
-
-def _key(columns: Any) -> Key:
-    key = tuple(columns) if isinstance(columns, tuple | list) else (columns,)
-    if not key or not all(isinstance(c, str | int | np.integer) and not isinstance(c, bool) for c in key):
-        raise ValueError(f"columns are {columns!r}: names or numbers, or a tuple of them")
-    return tuple(c if isinstance(c, str) else int(c) for c in key)
-
-
-def _label(columns: Key) -> str:
-    return "+".join(map(str, columns))
-
-
-def _own(label: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of one part, under their own names."""
-    split = ((*name.rpartition("."), value) for name, value in values.items())
-    return {name: value for part, _, name, value in split if part == label}
 
 
 def _together(parts: Sequence[Spec | None]) -> Spec | None:

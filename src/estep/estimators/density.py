@@ -9,9 +9,10 @@ from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.columns import frame_of, is_frame, names_of
-from estep.data import unpacked
-from estep.estimators.base import ModelEstimator, as_dtype
+from estep.estimators.base import ModelEstimator
+from estep.estimators.settings import as_dtype
 from estep.fitting import Fit
+from estep.forms import unpacked
 from estep.interface import Emission
 from estep.model import Model
 from estep.source import Source

@@ -1,0 +1,196 @@
+"""Commands that ask a fitted model: score, decode, sample, info; and the demonstration."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterable
+from collections.abc import Sequence as Cells
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from estep.cli.errors import guarded
+from estep.cli.options import Columns, Data, Given, Json, ModelPath, Out, Sequence, ThreadCount, Weight, app
+from estep.cli.show import (
+    console,
+    parameter_table,
+)
+from estep.cli.tables import Ask, Table, read_table
+from estep.cli.text import csv_text, plain, say
+from estep.emissions.tables import place_in
+from estep.execute import threads
+from estep.files import check_target, write_text
+from estep.latents import Chain, Independent
+from estep.memory import require_memory
+from estep.model import Model
+from estep.modelfile import read
+from estep.statistics import weighted
+
+
+def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
+    model = read(path).model
+    if ask.sequence is not None and isinstance(model.latent, Independent):
+        raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
+    table = read_table(data, model.emission.rows, ask, model)
+    known = dict(model.roles).get("sequence")
+    if known is not None and ask.sequence is None and table.source.ends is None:
+        if known in table.names:
+            raise ValueError(
+                f"the model was fitted to the sequences of column {known!r}: say --sequence {known}, or take the "
+                "column out where all rows are one sequence"
+            )
+        say(f"{data} has no column {known!r}: its rows are one sequence")
+    return model, table
+
+
+@app.command()
+@guarded
+def score(
+    model: ModelPath,
+    data: Data,
+    columns: Columns = None,
+    sequence: Sequence = None,
+    weight: Weight = None,
+    given: Given = None,
+    n_threads: ThreadCount = None,
+    as_json: Json = False,
+) -> None:
+    """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
+    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given))
+    units = fitted.score_units(table.source, execute=threads(n_threads))
+    chain = isinstance(fitted.latent, Chain)
+    names = table.sequences or tuple(str(i) for i in range(len(units)))
+    total = weighted(units, table.source.weights)
+    if as_json:
+        result: dict[str, Any] = {"log_likelihood": _finite(total), "rows": len(table.source)}
+        if chain:
+            result["sequences"] = [
+                {"sequence": n, "log_likelihood": _finite(float(u))} for n, u in zip(names, units, strict=True)
+            ]
+        print(json.dumps(result))
+        return
+    if chain:
+        for name, unit in zip(names, units, strict=True):
+            print(f"sequence {plain(name)}\t{unit:.10g}")
+    print(f"total\t{total:.12g}")
+
+
+def _finite(x: float) -> float | None:
+    """JSON has no -inf: null stands for it."""
+    return x if np.isfinite(x) else None
+
+
+@app.command()
+@guarded
+def decode(
+    model: ModelPath,
+    data: Data,
+    algorithm: Annotated[str, typer.Option(help="viterbi|posterior")] = "viterbi",
+    columns: Columns = None,
+    sequence: Sequence = None,
+    given: Given = None,
+    on_impossible: Annotated[
+        str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
+    ] = "raise",
+    n_threads: ThreadCount = None,
+    out: Out = None,
+) -> None:
+    """State (or component) of each row of DATA and its probability given all rows of its sequence, as CSV."""
+    if out is not None:
+        check_target(out)
+    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given))
+    source, execute = table.source, threads(n_threads)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        states, _ = fitted.decode(source, algorithm=algorithm, execute=execute, on_impossible=on_impossible)
+    for warning in caught:
+        say(f"{warning.message}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the same again
+        p = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
+    probability = p[np.arange(len(states)), states]
+    rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in zip(states.tolist(), probability.tolist(), strict=True))
+    header = ["state", "probability"]
+    if table.sequences and source.ends is not None:
+        names = (
+            n for n, length in zip(table.sequences, np.diff(source.ends, prepend=0), strict=True) for _ in range(length)
+        )
+        rows = ([name, *row] for name, row in zip(names, rows, strict=True))
+        header = ["sequence", *header]
+    _write_csv(header, rows, out)
+
+
+@app.command()
+@guarded
+def sample(
+    model: ModelPath,
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows to draw.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Out = None,
+) -> None:
+    """Draw rows from MODEL, as CSV with the state each came from."""
+    if out is not None:
+        check_target(out)
+    fitted = read(model).model
+    D = max(len(fitted.columns), fitted.emission.n_columns)
+    require_memory(f"-n {n}: so many rows", n * 8 * 4 * (D + 2))
+    X, states = fitted.sample(n, seed)
+    columns = list(fitted.columns) or [f"x{d}" for d in range(X.shape[1])]
+    if fitted.emission.rows == "table" and len(columns) > X.shape[1]:
+        columns = [columns[d] for d in sorted(place_in(fitted.emission, columns))]
+    named = {columns[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
+    texts = [named.get(c, ()) for c in columns]
+    whole = fitted.emission.rows == "symbols"
+
+    def cell(value: float, names: tuple[str, ...]) -> str:
+        return names[int(value)] if names else repr(int(value) if whole else value)
+
+    rows = ([s, *map(cell, x.tolist(), texts)] for s, x in zip(states.tolist(), X, strict=True))
+    state = next(
+        name for name in ("state", *(f"estep_state{i or ''}" for i in range(len(columns) + 1))) if name not in columns
+    )
+    _write_csv([state, *columns], rows, out)
+
+
+def _write_csv(header: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
+    if out is not None:
+        write_text(out, csv_text(header, rows))
+    else:
+        sys.stdout.writelines(csv_text(header, rows, sys.stdout.isatty()))
+
+
+@app.command()
+@guarded
+def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
+    """What runs here: version, kernels, threads; or what is in MODEL."""
+    from estep import __version__, kernels
+    from estep.datasets import NAMES
+    from estep.execute import available_threads
+
+    if model is not None:
+        document = read(model)
+        console().print(parameter_table(document.model))
+        for key, value in document.provenance.items():
+            print(plain(f"{key}: {value}"))
+        return
+    active = kernels.active().level
+    compiled = "" if len(kernels.levels()) > 1 else " (plain NumPy and slow: no compiler was found at installation)"
+    print(f"estep {__version__}, Python {sys.version.split()[0]}, NumPy {np.__version__}")
+    print(f"kernels: {active}{compiled}; this machine runs {', '.join(kernels.levels())} (ESTEP_KERNELS chooses)")
+    print(f"threads: {available_threads()}")
+    print(f"datasets: {', '.join(NAMES)}")
+
+
+@app.command()
+@guarded
+def demo(
+    folder: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("estep-demo"),
+) -> None:
+    """Fit the shipped data and write pictures: components of faithful, states of earthquakes."""
+    from estep.cli.demo import run
+
+    run(folder, console())

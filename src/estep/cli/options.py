@@ -1,0 +1,32 @@
+"""The command line's app, and the arguments that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Mixtures and hidden Markov models by expectation-maximization.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[str, typer.Argument(help="A CSV or Parquet file, or a shipped dataset's name (faithful).")]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]
+Columns = Annotated[str | None, typer.Option("--columns", help="Columns to use, separated by commas.")]
+Sequence = Annotated[
+    str | None, typer.Option("--sequence", metavar="COLUMN", help="Column whose equal values make one sequence.")
+]
+Weight = Annotated[
+    str | None, typer.Option("--weight", metavar="COLUMN", help="Column of weights of rows, or of sequences.")
+]
+Given = Annotated[
+    str | None, typer.Option("--given", metavar="COLUMNS", help="Columns of covariates, separated by commas.")
+]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
+ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
