@@ -40,9 +40,11 @@ class StudentTile final : public Tile {
             const vec log_most = vlog(splat(most));
             for (int64_t i = 0; i < padded; i += V) {
                 const vec apart = vmax(real(2) * (p[0] - ::load(out + k * ld + i)), vec{});
-                const vec x = real(1) + apart / dofs, log_x = vlog(x);
+                const vec z = apart / dofs, x = real(1) + z, by = real(1) / x;
+                const vec lost = z < real(1) ? z - (x - real(1)) : vec{};  // by rounding 1 + z: many dofs want it
+                const vec log_x = vlog(x) + lost * by;
                 store(out + k * ld + i, p[1] - p[3] * log_x);
-                store(u + k * ld + i, most / x);
+                store(u + k * ld + i, most * by);
                 store(log_u + k * ld + i, log_most - log_x);
             }
         }

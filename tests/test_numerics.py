@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import estep
 from estep import Model, Stop
-from estep.emissions import Categorical, Gaussian, Poisson
+from estep.emissions import Categorical, Gaussian, Poisson, Student
 from estep.latents import Chain, Independent
 from models import draw, make_model
 
@@ -381,6 +381,17 @@ def test_single_precision_has_the_likelihood_of_double(kind, gap, scale):
         np.testing.assert_allclose(now, value, rtol=1e-6)
     if scale == 1e-19:
         assert fit.covariances_.dtype == np.float64 and fit.means_.dtype == np.float32
+
+
+@pytest.mark.parametrize("dofs", [1.0, 1e3, 1e4, 1e5, 1e6])
+def test_many_degrees_of_freedom_in_single_precision(dofs):
+    """log(1 + distance / dofs) times dofs keeps its digits."""
+    X = blobs().astype(np.float32)
+    gaussian = Gaussian("full", np.zeros((1, X.shape[1])), 4 * np.eye(X.shape[1])[None])
+    model = Model(Independent([1.0]), Student(gaussian, [dofs]))
+    fit = estep.fit(model, X, stop=estep.Stop(max_iter=0))
+    exact = model.score(X.astype(np.float64))
+    assert abs(fit.log_likelihood - exact) <= 2e-6 * abs(exact)
 
 
 def test_weights_in_single_precision_may_be_tiny():
