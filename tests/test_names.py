@@ -166,3 +166,41 @@ def test_symbols_of_a_named_column():
     best = estep.select(WALK, [1], latent=Chain()).best.fit.model
     assert best.score(TURNED) == best.score(WALK)
     assert isinstance(h.model_.emission, Categorical)
+
+
+def test_numbered_columns_in_another_order_are_refused():
+    frame = pd.DataFrame(WALK.to_numpy())
+    h = estep.GaussianHMM(1).fit(frame)
+    with pytest.raises(ValueError, match="the columns are numbered 1, 0: put them in order"):
+        h.score(frame[[1, 0]])
+
+
+def test_covariates_left_out_or_of_another_form():
+    f = regression()
+    h = estep.HMM(LinearRegression(), 1).fit(f[["y"]], [40, 40], given=f[["a", "b"]])
+    by_sequence = np.stack([f[["a", "b"]].to_numpy()[:40], f[["a", "b"]].to_numpy()[40:]])
+    want = h.score(f[["y"]], [40, 40], given=f[["a", "b"]])
+    assert h.score(f[["y"]], [40, 40], given=by_sequence) == want  # (sequences, steps, covariates)
+    assert h.score(f[["y"]], [40, 40], given=list(by_sequence)) == want
+    assert h.score([f[["y"]][:40], f[["y"]][40:]], given=[f[["b", "a"]][:40], f[["b", "a"]][40:]]) == want
+    for ask in (h.score, h.predict, h.predict_proba, h.score_samples):
+        with pytest.raises(ValueError, match="give them as given="):
+            ask(f[["y"]], [40, 40])
+    with pytest.raises(ValueError, match="given of sequence 0 has 40 rows; the sequence has 30"):
+        h.score(f[["y"]], [30, 50], given=list(by_sequence))
+
+
+def test_sequences_of_frames_of_other_types_are_joined():
+    parts = [pl.DataFrame({"n": [1, 2, 3], "x": [1.0, 2.0, 5.0]}), pl.DataFrame({"x": [3, 4], "n": [1.5, None]})]
+    source = estep.as_source(parts)
+    np.testing.assert_array_equal(source.X, [[1, 1], [2, 2], [3, 5], [1.5, 3], [np.nan, 4]])
+    assert source.columns == ("n", "x") and source.ends.tolist() == [3, 5]
+
+
+def test_sequences_of_frames_with_weights_and_labels_by_name():
+    f = regression()
+    parts = [f[["a", "b", "z"]][:40], f[["z", "b", "a"]][40:]]
+    by_list = estep.HMM("auto", 2, random_state=0).fit(parts, labels="z")
+    whole = estep.HMM("auto", 2, random_state=0).fit(f[["a", "b", "z"]], [40, 40], labels="z")
+    assert by_list.score(parts) == whole.score(f[["a", "b"]], [40, 40])
+    assert list(by_list.feature_names_in_) == ["a", "b"]
