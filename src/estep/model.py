@@ -232,12 +232,12 @@ class Model(Steps):
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
 
     def impossible_rows(self, source: Source, loglik: Array, on_impossible: str) -> Array:
-        """Which rows (n,) are of units with log-likelihood -inf. Raises ValueError where there are any, or warns."""
+        """Numbers of the rows of units with log-likelihood -inf. Raises ValueError where there are any, or warns."""
         if on_impossible not in ("raise", "skip"):
             raise ValueError(f"on_impossible is {on_impossible!r}: it is 'raise' or 'skip'")
         if on_impossible == "raise":
             self.raise_impossible(source, loglik)
-            return np.zeros(len(source), bool)
+            return np.empty(0, np.int64)
         impossible = loglik == -np.inf
         if impossible.any():
             unit = "row" if source.ends is None else "sequence"
@@ -249,7 +249,9 @@ class Model(Steps):
                 RuntimeWarning,
                 stacklevel=4,
             )
-        return impossible if source.ends is None else np.repeat(impossible, np.diff(source.ends, prepend=0))
+        if source.ends is not None:
+            impossible = np.repeat(impossible, np.diff(source.ends, prepend=0))
+        return np.flatnonzero(impossible)
 
     def raise_impossible(self, source: Source, loglik: Array) -> None:
         """Raises ValueError where a unit of ``source`` has log-likelihood -inf, naming it and the step it is due to."""
