@@ -191,3 +191,16 @@ def test_priors_keep_slopes_small():
         wanted = np.linalg.solve(design.T @ design + np.diag(precision), design.T @ y)[:, 0]
         np.testing.assert_allclose(ridge.coefficients_[0, 0], wanted[1:], rtol=1e-9)
         np.testing.assert_allclose(ridge.intercepts_[0, 0], wanted[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("covariance_type", ["tied", "full"])
+def test_components_of_one_row_have_no_slope(covariance_type):
+    """What rounding leaves of the squares of one row's covariates, below zero too, is no variance."""
+    r = np.random.default_rng(0)
+    for _ in range(50):
+        given, y = r.normal(0, 1, (6, 2)), r.normal(0, 1e4, (6, 1))
+        family = LinearRegression(covariance_type).given_columns(2)
+        source = estep.as_source(y, weights=r.random(6), given=given, labels=np.arange(6))
+        begun = estep.start_model(Independent(), family, source, 6, "random", r)
+        coefficients = estep.fit(begun, source, stop=estep.Stop(max_iter=1)).model.emission.coefficients
+        assert (coefficients == 0).all()

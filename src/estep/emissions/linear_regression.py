@@ -38,6 +38,8 @@ from estep.summary import Summary
 
 RIDGE = 1e-12
 """Directions in which covariates vary by less than this part of the most have no coefficient."""
+NOISE = 64 * float(np.finfo(np.float64).eps)
+"""Variances below this part of a squared mean are what rounding leaves of one row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +236,9 @@ class LinearRegression(ConjugateEmission):
         safe[unseen] = 1.0
         mean = moments[:, 1 : 1 + P + D] / safe[:, None]
         C = unpack(moments[:, 1 + P + D :] / safe[:, None], P + D) - mean[:, :, None] * mean[:, None, :]
-        W, explained = (np.stack(part) for part in zip(*(_slopes(c, P) for c in C), strict=True))
+        W, explained = (
+            np.stack(part) for part in zip(*(_slopes(*one) for one in zip(C, mean[:, :P], strict=True)), strict=True)
+        )
         b = mean[:, P:] + origin[P:] - (W @ (mean[:, :P] + origin[:P])[:, :, None])[:, :, 0]
         left = C[:, P:, P:] - explained
         W[unseen], b[unseen] = coefficients[unseen], intercepts[unseen]
@@ -347,10 +351,13 @@ class LinearRegression(ConjugateEmission):
             raise ValueError(f"row {batch.first_row + int(np.argmax(lacking))}: covariates are not missing")
 
 
-def _slopes(C: Array, P: int) -> tuple[Array, Array]:
-    """Coefficients (D, P) of the last columns on the first P, from their covariances, and the covariance (D, D) that
-    they explain; units do not matter."""
-    deviations = np.sqrt(np.maximum(C.diagonal()[:P], 1e-300))
+def _slopes(C: Array, mean: Array) -> tuple[Array, Array]:
+    """Coefficients (D, P) of the last columns on the first P, from their covariances and the covariates' means (P,),
+    and the covariance (D, D) that they explain; units do not matter. A variance that is rounding of squares is none."""
+    P = len(mean)
+    variances = C.diagonal()[:P]
+    varies = variances > np.maximum(NOISE * mean**2, 1e-300)
+    deviations = np.sqrt(np.where(varies, variances, np.inf))
     unit = C[:P, :P] / deviations[:, None] / deviations
     values, vectors = np.linalg.eigh(unit)
     keep = values > RIDGE * max(values[-1], 0.0)
