@@ -124,13 +124,14 @@ def as_rows(X: Array, rows: str) -> Array:
     if X.shape[1] == 0:
         raise ValueError(f"the data have no columns: 0 feature(s) (shape={X.shape}) while a minimum of 1 is required.")
     if rows == "symbols":
-        return _as_symbols(X)
+        return as_symbols(X)
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
     return np.require(X, requirements=["C", "A"])
 
 
-def _as_symbols(X: Array) -> Array:
+def as_symbols(X: Array, where: str = "") -> Array:
+    """One column of symbols as whole numbers, -1 where missing. Raises ValueError naming a row that is none."""
     if X.shape[1] != 1:
         raise ValueError(f"symbols come in one column; the data have {X.shape[1]}")
     missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(X.shape, bool)
@@ -138,5 +139,5 @@ def _as_symbols(X: Array) -> Array:
     bad = (bad | (X < 0) | (X >= 2**31 - 1)) & ~missing
     if bad.any():
         row = int(np.argmax(bad[:, 0]))
-        raise ValueError(f"row {row} is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
+        raise ValueError(f"row {row}{where} is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
     return np.require(np.where(missing, -1, X) if missing.any() else X, dtype=np.int32, requirements=["C", "A"])

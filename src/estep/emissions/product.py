@@ -15,6 +15,7 @@ import numpy as np
 from estep.emissions.conjugate import ConjugateEmission
 from estep.emissions.rows import kernel_evaluation
 from estep.emissions.tables import as_key, label_of, of_part
+from estep.forms import as_symbols
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec, product
 from estep.priors import Prior
@@ -173,7 +174,11 @@ class Product(ConjugateEmission):
         """Each family with its columns as it wants them, and their summary."""
         out: list[tuple[Emission, Array, Summary]] = []
         for family, place in zip(self.families, self.places(summary.columns, X.shape[1]), strict=True):
-            own = _as_symbols(X[:, place]) if family.rows == "symbols" else np.ascontiguousarray(X[:, place])
+            own = (
+                as_symbols(X[:, place], " of a column of symbols")
+                if family.rows == "symbols"
+                else np.ascontiguousarray(X[:, place])
+            )
             out.append((family, own, summary.some(place)))
         return out
 
@@ -334,12 +339,3 @@ class Product(ConjugateEmission):
 def _together(parts: Sequence[Spec | None]) -> Spec | None:
     found = tuple(part for part in parts if part is not None)
     return product(found) if len(found) == len(parts) else None
-
-
-def _as_symbols(X: Array) -> Array:
-    """Symbols as whole numbers, -1 where missing. Raises ValueError naming a row that is none."""
-    bad = (X < 0) | (np.floor(X) != X) & ~np.isnan(X) | (X >= 2**31 - 1)
-    if bad.any():
-        row = int(np.argmax(bad[:, 0]))
-        raise ValueError(f"row {row} of a column of symbols is {X[row, 0]}: symbols are whole numbers 0, 1, 2, ...")
-    return np.where(np.isnan(X), -1, X).astype(np.int32)
