@@ -12,8 +12,8 @@ import numpy as np
 
 import estep
 from compare import machine
-from estep.execute import available_threads
-from estep.passes import Passes
+from estep.execution.threads import available_threads
+from estep.inference.passes import Passes
 from problems import PROBLEMS, Mixture, Path
 
 

@@ -20,9 +20,9 @@ import estep
 import independent
 from estep import Stop, kernels
 from estep.algorithms import ALGORITHMS
-from estep.emissions.conjugate import ConjugateEmission
+from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.latents import Chain, Independent
-from estep.numbers import as_numbers
+from estep.util.numbers import as_numbers
 from models import FAMILIES, make_latent
 
 REAL = ("gaussian", "student", "factor-analysis", "regression")

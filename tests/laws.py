@@ -11,9 +11,9 @@ from brute import enumerate_chain
 from estep import Stop
 from estep.algorithms import Squarem
 from estep.emissions import MixtureOf, Product, Student
-from estep.execute import Serial
+from estep.execution.serial import Serial
+from estep.inference.boundaries import Joints
 from estep.statistics import Statistics
-from estep.stretches import Joints
 from models import read
 
 

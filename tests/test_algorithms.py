@@ -10,9 +10,9 @@ import estep
 from estep import Model, Stop, algorithms, datasets
 from estep.algorithms import ALGORITHMS, EM, Annealed, Hard, Incremental, Online, Squarem, Stochastic
 from estep.emissions import Bernoulli, Categorical, Gaussian, MixtureOf, Poisson
-from estep.execute import Threads
+from estep.execution.threads import Threads
+from estep.inference.passes import Best, Passes, Sampled, Tempered
 from estep.latents import Chain, Independent
-from estep.passes import Best, Passes, Sampled, Tempered
 from models import FAMILIES, draw, make_model
 
 SOME = ["gaussian-full", "gaussian-tied", "poisson", "categorical", "gamma", "rayleigh", "mixture-of-gaussian-diag"]

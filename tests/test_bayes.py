@@ -10,7 +10,7 @@ from scipy.special import betaln, gammaln, multigammaln
 
 import estep
 from brute import enumerate_chain
-from estep import Model, Stop, covariance, with_prior
+from estep import Model, Stop, with_prior
 from estep.emissions import (
     Bernoulli,
     Categorical,
@@ -20,8 +20,9 @@ from estep.emissions import (
     Multinomial,
     Poisson,
 )
-from estep.execute import Threads
+from estep.execution.threads import Threads
 from estep.latents import Chain, Independent
+from estep.parameters import covariance
 from estep.priors import (
     Beta,
     Dirichlet,

@@ -128,7 +128,8 @@ def test_an_interrupted_write_leaves_no_half_file(tmp_path):
         time.sleep(after)
         began.send_signal(signal.SIGINT)
         _, errors = began.communicate(timeout=60)
-        assert began.returncode in (130, 0) and "Traceback" not in errors
+        # a signal may come before Python runs anything of ours
+        assert began.returncode in (130, 0, -signal.SIGINT) and "Traceback" not in errors
         drawn = tmp_path / "drawn.csv"
         assert not drawn.exists() or drawn.read_text().count("\n") == 300_001
     assert (tmp_path / "m.json").read_bytes() == before

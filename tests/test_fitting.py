@@ -8,7 +8,7 @@ import pytest
 import estep
 from estep import Algorithm, Stop
 from estep.emissions import Poisson
-from estep.execute import threads
+from estep.execution.threads import threads
 from estep.interface import Step
 from estep.latents import Independent
 from models import draw, make_model

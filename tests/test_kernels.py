@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import estep
 from estep import Model, Stop, kernels
-from estep.data import as_source
+from estep.data.inputs import as_source
 from estep.emissions import Categorical, Gaussian, Poisson
-from estep.kernels import reference
+from estep.kernels.reference import gaussian as reference
 from estep.latents import Chain, Independent
 from estep.statistics import Statistics
 from models import FAMILIES, draw, make_model, use
@@ -96,7 +96,7 @@ def test_differences_take_over_where_features_cancel(kind, latent):
     source = draw(far, 300)
     assert far.kernel(source.summary).whitened
     assert_levels_agree(far, source)
-    full = estep.covariance.full(emission.covariances, kind, 3, 2)
+    full = estep.parameters.covariance.full(emission.covariances, kind, 3, 2)
     expected = np.stack([multivariate_normal(means[k], full[k]).logpdf(source.X) for k in range(3)], axis=1)
     got = kernels.log_densities(far.kernel(source.summary), source.X)
     own = np.abs(expected - expected.max(axis=1, keepdims=True)) < 100

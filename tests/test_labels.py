@@ -10,7 +10,7 @@ from brute import enumerate_chain
 from estep import Model, Stop, as_source, with_prior
 from estep.algorithms import ALGORITHMS
 from estep.emissions import Gaussian
-from estep.execute import Threads
+from estep.execution.threads import Threads
 from estep.latents import Independent
 from models import make_model
 

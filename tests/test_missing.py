@@ -10,10 +10,11 @@ from scipy import stats
 import estep
 import independent
 from brute import enumerate_chain
-from estep import Model, Stop, covariance, with_prior
+from estep import Model, Stop, with_prior
 from estep.emissions import Categorical, Gaussian, LinearRegression, Multinomial, NegativeBinomial, Poisson, Student
-from estep.execute import Threads
+from estep.execution.threads import Threads
 from estep.latents import Independent
+from estep.parameters import covariance
 from estep.statistics import Statistics
 from laws import (
     law_integer_weight_is_repetition,

@@ -14,8 +14,8 @@ from estep import constrained, with_prior
 from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.emissions import Categorical, Poisson, Product
+from estep.io.model_file import read, to_document
 from estep.latents import Independent
-from estep.modelfile import read, to_document
 from models import FAMILIES, Rayleigh, draw, make_model
 
 

@@ -47,7 +47,7 @@ def test_clusters_far_apart_keep_their_covariances(kind):
     rng = np.random.default_rng(1)
     parts = [rng.normal(size=(500, 2)), rng.normal(size=(500, 2)) + 1e4]
     fit = estep.GaussianMixture(2, covariance_type=kind, random_state=0).fit(np.concatenate(parts))
-    got = estep.covariance.full(fit.covariances_, kind, 2, 2)[np.argsort(fit.means_[:, 0])]
+    got = estep.parameters.covariance.full(fit.covariances_, kind, 2, 2)[np.argsort(fit.means_[:, 0])]
     own = [np.cov(p.T, bias=True) for p in parts]
     if kind == "full":
         np.testing.assert_allclose(got, own, atol=1e-6)
@@ -170,7 +170,7 @@ def test_float32_never_gives_a_negative_variance():
     X = (np.random.default_rng(0).normal(size=(2000, 3)) * 0.01 + 1000).astype(np.float32)
     for kind in KINDS:
         fit = clone_fit(estep.GaussianMixture(2, covariance_type=kind, random_state=0, max_iter=30, tol=1e-5), X)
-        assert (np.linalg.eigvalsh(estep.covariance.full(fit.covariances_, kind, 2, 3)) > 0).all()
+        assert (np.linalg.eigvalsh(estep.parameters.covariance.full(fit.covariances_, kind, 2, 3)) > 0).all()
         assert fit.score_samples(X).dtype == np.float32
         assert fit.means_.dtype == np.float32
 

@@ -84,7 +84,7 @@ def test_gaussian_hmm(kind):
         ours.fit(X, LENGTHS)
     for name in ("startprob_", "transmat_", "means_"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-8, atol=1e-9, err_msg=name)
-    full = estep.covariance.full(ours.covariances_, kind, 3, 3)
+    full = estep.parameters.covariance.full(ours.covariances_, kind, 3, 3)
     covars = theirs.covars_[::3] if kind == "spherical" else theirs.covars_  # spherical: one a column
     np.testing.assert_allclose(full, covars, rtol=1e-8, atol=1e-9)
     compare_hmm(ours, theirs, X)

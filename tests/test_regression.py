@@ -5,10 +5,11 @@ import pytest
 from scipy import stats
 
 import estep
-from estep import Model, covariance, lagged
+from estep import Model, lagged
+from estep.data.given import beside
 from estep.emissions import LinearRegression
-from estep.given import beside
 from estep.latents import Chain, Independent
+from estep.parameters import covariance
 from estep.priors import MatrixNormalInverseWishart
 from models import make_model
 

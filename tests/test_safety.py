@@ -16,7 +16,7 @@ import threadpoolctl
 import estep
 from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian
-from estep.execute import Threads, available_threads
+from estep.execution.threads import Threads, available_threads
 from estep.interface import Evaluation
 from estep.kernels.spec import Spec
 from estep.latents import Chain, Independent
@@ -252,7 +252,7 @@ def test_kernels_refuse_outputs_they_would_not_fill(compiled):
 
 
 def test_kernels_refuse_stretches_that_lead_nowhere(compiled):
-    from estep.source import Halo
+    from estep.data.source import Halo
 
     k = kernels.active()
     if k.level == "reference":

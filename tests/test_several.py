@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import estep
-from estep import Stop, fitting, stopping
+from estep import Stop
 from estep.algorithms import EM
-from estep.execute import Serial
-from estep.fitting import fit_races
+from estep.execution.serial import Serial
+from estep.fitting import loop, stopping
+from estep.fitting.batched import Several, crews
+from estep.fitting.loop import fit_races
+from estep.fitting.stopping import hopeless
 from estep.latents import Chain, Independent
-from estep.several import Several, crews
-from estep.stopping import hopeless
 from models import FAMILIES, draw, make_model
 
 TOGETHER = [f for f in FAMILIES if "tied" not in f and "rayleigh" not in f]
@@ -52,7 +53,7 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
     "family", ["gaussian-full", "gaussian-tied", "poisson", "rayleigh", "gamma", "multinomial", "mixture-of-poisson"]
 )
 def test_starts_together_end_as_each_alone(family, monkeypatch):
-    monkeypatch.setattr(fitting, "hopeless", lambda *_: False)
+    monkeypatch.setattr(loop, "hopeless", lambda *_: False)
     models, source = some(family, R=5)
     stop = Stop(tol=1e-6)
     best = fit_races(models.__getitem__, [0] * 5, source, EM(), stop, Serial())[0]
@@ -90,7 +91,7 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
         return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
 
     raced = fit()
-    monkeypatch.setattr(fitting, "hopeless", lambda *_: False)
+    monkeypatch.setattr(loop, "hopeless", lambda *_: False)
     patient = fit()
     assert raced.bound == pytest.approx(patient.bound, abs=1e-5)
     pairs = list(zip(raced.restarts, patient.restarts, strict=True))

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from estep import Model, Source, kernels
 from estep.emissions import Gaussian
-from estep.execute import Serial
+from estep.execution.serial import Serial
+from estep.fitting.batched import Several
+from estep.inference.passes import TRUST, Passes
 from estep.latents import Independent
 from estep.latents.independent import SURE
-from estep.passes import TRUST, Passes
-from estep.several import Several
 from models import covariances, use
 
 COMPILED = [k for k in kernels.levels() if k != "reference"]

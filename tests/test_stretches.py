@@ -6,9 +6,10 @@ import pytest
 import estep
 from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian, MixtureOf
-from estep.execute import Serial, threads
+from estep.execution.serial import Serial
+from estep.execution.threads import threads
+from estep.inference.boundaries import Joints
 from estep.latents import Chain
-from estep.stretches import Joints
 from models import FAMILIES, draw, make_model, read, rows_of, use
 
 ROWS = 300

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from estep import algorithms, datasets, emissions, estimators, latents, priors
-    from estep.bayes import with_prior
-    from estep.constraints import constrained
-    from estep.data import as_source, lagged
+    from estep.data.inputs import as_source, lagged
+    from estep.data.source import Source
+    from estep.emissions.propose import propose
     from estep.estimators import (
         GMMHMM,
         HMM,
@@ -31,40 +31,42 @@ if TYPE_CHECKING:
         StudentMixture,
         load_estimator,
     )
-    from estep.execute import Serial, Threads, threads
-    from estep.fitting import Fit, Trace, fit
-    from estep.frames import propose
+    from estep.execution.serial import Serial
+    from estep.execution.threads import Threads, threads
+    from estep.fitting.bayes import with_prior
+    from estep.fitting.constraints import constrained
+    from estep.fitting.loop import Fit, Trace, fit
+    from estep.fitting.selection import Selection, select
+    from estep.fitting.starts import start_model
+    from estep.fitting.stopping import Stop
     from estep.interface import Algorithm, Emission, Evaluation, Latent
+    from estep.io.model_file import load, save
     from estep.model import Model
-    from estep.modelfile import load, save
-    from estep.selection import Selection, select
-    from estep.source import Source
-    from estep.starts import start_model
     from estep.statistics import Layout, Statistics
-    from estep.stopping import Stop
 
 __version__ = "0.1.0"
 
 ROOMS = ("algorithms", "datasets", "emissions", "estimators", "latents", "plots", "priors")
 HOMES = {
-    "bayes": ("with_prior",),
-    "constraints": ("constrained",),
-    "data": ("as_source", "lagged"),
+    "data.inputs": ("as_source", "lagged"),
+    "data.source": ("Source",),
+    "emissions.propose": ("propose",),
     "estimators": (
         "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM",
         "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
     ),
-    "execute": ("Serial", "Threads", "threads"),
-    "fitting": ("Fit", "Trace", "fit"),
-    "frames": ("propose",),
+    "execution.serial": ("Serial",),
+    "execution.threads": ("Threads", "threads"),
+    "fitting.bayes": ("with_prior",),
+    "fitting.constraints": ("constrained",),
+    "fitting.loop": ("Fit", "Trace", "fit"),
+    "fitting.selection": ("Selection", "select"),
+    "fitting.starts": ("start_model",),
+    "fitting.stopping": ("Stop",),
     "interface": ("Algorithm", "Emission", "Evaluation", "Latent"),
+    "io.model_file": ("load", "save"),
     "model": ("Model",),
-    "modelfile": ("load", "save"),
-    "selection": ("Selection", "select"),
-    "source": ("Source",),
-    "starts": ("start_model",),
     "statistics": ("Layout", "Statistics"),
-    "stopping": ("Stop",),
 }  # fmt: skip
 """Where what the package exports lives: it is imported when it is first asked for."""
 _HOME = {name: home for home, names in HOMES.items() for name in names}

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from estep.parameters.values import Values
 from estep.statistics import Array, Layout, Statistics, weighted
-from estep.values import Values
 
 if TYPE_CHECKING:
+    from estep.data.source import Batch, Source
+    from estep.data.summary import Summary
+    from estep.inference.boundaries import Joint
+    from estep.inference.passes import Passes
     from estep.kernels.spec import Spec
     from estep.model import Model
-    from estep.passes import Passes
-    from estep.source import Batch, Source
-    from estep.stretches import Joint
-    from estep.summary import Summary
 
 Notes = tuple[tuple[int, str], ...]
 """Components, and what had to be done about them."""
@@ -336,14 +336,14 @@ class Step:
 
 
 class Algorithm(ABC):
-    """A way of estimating: uses only E-steps (:class:`estep.passes.Passes`), ``maximize`` and statistics."""
+    """A way of estimating: uses only E-steps (:class:`estep.inference.passes.Passes`), ``maximize`` and statistics."""
 
     name: ClassVar[str]
     monotone: ClassVar[bool]
     """Whether the bound never falls from the first step on."""
     several: ClassVar[bool] = False
-    """Whether a step serves :class:`estep.several.Several` models as well: it keeps no state of its own, and what it
-    does with bounds and statistics holds element by element."""
+    """Whether a step serves several models (:class:`estep.fitting.batched.Several`) as well: it keeps no state of its
+    own, and what it does with bounds and statistics holds element by element."""
 
     @abstractmethod
     def init(self, model: Model) -> Any:

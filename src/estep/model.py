@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from estep.columns import frame_of, is_frame
-from estep.data import as_source
-from estep.emissions.tables import as_table, used_columns
-from estep.execute import Execute, Serial
-from estep.given import beside
+from estep.data.columns import frame_of, is_frame
+from estep.data.given import beside
+from estep.data.inputs import as_source
+from estep.data.prepare import prepared
+from estep.data.source import Batch, Source
+from estep.emissions._shared.tables import as_table, used_columns
+from estep.execution.base import Execute
+from estep.execution.serial import Serial
+from estep.inference.boundaries import Joint, Joints, same_filter, same_path, same_posterior
 from estep.latents import Chain, Independent
-from estep.memory import require_memory
-from estep.preparing import prepared
-from estep.source import Batch, Source
 from estep.statistics import Array, Statistics, weighted
 from estep.steps import LEAF_ROWS, Steps
-from estep.stretches import Joint, Joints, same_filter, same_path, same_posterior
+from estep.util.memory import require_memory
 
 RARE = 1e-20
 """A transition that matters only where much follows."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from estep.covariance import full
+from estep.data.source import Source
 from estep.emissions import Gaussian, Poisson
 from estep.model import Model
-from estep.source import Source
+from estep.parameters.covariance import full
 from estep.statistics import Array
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")

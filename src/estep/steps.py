@@ -9,20 +9,21 @@ from typing import Any, Self
 import numpy as np
 
 from estep import kernels
-from estep.cached import cached_property
-from estep.columns import Roles
-from estep.emissions.conjugate import ConjugateEmission
-from estep.execute import Execute, Serial
+from estep.data.columns import Roles
+from estep.data.source import Batch, Source
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.execution.base import Execute
+from estep.execution.serial import Serial
+from estep.inference.boundaries import Joint, Joints, same_posterior
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain
 from estep.latents.independent import lost
-from estep.numbers import as_numbers
 from estep.priors import Conjugate, Prior
-from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
-from estep.stretches import Joint, Joints, same_posterior
-from estep.summary import Summary
+from estep.util.cached import cached_property
+from estep.util.numbers import as_numbers
 
 LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds; of a chain, an eighth
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most

@@ -9,9 +9,9 @@ import numpy as np
 
 from estep.algorithms.prelude import Prelude, whole
 from estep.algorithms.stochastic import shaken
+from estep.inference.passes import Passes, Tempered
 from estep.interface import Notes
 from estep.model import Model
-from estep.passes import Passes, Tempered
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from estep.inference.passes import Passes
 from estep.interface import Algorithm, Step
 from estep.model import Model
-from estep.passes import Passes
 
 
 class EM(Algorithm):

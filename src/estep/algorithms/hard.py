@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from estep.inference.passes import Best, Passes
 from estep.interface import Algorithm, Step
 from estep.model import Model
-from estep.passes import Best, Passes
 
 
 class Hard(Algorithm):

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from estep.algorithms.prelude import Prelude, whole
+from estep.inference.passes import Passes
 from estep.interface import Notes
 from estep.model import Model
-from estep.passes import Passes
 from estep.statistics import Array, Statistics
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.prelude import Prelude, whole
+from estep.inference.passes import Passes
 from estep.interface import Notes
 from estep.model import Model
-from estep.passes import Passes
 from estep.statistics import Array, Layout, Statistics
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.em import EM
+from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes, Step
 from estep.model import Model
-from estep.passes import Passes
 
 
 class Prelude(Algorithm):

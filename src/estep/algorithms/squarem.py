@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes, Step
 from estep.model import Model
-from estep.passes import Passes
 from estep.statistics import Array, Statistics
 
 

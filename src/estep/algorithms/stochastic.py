@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.prelude import Prelude, whole
+from estep.inference.passes import Passes, Sampled
 from estep.interface import Notes
 from estep.model import Model
-from estep.passes import Passes, Sampled
 from estep.statistics import Statistics
 
 EXPECTED = 0.1

@@ -21,14 +21,14 @@ from estep.cli.show import (
 )
 from estep.cli.tables import Ask, Table, read_table
 from estep.cli.text import csv_text, plain, say
-from estep.emissions.tables import place_in
-from estep.execute import threads
-from estep.files import check_target, write_text
+from estep.emissions._shared.tables import place_in
+from estep.execution.threads import threads
+from estep.io.files import check_target, write_text
+from estep.io.model_file import read
 from estep.latents import Chain, Independent
-from estep.memory import require_memory
 from estep.model import Model
-from estep.modelfile import read
 from estep.statistics import weighted
+from estep.util.memory import require_memory
 
 
 def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
@@ -169,7 +169,7 @@ def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None
     """What runs here: version, kernels, threads; or what is in MODEL."""
     from estep import __version__, kernels
     from estep.datasets import NAMES
-    from estep.execute import available_threads
+    from estep.execution.threads import available_threads
 
     if model is not None:
         document = read(model)

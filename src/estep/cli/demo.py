@@ -8,17 +8,17 @@ import numpy as np
 from rich.console import Console
 
 from estep.cli.show import parameter_table
-from estep.data import as_source
+from estep.data.inputs import as_source
+from estep.data.source import Source
 from estep.datasets import load_earthquakes, load_faithful
 from estep.emissions import Gaussian, Poisson
-from estep.execute import threads
+from estep.execution.threads import threads
+from estep.fitting.selection import select
 from estep.interface import Emission, Latent
+from estep.io.model_file import save
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.modelfile import save
 from estep.plots import plot_mixture, plot_states, require_matplotlib
-from estep.selection import select
-from estep.source import Source
 
 
 def run(folder: Path, console: Console) -> None:

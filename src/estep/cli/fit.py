@@ -27,16 +27,16 @@ from estep.cli.show import (
 from estep.cli.tables import Ask, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
-from estep.execute import threads
-from estep.files import check_target
-from estep.fitting import Fit
-from estep.frames import proposed
+from estep.emissions.propose import proposed
+from estep.execution.threads import threads
+from estep.fitting.loop import Fit
+from estep.fitting.selection import select
+from estep.fitting.stopping import Stop
 from estep.interface import Emission
+from estep.io.files import check_target
+from estep.io.model_file import save, to_document
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.modelfile import save, to_document
-from estep.selection import select
-from estep.stopping import Stop
 
 MOST_CANDIDATES = 1000
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from estep.cached import cached_property
 from estep.cli.text import is_number, unescaped
 from estep.datasets import NAMES
-from estep.numbers import is_missing
 from estep.statistics import Array
+from estep.util.cached import cached_property
+from estep.util.numbers import is_missing
 
 EMPTY = ("", "NA")
 """What a cell without a value has."""

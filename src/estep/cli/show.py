@@ -11,10 +11,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from estep.cli.text import plain
-from estep.fitting import Fit, Iteration
+from estep.fitting.loop import Fit, Iteration
+from estep.fitting.selection import Selection
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.selection import Selection
 from estep.statistics import Array
 
 

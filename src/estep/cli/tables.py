@@ -10,11 +10,11 @@ import numpy as np
 
 from estep.cli.reading import Column, read_columns
 from estep.cli.text import say
-from estep.data import as_source
-from estep.frames import codes
-from estep.given import beside, weights_of_rows
+from estep.data.frames import codes
+from estep.data.given import beside, weights_of_rows
+from estep.data.inputs import as_source
+from estep.data.source import Source
 from estep.model import Model
-from estep.source import Source
 from estep.statistics import Array
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import ConjugateCells
+from estep.data.summary import Summary
+from estep.emissions._shared.cells import ConjugateCells
 from estep.priors import Beta, Prior
 from estep.statistics import Array
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)

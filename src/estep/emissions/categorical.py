@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.rows import draw, kernel_evaluation, missing
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.rows import draw, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
-from estep.memory import require_memory
 from estep.priors import Dirichlet, Prior
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
+from estep.util.memory import require_memory
 
 
 @dataclass(frozen=True, eq=False)

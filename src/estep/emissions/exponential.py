@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import ABOVE_0, ConjugateCells
+from estep.data.summary import Summary
+from estep.emissions._shared.cells import ABOVE_0, ConjugateCells
 from estep.priors import Gamma, Prior
 from estep.statistics import Array
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,14 +13,14 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.cached import cached_property
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.rows import NOTHING, check_columns, missing
 from estep.emissions.gaussian import Gaussian
-from estep.emissions.rows import NOTHING, check_columns, missing
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
+from estep.util.cached import cached_property
 
 NOISES = ("diag", "spherical")
 TINY, RIDGE, FARTHEST = 1e-300, 1e-4, 3.0

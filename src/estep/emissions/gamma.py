@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import ABOVE_0, PseudoCells
-from estep.emissions.special import gamma_shape, inverse_digamma, log_less_digamma, stirling
+from estep.data.summary import Summary
+from estep.emissions._shared.cells import ABOVE_0, PseudoCells
+from estep.emissions._shared.special import gamma_shape, inverse_digamma, log_less_digamma, stirling
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
-from estep.summary import Summary
 
 MOST = 1e10
 """The largest shape: a deviation of 1e-5 of the mean."""

@@ -15,8 +15,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.cached import cached_property
-from estep.covariance import (
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.gaps import GapEvaluation
+from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.interface import Evaluation, Notes
+from estep.kernels.reference import gaussian as reference
+from estep.kernels.spec import Spec
+from estep.parameters.covariance import (
     RELATIVE,
     SMALL,
     TYPES,
@@ -31,16 +38,9 @@ from estep.covariance import (
     unpack,
     upper,
 )
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.gaps import GapEvaluation
-from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Evaluation, Notes
-from estep.kernels import reference
-from estep.kernels.spec import Spec
 from estep.priors import NormalInverseWishart, Prior
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
+from estep.util.cached import cached_property
 
 LOG_2PI = float(np.log(2 * np.pi))
 EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)

@@ -12,8 +12,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.cached import cached_property
-from estep.covariance import (
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions.gaussian import LOG_2PI, Gaussian, quadratic
+from estep.interface import Evaluation, Notes
+from estep.kernels.spec import Spec
+from estep.parameters.covariance import (
     RELATIVE,
     TYPES,
     check,
@@ -25,16 +31,10 @@ from estep.covariance import (
     unpack,
     upper,
 )
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.gaussian import LOG_2PI, Gaussian, quadratic
-from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Evaluation, Notes
-from estep.kernels.spec import Spec
 from estep.priors import MatrixNormalInverseWishart, Prior
 from estep.priors.matrix_normal_wishart import at_origin
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
+from estep.util.cached import cached_property
 
 RIDGE = 1e-12
 """Directions in which covariates vary by less than this part of the most have no coefficient."""

@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.conjugate import ConjugateEmission
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.rows import check_cells, check_columns, require_columns
 from estep.emissions.gaussian import Gaussian
-from estep.emissions.rows import check_cells, check_columns, require_columns
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.priors import Prior
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)

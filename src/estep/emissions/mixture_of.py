@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.rows import NOTHING, draw, kernel_evaluation, missing
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.rows import NOTHING, draw, kernel_evaluation, missing
 from estep.interface import Emission, Evaluation, Notes
-from estep.kernels import reference
+from estep.kernels.reference import softmax
 from estep.kernels.spec import Spec, mixed
 from estep.priors import Dirichlet, Prior
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +162,10 @@ class MixtureOf(ConjugateEmission):
         if len(shape) != 2 or shape[1] != K * M:
             raise ValueError(f"the inner family's log-densities have shape {shape}, expected (n, {K * M})")
         joint = inner.log_densities.reshape(-1, K, M) + log_weights
-        total = reference.logsumexp(joint, axis=2)
+        total = softmax.logsumexp(joint, axis=2)
 
         def accumulate(r: Array, s: Statistics) -> None:
-            share = reference.shares(joint) * r[:, :, None]
+            share = softmax.shares(joint) * r[:, :, None]
             s["parts"] += share.sum(axis=0)
             inner.accumulate(share.reshape(-1, K * M), Statistics(self.inner.layout, s["inner"]))
 

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.cells import ConjugateCells
+from estep.data.summary import Summary
+from estep.emissions._shared.cells import ConjugateCells
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array
-from estep.summary import Summary
 
 UNSEEN = 1e-3
 """What all outcomes together have at least in a start."""

@@ -11,12 +11,19 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.rows import NOTHING, check_cells, check_columns, kernel_evaluation, missing, require_columns
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.rows import (
+    NOTHING,
+    check_cells,
+    check_columns,
+    kernel_evaluation,
+    missing,
+    require_columns,
+)
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
 
 LARGEST = 100_000
 """The largest count: tables are as long."""

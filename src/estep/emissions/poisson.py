@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from estep import kernels
-from estep.emissions.cells import ConjugateCells
+from estep.data.summary import Summary
+from estep.emissions._shared.cells import ConjugateCells
 from estep.kernels.spec import Spec
 from estep.priors import Gamma, Prior
 from estep.statistics import Array
-from estep.summary import Summary
 
 LARGEST = 2.0**53
 

@@ -12,16 +12,16 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.emissions.conjugate import ConjugateEmission
-from estep.emissions.rows import kernel_evaluation
-from estep.emissions.tables import as_key, label_of, of_part
-from estep.forms import as_symbols
+from estep.data.forms import as_symbols
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.rows import kernel_evaluation
+from estep.emissions._shared.tables import as_key, label_of, of_part
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec, product
 from estep.priors import Prior
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +284,7 @@ class Product(ConjugateEmission):
         return Statistics(s.layout, np.concatenate(parts))
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
-        """Part after part; :func:`estep.emissions.tables.as_table` gives the order of the data."""
+        """Part after part; :func:`estep.emissions._shared.tables.as_table` gives the order of the data."""
         return np.hstack([family.sample(states, rng) for family in self.families]).astype(np.float64)
 
     # Priors

@@ -12,15 +12,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.emissions.gaps import GapEvaluation
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.emissions._shared.gaps import GapEvaluation
+from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions._shared.special import gamma_shape
 from estep.emissions.gaussian import LOG_2PI, Gaussian
-from estep.emissions.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.emissions.special import gamma_shape
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
-from estep.source import Batch
 from estep.statistics import Array, Layout, Statistics
-from estep.summary import Summary
 
 LEAST, MOST, FIRST = 0.1, 1e6, 10.0
 """Degrees of freedom: the smallest and the largest (a Gaussian), and those of a start."""

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from estep.emissions.cells import PseudoCells
-from estep.emissions.special import MOST_CONCENTRATED, bessel_ratio, concentration, log_bessel
+from estep.emissions._shared.cells import PseudoCells
+from estep.emissions._shared.special import MOST_CONCENTRATED, bessel_ratio, concentration, log_bessel
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import Online
-from estep.constraints import Constraints
 from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
 from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureModel, StudentMixture
+from estep.fitting.constraints import Constraints
 from estep.interface import Emission
+from estep.io.model_file import read
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.modelfile import read
 
 __all__ = [
     "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture",

@@ -13,26 +13,27 @@ from sklearn.exceptions import ConvergenceWarning
 
 from estep.algorithms import Online, make_algorithm
 from estep.algorithms.prelude import whole
-from estep.bayes import with_prior
-from estep.columns import drop, is_frame
-from estep.constraints import constrained
-from estep.data import as_source
-from estep.emissions.tables import used_columns
+from estep.data.columns import drop, is_frame
+from estep.data.forms import unpacked
+from estep.data.inputs import as_source
+from estep.data.prepare import prepared, prepared_to_fit
+from estep.data.source import Source
+from estep.emissions._shared.tables import used_columns
+from estep.emissions.propose import propose
 from estep.estimators.attributes import Attributes
 from estep.estimators.settings import MOST_STARTS, alike
-from estep.execute import Execute, threads
-from estep.fitting import Fit, Iteration, fit_races
-from estep.forms import unpacked
-from estep.frames import propose
+from estep.execution.base import Execute
+from estep.execution.threads import threads
+from estep.fitting.bayes import with_prior
+from estep.fitting.constraints import constrained
+from estep.fitting.loop import Fit, Iteration, fit_races
+from estep.fitting.starts import start_model
+from estep.fitting.stopping import Stop
+from estep.inference.passes import Passes
 from estep.interface import Algorithm
 from estep.model import Model
-from estep.numbers import as_numbers
-from estep.passes import Passes
-from estep.preparing import prepared, prepared_to_fit
-from estep.source import Source
-from estep.starts import start_model
-from estep.stopping import Stop
-from estep.streams import as_seed, child_streams
+from estep.util.numbers import as_numbers
+from estep.util.streams import as_seed, child_streams
 
 
 class ModelEstimator(Attributes):

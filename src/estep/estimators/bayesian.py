@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.source import Source
 from estep.emissions import Gaussian
 from estep.estimators.mixture import GaussianMixture
 from estep.interface import Algorithm
 from estep.latents import Independent
 from estep.model import Model
 from estep.priors import Dirichlet, DirichletProcess, NormalInverseWishart, Prior, Sticks
-from estep.source import Source
 from estep.statistics import Array
 
 WEIGHTS: dict[str, type[Prior]] = {"dirichlet_process": DirichletProcess, "dirichlet_distribution": Dirichlet}

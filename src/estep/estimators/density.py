@@ -8,16 +8,16 @@ import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
-from estep.columns import frame_of, is_frame, names_of
+from estep.data.columns import frame_of, is_frame, names_of
+from estep.data.forms import unpacked
+from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
 from estep.estimators.settings import as_dtype
-from estep.fitting import Fit
-from estep.forms import unpacked
+from estep.fitting.loop import Fit
 from estep.interface import Emission
 from estep.model import Model
-from estep.source import Source
 from estep.statistics import Array, weighted
-from estep.streams import as_seed
+from estep.util.streams import as_seed
 
 
 class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
-from estep.fitting import Fit
+from estep.fitting.loop import Fit
 from estep.interface import Emission
 from estep.latents import Chain
 from estep.model import Model
-from estep.source import Source
 from estep.statistics import Array
-from estep.streams import as_seed
+from estep.util.streams import as_seed
 
 
 class Hidden(ModelEstimator):

@@ -13,8 +13,8 @@ from estep.estimators.precisions import precisions_of, to_covariances
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
 from estep.model import Model
-from estep.numbers import as_numbers
 from estep.statistics import Array
+from estep.util.numbers import as_numbers
 
 
 class GaussianMixture(Mixture):
@@ -49,7 +49,7 @@ class GaussianMixture(Mixture):
     fixed : set of names or mapping
         Blocks that stay as they are given: ``("weights", "means")``, or ``{"means": [0, 2]}`` for some components.
     callbacks : sequence of callables
-        Called with a :class:`estep.fitting.Iteration` after each E-step.
+        Called with a :class:`estep.fitting.loop.Iteration` after each E-step.
 
     Attributes
     ----------

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from estep.covariance import TYPES, factorise
-from estep.numbers import as_numbers
+from estep.parameters.covariance import TYPES, factorise
 from estep.statistics import Array
+from estep.util.numbers import as_numbers
 
 
 def to_covariances(precisions: Any, covariance_type: str, K: int, name: str = "precisions_init") -> Array:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.source import Source
 from estep.interface import Emission
-from estep.source import Source
+from estep.parameters.values import Values
 from estep.statistics import Array
-from estep.values import Values
 
 MOST_STARTS = 1_000_000
 

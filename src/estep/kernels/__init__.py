@@ -13,7 +13,7 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     what the best has, where that is faster: their statistics lose digits where they have hardly more in any row.
 ``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
     the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
-    ``stretch`` is ``halo, left, right, messages, logs``: a :class:`estep.source.Halo`; logs of the filtered
+    ``stretch`` is ``halo, left, right, messages, logs``: a :class:`estep.data.source.Halo`; logs of the filtered
     distribution before it and, up to a factor, of the likelihood after it, (K,), where known; ``messages`` (4, K),
     filled with both as used, then with the filtered distribution at its last row and the likelihood from its first row
     on; and whether all has to be in log space.
@@ -37,13 +37,14 @@ These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row ma
     adds to moments about the means, (K,), (K, D) and (K, D, D), with what is missing filled in by its conditional
     mean; ``weight`` (n, K) is that of the rows, ``times`` (R, K) that of the conditional covariances of a run.
 ``factorise(covariances, inverse, logdet)``
-    fills ``inverse`` (n, D, D) and ``logdet`` (n,), see :func:`estep.kernels.reference.factorise`; whether it could.
+    fills ``inverse`` (n, D, D) and ``logdet`` (n,), see :func:`estep.kernels.reference.gaussian.factorise`; whether it
+    could.
 ``normals(moments, rows, nothing, origin, floor, relative, means, covariances, inverse, logdet)``
     fits K Gaussians to their moments (K, F) about ``origin``, divided by the mass ``rows`` (K,), and fills the last
     four; whether it could: not where a component has less than ``nothing`` of the rows, or may be below ``floor`` (D,),
     ``relative`` of the columns' variances.
 ``quadratic(mu, inverse, height, radius, weights)``
-    fills ``weights`` (K, F), those of Gaussian log-densities, see :func:`estep.kernels.reference.quadratic`.
+    fills ``weights`` (K, F), those of Gaussian log-densities, see :func:`estep.kernels.reference.gaussian.quadratic`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.kernels import gaps, reference, reference_chain
+from estep.kernels.reference import chain, densities, gaps, gaussian, mixture, survey
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array
 
@@ -105,38 +106,42 @@ def load(level: str) -> Kernels:
         known = f"it is one of {', '.join(levels())} here" if level in LEVELS else f"levels are {', '.join(LEVELS)}"
         raise ValueError(f"no kernels {level!r}: {known}")
     if level == "reference":
-        r = reference
         return Kernels(
             level,
-            r.log_densities,
-            r.mixture,
-            reference_chain.chain,
-            reference_chain.viterbi,
-            r.survey,
-            reference_chain.draw,
+            densities.log_densities,
+            mixture.mixture,
+            chain.chain,
+            chain.viterbi,
+            survey.survey,
+            chain.draw,
             gaps.distances,
             gaps.moments,
-            r.factorise,
-            r.normals,
-            r.quadratic,
+            gaussian.factorise,
+            gaussian.normals,
+            gaussian.quadratic,
         )
     core: Any = _core
 
     def bound(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda spec, *args, **more: function(level, spec.native, *args, **more)
 
-    def survey(*args: Any) -> tuple[bool, float]:
-        finite, mass = core.survey(level, *args)
-        return finite, mass
-
     def of_rows(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args: function(level, *args)
 
-    densities, mixture, chain = bound(core.log_densities), bound(core.mixture), bound(core.chain)
-    distances, moments = of_rows(core.gap_distances), of_rows(core.gap_moments)
-    viterbi, draw = bound(core.viterbi), bound(core.draw)
-    small = core.factorise, core.normals, core.quadratic
-    return Kernels(level, densities, mixture, chain, viterbi, survey, draw, distances, moments, *small)
+    return Kernels(
+        level,
+        bound(core.log_densities),
+        bound(core.mixture),
+        bound(core.chain),
+        bound(core.viterbi),
+        of_rows(core.survey),
+        bound(core.draw),
+        of_rows(core.gap_distances),
+        of_rows(core.gap_moments),
+        core.factorise,
+        core.normals,
+        core.quadratic,
+    )
 
 
 def prepare(spec: Spec) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.cached import cached_property
 from estep.statistics import Array
+from estep.util.cached import cached_property
 
 KINDS = ("dense", "table", "linear", "diag", "spherical", "full", "tied", "mixed", "student", "product")
 NEVER = -1e300

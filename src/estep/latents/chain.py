@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
+from estep.data.source import Batch, Source
+from estep.data.summary import Summary
+from estep.inference.boundaries import Joint
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
-from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
-from estep.stretches import Joint
-from estep.summary import Summary
 
 SMALLEST = 1e-100
 """Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.cached import cached_property
+from estep.data.source import Batch, Source
+from estep.data.summary import Summary
+from estep.inference.boundaries import Joint
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
-from estep.source import Batch, Source
 from estep.statistics import Array, Layout, Statistics
-from estep.stretches import Joint
-from estep.summary import Summary
+from estep.util.cached import cached_property
 
 SURE = 1e-4
 """Components of at least this weight are taken to have part in some rows."""

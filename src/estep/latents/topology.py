@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.numbers import as_numbers
 from estep.statistics import Array
+from estep.util.numbers import as_numbers
 
 TOPOLOGIES: dict[str, Callable[[Array, Array], Array]] = {
     "ergodic": lambda i, j: (i >= 0) & (j >= 0),

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from estep.data.summary import Summary
 from estep.interface import Notes
+from estep.parameters.values import Values
 from estep.statistics import Array, Statistics
-from estep.summary import Summary
-from estep.values import Values
 
 SMALLEST, LARGEST = 1e-300, 1e300
 """Of what priors count for: digammas and logarithms of others leave the range."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.covariance import unpack
+from estep.parameters.covariance import unpack
 from estep.priors.wishart import LOG_2, LOG_PI, InverseWishart
 from estep.statistics import Array
 

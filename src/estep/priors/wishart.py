@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.covariance import TYPES, factorise, regularise
 from estep.interface import Notes
+from estep.parameters.covariance import TYPES, factorise, regularise
 from estep.priors.base import Prior
 from estep.statistics import Array
 

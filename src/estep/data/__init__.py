@@ -1,0 +1,1 @@
+"""From what a user holds to leaves of rows that kernels read."""

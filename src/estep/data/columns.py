@@ -1,0 +1,126 @@
+"""Columns by name: which are features, which hold weights, labels or covariates, and which the model knows.
+
+Where both the data and the model have names, columns go by these; positions count where one of them has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from estep.statistics import Array
+from estep.util.numbers import as_numbers
+
+Roles = tuple[tuple[str, str], ...]
+"""Columns that are no features, as pairs of a role ("sequence", "weight", "labels") and a column."""
+
+
+def is_frame(data: Any) -> bool:
+    """Whether the data are a data frame (pandas, polars, pyarrow)."""
+    speaks = any(hasattr(data, name) for name in ("__dataframe__", "__arrow_c_stream__", "__narwhals_dataframe__"))
+    return speaks and (hasattr(data, "columns") or hasattr(data, "column_names"))
+
+
+def frame_of(data: Any) -> Any:
+    """A data frame of any library, whose columns are called by texts. Raises ValueError naming two of one name."""
+    import narwhals as nw
+
+    labels = list(data.column_names if hasattr(data, "column_names") else data.columns)
+    names = list(map(str, labels))
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise ValueError(f"the data frame has two columns of one name, {twice!r}: rename one")
+    if any(not isinstance(label, str) for label in labels):
+        data = data.set_axis(names, axis="columns")
+    return nw.from_native(data, eager_only=True)
+
+
+def names_of(frame: Any) -> tuple[str, ...]:
+    """The names of the columns; none where they are numbered 0, 1, 2, ...
+
+    Raises ValueError where they are so numbered and in another order: neither names nor positions.
+    """
+    names, numbered = tuple(frame.columns), tuple(str(i) for i in range(len(frame.columns)))
+    if names == numbered:
+        return ()
+    if set(names) == set(numbered):
+        raise ValueError(
+            f"the columns are numbered {', '.join(names)}: put them in order, give them names, or give an array"
+        )
+    return names
+
+
+def drop(data: Any, names: Sequence[str]) -> Any:
+    """A native data frame without those of the named columns that it has."""
+    frame = frame_of(data)
+    there = [c for c in frame.columns if c in names]
+    return frame.drop(there).to_native() if there else data
+
+
+def column(data: Any, name: str, role: str) -> Array:
+    """One column of a data frame as numbers. Raises ValueError where there is none of that name."""
+    if not is_frame(data):
+        raise ValueError(
+            f"{role} is {name!r}, the name of a column: the data have no names, give a data frame or an array"
+        )
+    frame = frame_of(data)
+    if name not in frame.columns:
+        raise ValueError(f"{role} is {name!r}: the data have no such column; they have {', '.join(frame.columns)}")
+    return series_numbers(frame[name])
+
+
+def series_numbers(series: Any) -> Array:
+    """A column as numbers, NaN where cells are empty. Raises ValueError naming it where it holds others."""
+    import narwhals as nw
+
+    numeric = series.dtype.is_numeric() or series.dtype == nw.Boolean
+    values = series.to_numpy() if numeric else None
+    if values is not None and values.dtype.kind in "fiub" and not (values.dtype.kind != "f" and series.null_count()):
+        return np.asarray(values)
+    if not numeric and series.null_count() == len(series):
+        return np.full(len(series), np.nan)
+    if not numeric and series.dtype not in (nw.Object, nw.Unknown):
+        raise not_numeric(series.name, str(series.dtype))
+    try:
+        return as_numbers(np.array(series.to_list(), dtype=object), f"the cells of column {series.name!r}")
+    except (TypeError, ValueError) as error:
+        raise not_numeric(series.name, str(error)) from None
+
+
+def not_numeric(name: Any, found: str) -> ValueError:
+    """The error for a column that does not hold numbers."""
+    return ValueError(f"column {name!r} is not numeric ({found}): leave it out, or turn it into numbers")
+
+
+def frame_numbers(frame: Any) -> Array:
+    """A data frame as numbers (n, D); without a copy where it holds them so."""
+    import narwhals as nw
+
+    if all(dtype in (nw.Float64, nw.Float32) for dtype in frame.schema.values()):
+        values = np.asarray(frame.to_numpy())
+        if values.dtype.kind == "f":
+            return values
+    columns = [series_numbers(series) for series in frame.iter_columns()]
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def match(names: Sequence[str], wanted: Sequence[str], n: int, what: str = "column") -> list[int] | None:
+    """Where the ``wanted`` columns are among those of the data, n of them; None: as they come.
+
+    Raises ValueError naming one that is missing, or that the model does not know.
+    """
+    if not any(names) or not any(wanted) or tuple(names) == tuple(wanted):
+        return None
+    if missing := [w for w in wanted if w and w not in names]:
+        raise ValueError(
+            f"the data have no {what} {missing[0]!r}, which the model has; they have {', '.join(names)}: rename "
+            "columns, or give an array to go by position"
+        )
+    if unknown := [c for c in names if c not in wanted]:
+        raise ValueError(
+            f"the data have a {what} {unknown[0]!r} that the model does not know; it has {', '.join(wanted)}: leave "
+            "it out"
+        )
+    return [list(names).index(w) for w in wanted]

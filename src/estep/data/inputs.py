@@ -1,0 +1,152 @@
+"""Data of every form as rows: arrays, sequences, data frames; what is wrong with them is named.
+
+``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``
+or data frames (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong. NaN,
+None, NA, NaT and what is masked are missing cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from estep.data.columns import Roles, column, drop, is_frame, match
+from estep.data.forms import as_rows, features, unpacked
+from estep.data.given import beside, check_weights, given_names, labels_of, weights_of_rows
+from estep.data.labels import as_evidence
+from estep.data.source import Source
+from estep.statistics import Array
+
+
+def as_source(
+    data: Any,
+    lengths: Any = None,
+    weights: Any = None,
+    rows: Literal["real", "symbols", "table"] = "real",
+    columns: tuple[str, ...] = (),
+    labels: Any = None,
+    symbols: tuple[Any, ...] = (),
+    only: tuple[str, ...] = (),
+    *,
+    given: Any = None,
+    wanted: tuple[str, ...] = (),
+    wanted_given: tuple[str, ...] = (),
+    roles: Roles = (),
+    chain: bool | None = None,
+    new: bool = True,
+) -> Source:
+    """Data of any accepted form as a validated :class:`Source`.
+
+    ``lengths``: rows of each sequence. ``weights``: (n,) for independent rows, (S,) for sequences. ``rows``: "symbols"
+    reads whole numbers 0, 1, ... in one column. ``columns``: their names, where ``data`` has none. ``labels``: what is
+    known of the states, (n,) with -1 for unknown, or a mask (n, K) of those allowed. ``given``: covariates (n, P), or
+    one array a sequence. Weights, labels and covariates may be names of columns of a data frame, which are no features
+    then. A "table" may be a data frame with columns of texts, which become symbols in the order of their names, or of
+    the ``symbols`` given; of a frame it may read some columns ``only``.
+
+    What a model knows: the names of its columns (``wanted``) and covariates (``wanted_given``), by which those of the
+    data go where both have names, and columns in ``roles``, which may be there or not. ``chain``: True makes rows
+    without lengths one sequence, False makes rows of sequences independent. ``new``: no model knows the symbols yet.
+
+    Raises ValueError or TypeError naming what is wrong and where.
+    """
+    if isinstance(data, Source):
+        if any(x is not None for x in (lengths, weights, labels, given)):
+            raise ValueError("a Source has its lengths, weights, labels and covariates already")
+        return _chained(_again(data, rows, wanted, wanted_given), chain)
+    data, lengths = unpacked(data, lengths)
+    named, weights_by_row = dict(roles), isinstance(weights, str)
+    for role, value, what in (("weight", weights, "sample_weight"), ("labels", labels, "labels")):
+        if isinstance(value, str):
+            if value in wanted or value in wanted_given:
+                raise ValueError(f"{what} is {value!r}, which the model reads as a column of its own")
+            named[role] = value
+            values = column(data, value, what)
+            weights, labels = (values, labels) if role == "weight" else (weights, values)
+    by_name = given_names(data, given, wanted_given)
+    if len(set(by_name)) < len(by_name) or set(by_name) & set(wanted):
+        raise ValueError(f"given is {list(by_name)}: name columns that are no features, each once")
+    if by_name:
+        given = np.column_stack([column(data, name, "given") for name in by_name])
+    aside = {name for name in (*named.values(), *by_name) if name not in wanted}
+    if is_frame(data) and aside:
+        data = drop(data, tuple(aside))
+    X, names, symbols = features(data, rows, symbols, only, new)
+    names = names or columns
+    place = match(names, wanted, X.shape[1]) if X.ndim == 2 else None
+    X = as_rows(X if place is None else X[:, place], rows)
+    names = names if place is None else wanted
+    ends = None if lengths is None else _check_lengths(lengths, len(X))
+    if ends is None and chain:
+        ends = np.array([len(X)], dtype=np.int64)
+    known = None if labels is None else as_evidence(labels_of(labels, ends), len(X))
+    single = X.dtype == np.float32
+    source = Source(X, ends, None, names, evidence=known, symbols=symbols, roles=tuple(named.items()), single=single)
+    if given is not None:
+        source = beside(source, given, by_name, wanted_given)
+    if weights is not None:
+        unit = "row" if source.ends is None else "sequence"
+        by_row = weights_by_row and source.ends is not None
+        checked = weights_of_rows(weights, source) if by_row else check_weights(weights, source.n_sequences, unit)
+        source = replace(source, weights=checked)
+    source = _chained(source, chain)
+    source.summary  # noqa: B018  (the validating pass: errors come before anything is changed)
+    return source
+
+
+def _again(source: Source, rows: str, wanted: tuple[str, ...], wanted_given: tuple[str, ...]) -> Source:
+    """A Source as a model with these columns and covariates reads it."""
+    P, D = source.n_given, source.X.shape[1] - source.n_given
+    given, own = source.columns[:P], source.columns[P:]
+    places = match(given, wanted_given, P, "covariate") if P else None, match(own, wanted, D)
+    if any(place is not None for place in places):
+        if source.form or source.order is not None:
+            raise ValueError(f"the data were prepared for other columns, {', '.join(source.columns)}")
+        first, then = (range(n) if place is None else place for n, place in zip((P, D), places, strict=True))
+        X = np.ascontiguousarray(source.X[:, [*first, *(P + d for d in then)]])
+        names = (*(wanted_given if places[0] is not None else given), *(wanted if places[1] is not None else own))
+        source = replace(source, X=X, columns=names)
+    if source.form or (rows == "symbols" and source.X.dtype == np.int32):
+        return source
+    X = as_rows(source.X, rows)
+    return source if X is source.X else replace(source, X=X)
+
+
+def _chained(source: Source, chain: bool | None) -> Source:
+    return source if chain is None else source.chained() if chain else source.independent()
+
+
+def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, Array]:
+    """Observations, their ``order`` predecessors as covariates, and the lengths that are left: an autoregression.
+
+    ``(X (n', D), given (n', D order), lengths)``, the latest predecessor first. Raises ValueError where a sequence is
+    not longer than ``order``.
+    """
+    if not isinstance(order, int | np.integer) or isinstance(order, bool) or order < 1:
+        raise ValueError(f"order is {order!r}: it is a whole number from 1")
+    source = as_source(X, lengths)
+    ends = np.array([len(source)]) if source.ends is None else source.ends
+    if (short := np.diff(ends, prepend=0) <= order).any():
+        raise ValueError(f"sequence {int(np.argmax(short))} has no more than {order} steps")
+    starts = np.concatenate([[0], ends[:-1]])
+    rows = np.concatenate([np.arange(a + order, b) for a, b in zip(starts, ends, strict=True)])
+    given = np.hstack([source.X[rows - lag] for lag in range(1, order + 1)])
+    return source.X[rows], given, ends - starts - order
+
+
+def _check_lengths(lengths: Any, n: int) -> Array:
+    array = np.asarray(lengths)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any() or np.ma.is_masked(lengths):
+        raise ValueError(f"lengths is {_short(lengths)}: they are whole numbers, the rows of each sequence")
+    total = float(array.sum(dtype=np.float64))  # does not wrap
+    if (array > n).any() or total != n:
+        labels = ": one for each row? known states are passed as labels=" if len(array) == n > 1 else ""
+        raise ValueError(f"the lengths add up to {total:.0f}, but the data have {n} rows{labels}")
+    return np.cumsum(array, dtype=np.int64)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

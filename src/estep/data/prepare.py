@@ -1,0 +1,53 @@
+"""Data as a family reads them: checked cell by cell, sorted by what is missing, and made ready once for a fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from estep.data.missing import absent
+from estep.data.source import Source
+from estep.emissions.product import Product
+from estep.interface import Emission
+
+CHUNK = 65536
+
+
+def prepared_to_fit(source: Source, emission: Emission) -> Source:
+    """As :func:`prepared`; raises ValueError naming a column without any value too."""
+    if not source.form:
+        source.summary.require_values()
+    return prepared(source, emission)
+
+
+def prepared(source: Source, emission: Emission) -> Source:
+    """``source`` validated and as ``emission`` reads it; checked again where that was done before.
+
+    Raises ValueError naming the first row that the family cannot have produced.
+    """
+    if source.form:
+        if source.form != emission.form:
+            raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
+        emission.check_prepared(source.summary)
+        return source
+    if source.order is not None:  # sorted for another model of rows as they are
+        emission.validate(source.whole())
+        return source
+    if isinstance(emission, Product):
+        emission.check_symbols(source.columns, [column for column, _ in source.symbols])
+        if len(read := emission.read_columns(source.columns, source.X.shape[1])) < source.X.shape[1]:
+            source = source.reading(read)
+    missing = source.summary.missing
+    if missing and not emission.takes_gaps:
+        row = int(np.argmax(absent(source.X).any(axis=1)))
+        column = int(np.argmax(absent(source.X[row])))
+        raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
+    for batch in source.chunks(CHUNK):
+        emission.validate(batch)
+    if missing and source.ends is None:
+        source = source.by_pattern()
+    if not emission.form:
+        return source
+    X, base = emission.prepare(source.X, source.summary)
+    return replace(source, X=X, base=base, form=emission.form, missing=missing, valued=source.weight_of_values)

@@ -1,0 +1,55 @@
+"""What the families with kernels share: evaluation by a kernel, and checks of rows against a shape."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estep import kernels
+from estep.data.source import Batch
+from estep.interface import Evaluation
+from estep.kernels.reference.statistics import statistics
+from estep.kernels.spec import Spec
+from estep.statistics import Array, Statistics
+
+NOTHING = 1e-100
+"""A component with less than this part of all mass has seen nothing and keeps its parameters."""
+
+
+def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
+    """An :class:`Evaluation` of the rows by the kernel ``spec``."""
+
+    def accumulate(r: Array, s: Statistics) -> None:
+        s.vector += statistics(spec, batch.X, r)
+
+    return Evaluation(kernels.log_densities(spec, batch.X), accumulate)
+
+
+def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
+    """One column number for each of ``rows`` (n,), with the probabilities (K, M) of that row."""
+    cumulative = np.cumsum(probabilities, axis=1)[rows]
+    u = rng.random(len(rows)) * cumulative[:, -1]
+    return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))
+
+
+def check_columns(batch: Batch, D: int) -> None:
+    """Raises ValueError unless the rows have ``D`` columns."""
+    require_columns(batch.X.shape[1], D)
+
+
+def require_columns(found: int, D: int) -> None:
+    """Raises ValueError unless ``D`` columns have been found."""
+    if found != D:
+        raise ValueError(f"the data have {found} columns; the model has {D}")
+
+
+def check_cells(batch: Batch, possible: Array, family: str, wants: str) -> None:
+    """Raises ValueError naming the first cell that is not ``possible`` (n, D), and what the family wants."""
+    if not possible.all():
+        row, d = (int(i) for i in np.argwhere(~possible)[0])
+        where = f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}"
+        raise ValueError(f"{where}; {family} emissions want {wants}")
+
+
+def missing(family: str, parameter: str) -> ValueError:
+    """The error for a family whose parameters are asked for before they are known."""
+    return ValueError(f"the {parameter} of the {family} emission are not known yet: fit, or give {parameter}")

@@ -1,0 +1,165 @@
+"""Several threads. Each takes whole subtrees of leaves, so that their number changes nothing but the order in time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import ClassVar
+
+from estep.execution.base import Execute
+from estep.execution.serial import Serial
+from estep.statistics import Statistics, tree_sum
+
+TASKS_PER_THREAD = 8
+
+
+class Threads(Execute):
+    """``width`` threads at most, the calling one among them; the kernels release the GIL. BLAS is held to one thread.
+
+    There are never more than there are leaves.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self.width = n_threads
+        self._workers: list[_Worker] = []
+        self._running = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with Serial().running():
+            self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+                if not self._running:
+                    workers, self._workers = self._workers, []
+                    _Worker.put_back(workers)
+
+    def _hired(self, n: int) -> list[_Worker]:
+        """``n`` workers, or as many as there can be."""
+        self._workers = [w for w in self._workers if w.alive]
+        with suppress(RuntimeError):  # no more threads can be started
+            while len(self._workers) < n:
+                self._workers.append(_Worker.hire())
+        return self._workers[:n]
+
+    def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
+        if not self._running or n == 1:
+            return Serial().add_up(leaf, n)
+        level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
+        last = (n - 1) >> level
+        waiting: dict[tuple[int, int], Statistics] = {}
+        lock = Lock()
+
+        def subtree(i: int) -> None:  # and the sums above it whose other part is there
+            part, height = tree_sum(leaf, n, level, i), 0
+            while last >> height:
+                if i ^ 1 <= last >> height:
+                    with lock:
+                        other = waiting.pop((height, i ^ 1), None)
+                        if other is None:
+                            waiting[height, i] = part
+                            return
+                    part = other.add(part) if i & 1 else part.add(other)
+                i, height = i >> 1, height + 1
+            waiting[height, 0] = part
+
+        self.each(subtree, last + 1)
+        return waiting[last.bit_length(), 0]
+
+    def each(self, leaf: Callable[[int], None], n: int) -> None:
+        if not self._running or n == 1:
+            return Serial().each(leaf, n)
+        tickets = itertools.count()
+        errors: list[BaseException] = []
+        done: SimpleQueue[None] = SimpleQueue()
+        finished: list[None] = []
+
+        def work() -> None:
+            try:
+                for i in tickets:
+                    if i >= n or errors:
+                        break
+                    leaf(i)
+            except BaseException as error:
+                errors.append(error)
+
+        def job() -> None:
+            work()
+            finished.append(None)
+            done.put(None)
+
+        workers, asked = self._hired(min(self.width, n) - 1), 0
+        while True:  # an interrupt, wherever it comes, makes all threads stop, and is raised when they have
+            try:
+                for worker in workers[asked:] if not errors else []:
+                    worker.put(job)
+                    asked += 1
+                work()
+                while len(finished) < asked:
+                    with suppress(Empty):
+                        done.get(timeout=0.1)
+                break
+            except KeyboardInterrupt as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return None
+
+
+class _Worker:
+    """A thread that does the jobs put before it. It stays for the next fit: its work space is warm."""
+
+    _free: ClassVar[list[_Worker]] = []
+
+    def __init__(self) -> None:
+        jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.put, self._process = jobs.put, os.getpid()
+        Thread(target=self._run, args=(jobs,), name="estep", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Threads do not survive a fork."""
+        return self._process == os.getpid()
+
+    @classmethod
+    def hire(cls) -> _Worker:
+        """A free one, or a new one. Raises RuntimeError where no thread can be started."""
+        with suppress(IndexError):
+            while True:
+                if (worker := cls._free.pop()).alive:
+                    return worker
+        return cls()
+
+    @classmethod
+    def put_back(cls, workers: list[_Worker]) -> None:
+        """Keeps as many as there are cores; the others end."""
+        for worker in workers:
+            if worker.alive and len(cls._free) < available_threads():
+                cls._free.append(worker)
+            else:
+                worker.put(None)
+
+    @staticmethod
+    def _run(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+        while (job := jobs.get()) is not None:
+            job()
+            del job  # and what it holds
+
+
+def available_threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(n_threads: int | None = None) -> Execute:
+    """An :class:`Execute` for that many threads; None: all cores the process may use."""
+    n = available_threads() if n_threads is None else n_threads
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n_threads is {n_threads!r}: it is None or a whole number from 1")
+    return Serial() if n == 1 else Threads(n)

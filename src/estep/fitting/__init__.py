@@ -1,0 +1,1 @@
+"""Fits: the loop, when to stop, where to start, constraints, priors, selection."""

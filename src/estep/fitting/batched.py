@@ -1,0 +1,171 @@
+"""Several mixtures at once: their components are the columns of one kernel call, and one M-step serves all.
+
+Restarts, and models of other numbers of components, read the data once an iteration this way, and share what Python
+costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estep import kernels
+from estep.data.columns import Roles
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.execution.base import Execute
+from estep.inference.boundaries import Joints
+from estep.interface import Emission, Notes
+from estep.kernels.spec import dense
+from estep.latents import Independent
+from estep.latents.independent import SURE, lost
+from estep.model import Model
+from estep.statistics import Array, Layout, Statistics
+from estep.steps import kept_kernel, sound
+from estep.util.cached import cached_property
+
+COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
+
+
+def begun(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[Model]:
+    """``start(0)`` to ``start(n - 1)``, as many at a time as there are threads."""
+    for first in range(0, n, execute.width):
+        models: dict[int, Model] = {}
+        count = min(execute.width, n - first)
+        execute.each(lambda i: models.update({i: start(first + i)}), count)  # noqa: B023
+        yield from (models[i] for i in range(count))
+
+
+def crews(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
+    """The models, those in one list that fit at once.
+
+    Chains, models with a prior or constraints, and components that share parameters go alone; all do unless
+    ``together``.
+    """
+    crew: list[Model] = []
+    for model in models:
+        alone = (
+            not together
+            or not isinstance(model.latent, Independent)
+            or bool(model.emission.shared)
+            or model.prior is not None
+            or model.constraints is not None
+        )
+        if crew and (alone or sum(m.n_components for m in crew) + model.n_components > COLUMNS):
+            yield crew
+            crew = []
+        crew.append(model)
+        if alone:
+            yield crew
+            crew = []
+    if crew:
+        yield crew
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """R mixtures with C components in all: ``weights`` (C,), and an emission of all of them.
+
+    ``ends`` (R,): the components of a model end before there.
+    """
+
+    weights: Array
+    ends: Array
+    emission: Emission
+    columns: tuple[str, ...]
+    symbols: tuple[Any, ...]
+    roles: Roles
+
+    @classmethod
+    def of(cls, models: Sequence[Model]) -> Several:
+        """The models, which have one family and the same origin."""
+        parts: list[dict[str, Any]] = [m.emission.values() for m in models]
+        values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
+        ends = np.cumsum([m.n_components for m in models])
+        one = models[0]
+        return cls(weights, ends, one.emission.with_values(**values), one.columns, one.symbols, one.roles)
+
+    penalty = 0.0
+    """What the bound has beside the log-likelihood."""
+
+    @cached_property
+    def _firsts(self) -> Array:
+        """The first component of each model."""
+        return np.concatenate([[0], self.ends[:-1]])
+
+    @cached_property
+    def _log_weights(self) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.weights))
+
+    def _of(self, components: slice | Array) -> Emission:
+        """The emission of some components alone."""
+        return self.emission.some(components)
+
+    def model(self, i: int) -> Model:
+        """The i-th model."""
+        mine = slice(self._firsts[i], self.ends[i])
+        return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols, self.roles)
+
+    def keep(self, which: Sequence[int]) -> Several:
+        """Those models alone."""
+        parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
+        mine = np.concatenate(parts)
+        ends = np.cumsum([len(p) for p in parts])
+        return Several(self.weights[mine], ends, self._of(mine), self.columns, self.symbols, self.roles)
+
+    def place(self, component: int) -> tuple[int, int]:
+        """Which model a component belongs to, and which of its components it is."""
+        i = int(np.searchsorted(self.ends, component, side="right"))
+        return i, component - int(self._firsts[i])
+
+    @cached_property
+    def _layouts(self) -> tuple[Layout, Layout]:
+        """Of the whole and of the emission."""
+        emission, models, all_components = self.emission.layout, (len(self.ends),), (len(self.weights),)
+        blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
+        return Layout(blocks, emission.origin), emission
+
+    def expect(self, batch: Batch, few: bool = False) -> Statistics:
+        """The E-step of one batch for all models; ``loglik`` is (R,). ``few``: see :meth:`Model.expect`."""
+        layout, of_emission = self._layouts
+        s = Statistics.zeros(layout)
+        run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
+        if spec is not None:
+            outputs = (s["latent"], s["emission"], s["loglik"], None, None)
+            run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
+        else:
+            evaluation = self.emission.evaluate(batch)
+            spec, rows = dense(sound(evaluation.log_densities, batch, len(self.weights)))
+            r = np.empty(rows.shape)
+            run(spec, self._log_weights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
+            evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
+        s["loglik"] += batch.weighted_base
+        s["weight"] = batch.weight
+        return s
+
+    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
+        """The E-step of all leaves; independent rows have no joints."""
+        kept_kernel(self, leaves[0].summary, self.emission.kernel)  # or each thread would make its own
+        return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
+
+    def lost(self, total: Statistics, summary: Summary) -> bool:
+        """As :meth:`Model.lost`."""
+        spec = kept_kernel(self, summary, self.emission.kernel)
+        return spec is not None and spec.sifts and lost(self.weights, total["latent"], float(total["weight"]))
+
+    def maximize(self, s: Statistics) -> tuple[Several, Notes]:
+        """The M-step of all models."""
+        emission, notes = self.emission.maximize(Statistics(self._layouts[1], s["emission"]))
+        firsts = self._firsts
+        mass = np.repeat(np.add.reduceat(s["latent"], firsts), self.ends - firsts)
+        new = object.__new__(Several)  # of the same shapes: the layouts are the same
+        weights = np.where(mass > 0, s["latent"] / np.where(mass > 0, mass, 1.0), self.weights)
+        new.__dict__.update(self.__dict__, weights=weights, emission=emission)
+        for kept in ("_kernel", "_log_weights"):
+            new.__dict__.pop(kept, None)
+        return new, notes

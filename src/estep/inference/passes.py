@@ -1,0 +1,146 @@
+"""What an algorithm may ask of the data: E-steps over all of it, over a block of it, and with other posteriors.
+
+A *rule* says which posterior. None: the exact one. ``Tempered(beta)``: every probability to the power beta, which
+flattens it. ``Best()``: all on the most probable states. ``Sampled(rng)``: all on states drawn from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estep.data.source import Batch, Source
+from estep.execution.base import Execute
+from estep.fitting.batched import Several
+from estep.inference.boundaries import Joints
+from estep.model import Model
+from estep.statistics import Statistics, weighted
+from estep.util.cached import cached_property
+
+BLOCKS = 64  # at most, as many vectors of statistics may be kept
+SHARES = 16  # blocks of small data
+LEAST = 64  # rows of a block, about
+TRUST = 3  # E-steps with few components a row that may have to be done again
+
+
+@dataclass(frozen=True)
+class Tempered:
+    """All probabilities to the power ``beta``, from 0 (all states alike) to 1 (the posterior itself)."""
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta <= 1:
+            raise ValueError(f"beta is {self.beta!r}: it is above 0, and 1 at most")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The most probable states: each row's own for a mixture, the Viterbi path for a chain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """States drawn from the posterior; a chain's path is drawn as a whole."""
+
+    rng: np.random.Generator
+
+
+Rule = Tempered | Best | Sampled
+
+
+class Passes:
+    """E-steps over one source; ``count`` says how many times the data have been read."""
+
+    def __init__(self, source: Source, leaf_rows: int, n_components: int, execute: Execute) -> None:
+        self.source, self.execute, self.count = source, execute, 0.0
+        self._leaf_rows, self._n_components = leaf_rows, n_components
+        self._leaves = source.leaves(leaf_rows)
+        self._joints = Joints(self._leaves, n_components)
+        self._trust = TRUST
+
+    @property
+    def weight(self) -> float:
+        """The weight of all rows."""
+        return self.source.summary.weight
+
+    def expect(self, model: Any, rule: Rule | None = None) -> Statistics:
+        """The statistics of all data under ``model``, a Model or (exact only) several at once.
+
+        ``loglik`` is the bound: the log-likelihood (of the states too for ``Best`` and ``Sampled``, of the tempered
+        model for ``Tempered``) and the model's ``penalty``. Raises ValueError where data are impossible under the
+        model, naming the place.
+        """
+        total = self._possible(model, self._expect(model, rule))
+        total["loglik"] += model.penalty
+        return total
+
+    def _expect(self, model: Any, rule: Rule | None) -> Statistics:
+        self.count += 1
+        if rule is None:
+            return self._with_few(model, self._leaves, self._joints)
+        if isinstance(rule, Tempered):
+            joints = Joints(self._leaves, self._n_components)
+            return self._with_few(model.tempered(rule.beta), self._leaves, joints)
+        if isinstance(rule, Best):
+            states = model.decode(self.source, execute=self.execute)[0]
+        else:
+            states = model.sample_states(self.source, rule.rng, self.execute)
+        self.count += 1
+        return self._complete(model, states)
+
+    def _with_few(self, model: Any, leaves: list[Batch], joints: Joints) -> Statistics:
+        """The E-step of some leaves with few components a row, and with all where that loses digits: after some times
+        (components may have a weight that is given, and no rows) at once."""
+        if self._trust:
+            total: Statistics = model.expect_all(leaves, joints, self.execute, few=True)
+            if not model.lost(total, self.source.summary):
+                return total
+            self._trust -= 1
+        return model.expect_all(leaves, joints, self.execute)  # type: ignore[no-any-return]
+
+    def _complete(self, model: Model, states: Any) -> Statistics:
+        """The statistics of the data with all states known."""
+        total = self.execute.add_up(lambda i: model.complete(self._leaves[i], states), len(self._leaves))
+        model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
+        loglik = model.path_log_probability(self.source, states)
+        total["loglik"] = weighted(loglik, self.source.weights)
+        return total
+
+    # Blocks
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of rows, or of whole sequences, that :meth:`expect_block` takes by themselves; alike in size."""
+        return len(self._blocks)
+
+    def expect_block(self, model: Model, i: int) -> Statistics:
+        """The statistics of block ``i`` alone."""
+        leaves, joints, weight = self._blocks[i]
+        self.count += weight / self.weight
+        return self._possible(model, self._with_few(model, leaves, joints))
+
+    def _possible(self, model: Any, total: Statistics) -> Statistics:
+        impossible = np.asarray(total["loglik"] == -np.inf)
+        if impossible.any():
+            one: Model = model.model(int(impossible.argmax())) if isinstance(model, Several) else model
+            one.raise_impossible(self.source, one.score_units(self.source))
+        return total
+
+    @cached_property
+    def _blocks(self) -> list[tuple[list[Batch], Joints, float]]:
+        """Leaves, the joints between them and their weight, for each block that has any."""
+        rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
+        leaves = self.source.leaves(rows)
+        share = -(-len(leaves) // BLOCKS)
+        parts: list[list[Batch]] = []
+        for leaf in leaves:
+            inside = leaf.halo is not None and not leaf.halo.begins
+            if parts and (inside or len(parts[-1]) < share):
+                parts[-1].append(leaf)
+            else:
+                parts.append([leaf])
+        blocks = [(part, Joints(part, self._n_components), sum(b.weight for b in part)) for part in parts]
+        return [block for block in blocks if block[2] > 0]

@@ -1,0 +1,1 @@
+"""Model files: written in one step, read and checked."""

@@ -1,0 +1,1 @@
+"""What parameters are: immutable values, and covariances of the four types."""

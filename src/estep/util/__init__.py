@@ -1,0 +1,1 @@
+"""Small things that any room may need: caches, memory, random streams, cells as numbers."""
