@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 
-#include "vec.hpp"
+#include "simd/vec.hpp"
 
 namespace {
 

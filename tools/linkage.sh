@@ -14,7 +14,7 @@ check() { # level march [-DESTEP_SINGLE]
     local table=estep_kernels_$1${3:+_single} shared
     "$compiler" -std=c++20 -O3 -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast \
         -Wall -Wextra -Wconversion -Wno-sign-conversion -Wno-psabi -Werror "-march=$2" ${3:-} \
-        "-DESTEP_LEVEL=$1" -c core/kernels.cpp -o "$work/$table.o"
+        "-DESTEP_LEVEL=$1" -Icore -c core/level.cpp -o "$work/$table.o"
     shared=$(nm "$work/$table.o" | awk '$2 ~ /^[TWVuBDR]$/ {print $3}' | grep -v -e "^$table\$" -e '^DW\.ref\.' || true)
     if [ -n "$shared" ]; then
         echo "linkage: $table shows more than its table:" && echo "$shared"

@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 ruff check .
 ruff format --check .
 mypy
-clang-format --dry-run --Werror core/*
+find core -name "*.[hc]pp" -exec clang-format --dry-run --Werror {} +
 tools/linkage.sh
 echo "lint: all passed"
