@@ -58,23 +58,23 @@ struct Chain {
     const double *start, *trans;  // (K,), (K, K)
     const int64_t *ends;          // (S,) first row after each sequence
     int64_t S;
-    // A stretch of one long sequence: rows before and after it that only warm up, whether the first and the last row
+    // A chunk of one long sequence: rows before and after it that only warm up, whether the first and the last row
     // given are those of the sequence, and messages (K,) in logs, where known: the filtered distribution at the row
-    // before the stretch and, up to a factor, the likelihood of all rows after it.
+    // before the chunk and, up to a factor, the likelihood of all rows after it.
     int64_t head = 0, tail = 0;
     bool begins = true, closes = true;
     const double *left = nullptr, *right = nullptr;
     bool logs = false;  // all in log space
-    int64_t next = -1;  // for the most probable path: the state after the stretch, where known
+    int64_t next = -1;  // for the most probable path: the state after the chunk, where known
 };
 
 struct ChainOut {           // any pointer but loglik and failed may be null
     double *start, *trans;  // (K,), (K, K) added to
     double *stats;          // added to
-    double *loglik;         // (S,), of a stretch given what comes before
+    double *loglik;         // (S,), of a chunk given what comes before
     double *gamma;          // (n, K), times the sequence's weight
-    double *messages;       // stretches: (4, K) logs: left and right as used; filtered at the last row, and the
-                            // likelihood of the stretch and all after it given the state at the row before
+    double *messages;       // chunks: (4, K) logs: left and right as used; filtered at the last row, and the
+                            // likelihood of the chunk and all after it given the state at the row before
     bool *failed;           // (S,) single precision: sequences to be done in double; nothing was added for them
 };
 
@@ -96,14 +96,14 @@ struct Kernels {
                     const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
     void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
-                    double *ends);  // ends: stretches: (2, K) scores before the first row as used, at the last row
+                    double *ends);  // ends: chunks: (2, K) scores before the first row as used, at the last row
     // Whether all rows are finite; their weight; (6, D), zero at first: low, high, both of the rows with a positive
     // weight alone, then mean and weighted squared deviations of these.
     bool (*survey)(const Rows &, double *mass, double *out);
     void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path);  // u (n,) uniform
-    void (*gap_distances)(const Gaps &, double *dist, double *logdet);
-    void (*gap_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
-                        double *second);
+    void (*missing_distances)(const Gaps &, double *dist, double *logdet);
+    void (*missing_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
+                            double *second);
 };
 
 [[noreturn]] void out_of_memory();

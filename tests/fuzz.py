@@ -49,7 +49,7 @@ def case(rng, only):
     if given is not None:
         X = np.hstack([given, X])
     P = truth.emission.n_covariates
-    if truth.emission.takes_gaps and rng.random() < 0.3:
+    if truth.emission.allows_missing and rng.random() < 0.3:
         holes = rng.random(X.shape) < rng.choice([0.05, 0.3])
         holes[:, :P] = False
         if "multinomial" in family:

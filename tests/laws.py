@@ -12,7 +12,7 @@ from estep import Stop
 from estep.algorithms import Squarem
 from estep.emissions import MixtureOf, Product, Student
 from estep.execution.serial import Serial
-from estep.inference.boundaries import Joints
+from estep.inference.boundaries import Boundaries
 from estep.statistics import Statistics
 from models import read
 
@@ -40,7 +40,7 @@ def law_statistics_add_over_batches(model, source):
     whole = statistics(model, source.whole())
     leaves = source.leaves(max(1, len(source) // 5))
     assert len(leaves) > 1
-    cut = model.expect_all(leaves, Joints(leaves, model.n_components), Serial()).vector
+    cut = model.expect_all(leaves, Boundaries(leaves, model.n_components), Serial()).vector
     np.testing.assert_allclose(cut, whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
 
 

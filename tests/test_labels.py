@@ -140,18 +140,18 @@ def test_labels_give_states_their_names():
     means = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
     truth = Model(Independent([0.4, 0.3, 0.3]), Gaussian("spherical", means, [1.0, 1.0, 1.0]))
     X, states = truth.sample(900, 0)
-    few = np.full(900, -1)
+    prune = np.full(900, -1)
     for k in range(3):
-        few[rng.choice(np.flatnonzero(states == k), 30, replace=False)] = k
+        prune[rng.choice(np.flatnonzero(states == k), 30, replace=False)] = k
     for seed in range(3):
-        mixture = estep.GaussianMixture(3, covariance_type="spherical", random_state=seed).fit(X, labels=few)
+        mixture = estep.GaussianMixture(3, covariance_type="spherical", random_state=seed).fit(X, labels=prune)
         assert np.abs(mixture.means_ - means).max() < 0.5
-    hmm = estep.GaussianHMM(3, covariance_type="spherical", random_state=0, max_iter=20, tol=1e-4).fit(X, labels=few)
+    hmm = estep.GaussianHMM(3, covariance_type="spherical", random_state=0, max_iter=20, tol=1e-4).fit(X, labels=prune)
     assert np.abs(hmm.means_ - means).max() < 0.6
     gmm = estep.GMMHMM(3, 2, random_state=0, max_iter=5, tol=1e-3).fit(X, labels=states)
     assert (gmm.model_.decode(gmm.model_.source(X, labels=states))[0] == states).all()
     symbols = rng.integers(0, 4, (200, 1))
-    estep.CategoricalHMM(3, random_state=0, max_iter=5, tol=1e-2).fit(symbols, labels=few[:200])
+    estep.CategoricalHMM(3, random_state=0, max_iter=5, tol=1e-2).fit(symbols, labels=prune[:200])
 
 
 @pytest.mark.filterwarnings("ignore:.*did not converge")

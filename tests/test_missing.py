@@ -308,7 +308,7 @@ def test_refusals():
         estep.GaussianMixture(1).fit(np.column_stack([X[:, 0], np.full(10, np.nan)]))
     with pytest.raises(ValueError, match="is -1"):
         estep.CategoricalHMM(1).fit(np.array([[0], [-1]], dtype=np.int32))
-    assert Categorical([[0.5, 0.5]]).takes_gaps and Poisson([[1.0]]).takes_gaps
+    assert Categorical([[0.5, 0.5]]).allows_missing and Poisson([[1.0]]).allows_missing
 
 
 def test_the_bound_is_the_score_with_rows_without_values():

@@ -20,10 +20,10 @@ def problem(K, n, apart, seed, concentration=0.3):
     return rng, logb, rng.dirichlet(np.full(K, 0.5)), rng.dirichlet(np.full(K, concentration), K)
 
 
-def decode(level, logb, start, trans, ends, stretch=()):
+def decode(level, logb, start, trans, ends, chunk=()):
     path, logprob = np.full(len(logb), -1, np.int32), np.empty(len(ends))
     scores = np.empty((2, len(start)))
-    more = (*stretch, scores) if stretch else ()
+    more = (*chunk, scores) if chunk else ()
     spec, X = dense(logb)
     kernels.load(level).viterbi(spec, start, trans, np.asarray(ends, np.int64), X, path, logprob, *more)
     return path, logprob, scores
@@ -62,9 +62,9 @@ def test_stretches_of_many_states(level, halo, begins, left, following):
     K, n = 40, 800
     rng, logb, start, trans = problem(K, n, 5.0, 1, concentration=2.0)
     before = np.log(rng.dirichlet(np.ones(K))) if left else None
-    stretch = ((*halo, begins, False), before, following)
-    path, logprob, scores = decode(level, logb, start, trans, [n], stretch)
-    want, best, expected = decode("reference", logb, start, trans, [n], stretch)
+    chunk = ((*halo, begins, False), before, following)
+    path, logprob, scores = decode(level, logb, start, trans, [n], chunk)
+    want, best, expected = decode("reference", logb, start, trans, [n], chunk)
     own = slice(halo[0], n - halo[1] + (1 if halo[1] and following < 0 else 0))  # and the state after it
     assert np.array_equal(path[own], want[own])
     np.testing.assert_allclose(logprob, best, rtol=1e-12)
@@ -81,10 +81,10 @@ def test_a_path_that_is_settled_late(level):
     part = rng.dirichlet(np.full(K // 2, 0.3), K // 2)
     trans = np.block([[part, np.zeros_like(part)], [np.zeros_like(part), part]])
     logb[-1, : K // 2] -= 50.0
-    stretch = ((0, 300, True, False), None, -1)
+    chunk = ((0, 300, True, False), None, -1)
     start = np.tile(start, 2) / 2
-    path, logprob, _ = decode(level, logb, start, trans, [n], stretch)
-    want, best, _ = decode("reference", logb, start, trans, [n], stretch)
+    path, logprob, _ = decode(level, logb, start, trans, [n], chunk)
+    want, best, _ = decode("reference", logb, start, trans, [n], chunk)
     assert np.array_equal(path[:101], want[:101])
     assert (want >= K // 2).all()
     np.testing.assert_allclose(logprob, best, rtol=1e-12)

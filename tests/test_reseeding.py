@@ -53,7 +53,7 @@ def test_starts_without_a_collapse_win():
     good = Model(
         Independent(np.full(3, 1 / 3)), Gaussian("full", [[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]], [np.eye(2)] * 3)
     )
-    fits = estep.fitting.loop.fit_races(
+    fits = estep.fitting.loop.fit_restarts(
         lambda i: [start, good][i], [0, 0], start.source(X), estep.algorithms.EM(), Stop(), estep.Serial()
     )[0]
     assert fits.collapsed == () and len(fits.restarts) == 2 and fits.notes == ()

@@ -260,11 +260,11 @@ def test_kernels_refuse_stretches_that_lead_nowhere(compiled):
     spec, X, half = Spec("dense", 2, 2), np.zeros((6, 2)), np.full((2, 2), 0.5)
     two, one, right = np.array([3, 6]), np.array([6]), np.zeros(2)
 
-    def chain(ends, *stretch):
-        k.chain(spec, half[0], half, ends, X, None, np.zeros(len(ends)), None, None, None, None, *stretch)
+    def chain(ends, *chunk):
+        k.chain(spec, half[0], half, ends, X, None, np.zeros(len(ends)), None, None, None, None, *chunk)
 
     chain(one, Halo(0, 0, True, False), None, right, np.zeros((4, 2)), False)
-    for ends, stretch in (
+    for ends, chunk in (
         (one, (Halo(0, 0, True, False), None, None)),
         (one, (Halo(0, 0, False, True), None, None)),
         (one, (Halo(4, 4, False, False), None, None)),
@@ -274,7 +274,7 @@ def test_kernels_refuse_stretches_that_lead_nowhere(compiled):
         (one, (Halo(0, 0, True, True), None, None, np.zeros((3, 2)))),
     ):
         with pytest.raises(ValueError, match="kernel argument"):
-            chain(ends, *stretch)
+            chain(ends, *chunk)
     path, logprob = np.zeros(6, np.int32), np.zeros(2)
     with pytest.raises(ValueError, match="next"):
         k.viterbi(spec, half[0], half, one, X, path, logprob[:1], Halo(0, 0, True, True), None, 2)

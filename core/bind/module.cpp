@@ -170,8 +170,8 @@ void chain(const std::string &level, const OwnedSpec &o, const Doubles &start, c
     const Rows rows = make_rows(o.spec, x, weight, S, allowed);
     Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, right);
     c.logs = logs;
-    require(c.begins || c.head > 0 || left, "halo: rows before the stretch, or left");
-    require(c.closes || c.tail > 0 || right, "halo: rows after the stretch, or right");
+    require(c.begins || c.head > 0 || left, "halo: rows before the chunk, or left");
+    require(c.closes || c.tail > 0 || right, "halo: rows after the chunk, or right");
     require(static_cast<int64_t>(loglik.size()) == S, "loglik");
     require(!messages || (S == 1 && rows.n > 0), "messages");
     const auto failed = std::make_unique<bool[]>(static_cast<size_t>(S) + 1);
@@ -237,25 +237,25 @@ Gaps make_gaps(const Doubles &x, const Integers &starts, const Bytes &seen, cons
     return g;
 }
 
-void gap_distances(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
-                   const Doubles &means, const Doubles &factors, const Out &dist, const Out &logdet) {
+void missing_distances(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
+                       const Doubles &means, const Doubles &factors, const Out &dist, const Out &logdet) {
     const Gaps g = make_gaps(x, starts, seen, means, factors);
     require(static_cast<int64_t>(dist.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "dist");
     require(static_cast<int64_t>(logdet.size()) == g.R * g.K, "logdet");
     const Unlocked unlocked;
-    kernels(level).gap_distances(g, dist.data(), logdet.data());
+    kernels(level).missing_distances(g, dist.data(), logdet.data());
 }
 
-void gap_moments(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
-                 const Doubles &means, const Doubles &factors, const Doubles &weight, const Doubles &times,
-                 const Out &mass, const Out &first, const Out &second) {
+void missing_moments(const std::string &level, const Doubles &x, const Integers &starts, const Bytes &seen,
+                     const Doubles &means, const Doubles &factors, const Doubles &weight, const Doubles &times,
+                     const Out &mass, const Out &first, const Out &second) {
     const Gaps g = make_gaps(x, starts, seen, means, factors);
     require(static_cast<int64_t>(weight.size()) == static_cast<int64_t>(x.shape(0)) * g.K, "weight");
     require(static_cast<int64_t>(times.size()) == g.R * g.K, "times");
     require(static_cast<int64_t>(mass.size()) == g.K && static_cast<int64_t>(first.size()) == g.K * g.D, "moments");
     require(static_cast<int64_t>(second.size()) == g.K * g.D * g.D, "second");
     const Unlocked unlocked;
-    kernels(level).gap_moments(g, weight.data(), times.data(), mass.data(), first.data(), second.data());
+    kernels(level).missing_moments(g, weight.data(), times.data(), mass.data(), first.data(), second.data());
 }
 
 bool factorise_all(const Doubles &C, const Out &inverse, const Out &logdet) {
@@ -324,10 +324,10 @@ NB_MODULE(_core, m) {
     m.def("draw", &draw, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), in("u"), out("path"),
           in("allowed") = nb::none());
     m.def("survey", &survey_rows, in("level"), in("X"), maybe("weight"), out("out"));
-    m.def("gap_distances", &gap_distances, in("level"), in("X"), in("starts"), in("seen"), in("means"), in("factors"),
-          out("dist"), out("logdet"));
-    m.def("gap_moments", &gap_moments, in("level"), in("X"), in("starts"), in("seen"), in("means"), in("factors"),
-          in("weight"), in("times"), out("mass"), out("first"), out("second"));
+    m.def("missing_distances", &missing_distances, in("level"), in("X"), in("starts"), in("seen"), in("means"),
+          in("factors"), out("dist"), out("logdet"));
+    m.def("missing_moments", &missing_moments, in("level"), in("X"), in("starts"), in("seen"), in("means"),
+          in("factors"), in("weight"), in("times"), out("mass"), out("first"), out("second"));
     m.def("factorise", &factorise_all, in("covariances"), out("inverse"), out("logdet"));
     m.def("normals", &normals, in("moments"), in("rows"), in("nothing"), in("origin"), maybe("floor"), in("relative"),
           out("means"), out("covariances"), out("inverse"), out("logdet"));

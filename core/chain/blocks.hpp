@@ -11,7 +11,7 @@ constexpr int64_t LONG_WARM = 1024;
 
 // Rows of a sequence, of which those from low to high may be read; whether these are its ends, and messages (K,) in
 // logs from what is before and after, or null.
-struct Stretch {
+struct Chunk {
     int64_t sequence, first, stop, low, high;
     bool begins, closes;
     const double *left, *right;
@@ -21,8 +21,8 @@ struct Stretch {
     int64_t rows() const { return stop - first; }
 };
 
-// Messages as a stretch hands them on, see ChainOut; what was exact stays as it is.
-inline void tell(const estep::ChainOut &out, int64_t K, const Stretch &s, const real *left, const real *right,
+// Messages as a chunk hands them on, see ChainOut; what was exact stays as it is.
+inline void tell(const estep::ChainOut &out, int64_t K, const Chunk &s, const real *left, const real *right,
                  const real *filtered, const real *before) {
     if (!out.messages) return;
     const real *linear[4] = {s.opens() ? nullptr : left, s.ends() ? nullptr : right, filtered, before};
@@ -45,7 +45,7 @@ inline void given(const double *logs, int64_t K, real *to) {
     }
 }
 
-class Strip {
+class Blocks {
     struct Lead {                     // consecutive rows on one of the tracks
         int64_t first = 0, stop = 0;  // up to where it goes
         int64_t at = 0, filled = 0;   // densities are there from row `at` to `filled`
@@ -59,11 +59,11 @@ class Strip {
     const Rows &rows;
     const estep::ChainOut &out;
     Planes &p;
-    const Stretch s;
+    const Chunk s;
     const int64_t K, Kp, block;
     const bool wanted;
     Tile &tile;
-    Alone one;
+    States one;
     Lead lead[TRACKS];
     Array<double> trans;  // (K, K), without A
     Buffer right, start;  // (K,) the message at the end, expected first state
@@ -71,13 +71,13 @@ class Strip {
     int64_t ahead = 0;  // how many rows it takes to forget, 0 before it is known
 
   public:
-    Strip(const ChainModel &model, Tile &t, const Rows &r, const estep::ChainOut &o, Planes &planes,
-          const Stretch &stretch, int64_t rows_of_a_block, bool want)
+    Blocks(const ChainModel &model, Tile &t, const Rows &r, const estep::ChainOut &o, Planes &planes,
+           const Chunk &chunk, int64_t rows_of_a_block, bool want)
         : m(model),
           rows(r),
           out(o),
           p(planes),
-          s(stretch),
+          s(chunk),
           K(model.K),
           Kp(model.Kp),
           block(rows_of_a_block < s.rows() ? rows_of_a_block : s.rows()),

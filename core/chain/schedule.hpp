@@ -1,13 +1,14 @@
-// A leaf of whole sequences, or a stretch of one: segments are cut, run together, and accumulated.
+// A leaf of whole sequences, or a chunk of one: segments are cut, run together, and accumulated.
 #pragma once
 #include "chain/blocks.hpp"
 #include "simd/fp_mode.hpp"
 
 namespace {
 
-constexpr int64_t ALONE = 33, ALONE_MOST = 80;  // states that a sequence is faster with by itself: the matrix is in L1
-constexpr int64_t BLOCK = 65536;                // states times rows of a block
-constexpr int ROUNDS = 4;                       // of forward passes, each from the last one's ends
+constexpr int64_t STATES = 33,
+                  STATES_MOST = 80;  // states that a sequence is faster with by itself: the matrix is in L1
+constexpr int64_t BLOCK = 65536;     // states times rows of a block
+constexpr int ROUNDS = 4;            // of forward passes, each from the last one's ends
 
 template <int G>
 class ChainRun {
@@ -59,7 +60,7 @@ class ChainRun {
   private:
     // Whether a sequence is fastest with its states in the lanes; where tiles keep what they find of rows, blocks would
     // find it twice.
-    bool by_itself() const { return K >= ALONE && K <= ALONE_MOST && !spec.parts && !spec.n_parts; }
+    bool by_itself() const { return K >= STATES && K <= STATES_MOST && !spec.parts && !spec.n_parts; }
     int64_t length(int64_t s) const { return chain.ends[s] - first_row(chain, s); }
     double weight(int64_t s) const { return rows.weight ? rows.weight[s] : 1; }
 
@@ -67,7 +68,7 @@ class ChainRun {
     void sequences() {
         for (int64_t s = 0; s < chain.S; s++) out.loglik[s] = 0;
         const int64_t used = longest_first(chain, members.data());
-        const int64_t few = K > ALONE_MOST ? 2 : V < 8 ? V / 2 : 4;  // so many are faster one after the other
+        const int64_t few = K > STATES_MOST ? 2 : V < 8 ? V / 2 : 4;  // so many are faster one after the other
         int64_t done = 0;
         while (done < used) {
             const int64_t s = members[done], alike = used - done < W ? used - done : W;
@@ -94,9 +95,9 @@ class ChainRun {
             for (int l = 0; l < count; l++) {
                 if (lanes.lane[l].ok) segments[kept] = segments[l], sequence[kept++] = sequence[l];
                 else
-                    strip({sequence[l], segments[l].first, segments[l].stop, segments[l].first, segments[l].stop, true,
-                           true, nullptr, nullptr},
-                          segments[l].stop - segments[l].first);
+                    by_blocks({sequence[l], segments[l].first, segments[l].stop, segments[l].first, segments[l].stop,
+                               true, true, nullptr, nullptr},
+                              segments[l].stop - segments[l].first);
             }
             count = kept;
         }
@@ -136,17 +137,17 @@ class ChainRun {
     // begins with what some rows before it say. If the segment before then ends elsewhere, all go again from those
     // ends, some times: a chain that forgets within a segment is exact after the first.
     void piece(int64_t s, int64_t first, int64_t stop, int64_t low, int64_t high) {
-        const Stretch stretch = {s, first, stop, low, high, chain.begins, chain.closes, chain.left, chain.right};
-        if (chain.logs) return Strip(model, *tile, rows, out, planes, stretch, stretch.rows(), wanted).logarithmic();
-        if (by_itself()) return strip(stretch, BLOCK / K);
+        const Chunk chunk = {s, first, stop, low, high, chain.begins, chain.closes, chain.left, chain.right};
+        if (chain.logs) return Blocks(model, *tile, rows, out, planes, chunk, chunk.rows(), wanted).logarithmic();
+        if (by_itself()) return by_blocks(chunk, BLOCK / K);
         const int64_t T = stop - first, fit = T / LEAST;
         int count = static_cast<int>(fit < W ? fit : W);
-        if (count <= V / 4) return strip(stretch, stop - first);
+        if (count <= V / 4) return by_blocks(chunk, stop - first);
         Segment segments[W];
         for (int l = 0; l < count; l++)
             segments[l] = {first + T * l / count, first + T * (l + 1) / count, weight(s), false, left + l * K,
                            right + l * K};
-        const bool begins = stretch.opens(), closes = stretch.ends();
+        const bool begins = chunk.opens(), closes = chunk.ends();
         if (begins) segments[0].begins = true, segments[0].left = nullptr;
         if (closes) segments[count - 1].right = nullptr;
         if (chain.left) given(chain.left, K, left.data());
@@ -166,12 +167,12 @@ class ChainRun {
                        harm(K, ended + l * K, left + l * K, probe.data()) < 8 * SAME;
             }
         }
-        if (!fast) return strip(stretch, stop - first);
+        if (!fast) return by_blocks(chunk, stop - first);
         out.loglik[s] = 0;
         for (int l = 0; l < count; l++) out.loglik[s] += lanes.lane[l].loglik;
         lanes.filtered(count - 1, probe.data());
         if (looks) lanes.before(0, probe + K);
-        tell(out, K, stretch, left.data(), right + (count - 1) * K, probe.data(), looks ? probe + K : nullptr);
+        tell(out, K, chunk, left.data(), right + (count - 1) * K, probe.data(), looks ? probe + K : nullptr);
         collect(segments, count);
     }
 
@@ -221,15 +222,15 @@ class ChainRun {
     }
 
     // By itself, in blocks that stay in the cache or as a whole.
-    void strip(const Stretch &s, int64_t block) {
+    void by_blocks(const Chunk &s, int64_t block) {
         if (block < s.rows()) {
             const auto own = make_tile(spec, rows);  // for if it fails in the middle
-            if (Strip(model, *own, rows, out, planes, s, block, looks).linear()) {
+            if (Blocks(model, *own, rows, out, planes, s, block, looks).linear()) {
                 if (out.stats) own->finish(out.stats);
                 return;
             }
         }
-        Strip whole(model, *tile, rows, out, planes, s, s.rows(), looks);
+        Blocks whole(model, *tile, rows, out, planes, s, s.rows(), looks);
         if (!whole.linear()) whole.logarithmic();
     }
 };

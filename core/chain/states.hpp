@@ -12,7 +12,7 @@ struct Track {  // a segment: b (T, Kp) holds densities and ends as expected sta
     real *b, *scale;
 };
 
-class Alone {
+class States {
     static constexpr int64_t STEPS = 32;  // of a block of expected transitions
     const ChainModel &m;
     const Rows &rows;
@@ -23,7 +23,7 @@ class Alone {
     Buffer start;  // (Kp,)
 
   public:
-    Alone(const ChainModel &model, const Rows &r, Tile &t, Planes &planes)
+    States(const ChainModel &model, const Rows &r, Tile &t, Planes &planes)
         : m(model), rows(r), tile(t), p(planes), K(model.K), Kp(model.Kp), start(model.Kp) {
         for (int64_t k = 0; k < K; k++) start[k] = static_cast<real>(m.start[k]);
     }

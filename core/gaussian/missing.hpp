@@ -9,8 +9,8 @@
 namespace {
 
 #if defined(ESTEP_SINGLE)
-constexpr auto gap_distances = static_cast<void (*)(const estep::Gaps &, double *, double *)>(nullptr);
-constexpr auto gap_moments =
+constexpr auto missing_distances = static_cast<void (*)(const estep::Gaps &, double *, double *)>(nullptr);
+constexpr auto missing_moments =
     static_cast<void (*)(const estep::Gaps &, const double *, const double *, double *, double *, double *)>(nullptr);
 #else
 
@@ -190,7 +190,7 @@ struct RunBlock {
 };
 
 // dist (n, K); logdet (R, K): of the precision's block of what a run lacks.
-void gap_distances(const estep::Gaps &in, double *dist, double *logdet) {
+void missing_distances(const estep::Gaps &in, double *dist, double *logdet) {
     Marginal g(in.D);
     RunLanes b(in);
     for (int64_t r = 0; r < in.R; r++) {
@@ -283,8 +283,8 @@ void complete(const Marginal &g, const RunSums &t, double more, int64_t D, Array
 
 // Adds to mass (K,), first (K, D) and second (K, D, D), about the means; rows count `weight` (n, K), conditional
 // covariances `times` (R, K).
-void gap_moments(const estep::Gaps &in, const double *weight, const double *times, double *mass, double *first,
-                 double *second) {
+void missing_moments(const estep::Gaps &in, const double *weight, const double *times, double *mass, double *first,
+                     double *second) {
     const int64_t D = in.D;
     Marginal g(D);
     RunBlock b(in);

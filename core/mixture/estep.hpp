@@ -33,7 +33,7 @@ class Mixture {
     Array<int64_t> near;  // work space
     Sums counts;
     const real *logweights;
-    std::optional<Sift> sift;
+    std::optional<Prune> prune;
 
   public:
     Mixture(const Spec &s, const int64_t *ends_, int64_t models_, const double *logweights_, double sure, const Rows &r,
@@ -46,17 +46,17 @@ class Mixture {
           near(s.K),
           counts(s.K * V),
           logweights(as_real(logweights_, s.K, kept)) {
-        if (!sure || out.resp || !Sift::possible(s, rows)) return;
-        sift.emplace(s, logweights, sure, ends, models, rows);
-        if (!sift->pays()) sift.reset();
-        else loglik.grow(sift->ld), weight.grow(sift->ld);
+        if (!sure || out.resp || !Prune::possible(s, rows)) return;
+        prune.emplace(s, logweights, sure, ends, models, rows);
+        if (!prune->pays()) prune.reset();
+        else loglik.grow(prune->ld), weight.grow(prune->ld);
     }
 
     void run() {
-        for (int64_t first = 0; first < rows.n;) first += sift && sift->pays() ? few(first) : all(first);
+        for (int64_t first = 0; first < rows.n;) first += prune && prune->pays() ? few(first) : all(first);
         for (int64_t k = 0; k < spec.K && out.counts; k++) out.counts[k] += counts.lanes(k);
         if (out.stats && tile) tile->finish(out.stats);
-        if (sift) sift->finish(out.stats, out.counts);
+        if (prune) prune->finish(out.stats, out.counts);
     }
 
   private:
@@ -90,13 +90,13 @@ class Mixture {
     }
 
     int64_t few(int64_t first) {  // the same with those alone that may have part
-        const int64_t n = weigh(first, *sift);
-        if (!sift->look(rows, first, n)) return all(first);
+        const int64_t n = weigh(first, *prune);
+        if (!prune->look(rows, first, n)) return all(first);
         for (int64_t m = 0; m < models; m++) {
-            sift->share(m, weight.data(), loglik.data());
+            prune->share(m, weight.data(), loglik.data());
             say(m, first, n);
         }
-        if (out.stats) sift->add();
+        if (out.stats) prune->add();
         return n;
     }
 

@@ -9,7 +9,7 @@
 
 namespace {
 
-class Sift final : public WhitenedTile {
+class Prune final : public WhitenedTile {
     static constexpr int64_t TRIED = 12;           // rows by which the number of columns is chosen
     static constexpr int64_t LEAST = 512;          // rows
     static constexpr real LEFT_OUT = real(1e-24);  // of the best one's part
@@ -38,7 +38,7 @@ class Sift final : public WhitenedTile {
 
     // Several mixtures may be the columns of one spec, as of `Mixture`. Components of at least the weight `sure` have
     // rows, here or elsewhere, beside which what is next to nothing is nothing.
-    Sift(const Spec &s, const real *logweights_, double sure, const int64_t *ends_, int64_t models_, const Rows &rows)
+    Prune(const Spec &s, const real *logweights_, double sure, const int64_t *ends_, int64_t models_, const Rows &rows)
         : WhitenedTile(s, std::clamp<int64_t>(49152 / s.K / 48 * 48, 96, 768)),
           models(models_),
           ends(ends_),

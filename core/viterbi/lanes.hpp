@@ -6,10 +6,10 @@
 
 namespace {
 
-constexpr int64_t SIFTED = 32;  // so many states are worth leaving some out
+constexpr int64_t PRUNED = 32;  // so many states are worth leaving some out
 
 template <int G>
-class Paths {
+class LanePaths {
     static constexpr int64_t W = G * V, N_BLOCK = 8 / G, BLOCK = 16;
     const estep::Chain &chain;
     const PathModel &m;
@@ -24,7 +24,7 @@ class Paths {
     int count = 0;
 
   public:
-    Paths(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
+    LanePaths(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
         : chain(c), m(model), rows(r), tile(make_tile(s, r)), K(c.K), slot(c.K * W), messages(W * K) {
         m.blocks(m.columns, N_BLOCK, columns_of);
         pack(K, K, N_BLOCK, K, packed, [&](int64_t i, int64_t j) { return m.trans[i * m.Kp + j]; });
@@ -270,9 +270,9 @@ class Paths {
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
     const PathModel model(chain);
-    if (chain.K >= SIFTED && PathAlone(spec, chain, model, rows).run(path, logprob, ends)) return;
-    if (paired(chain, rows.n)) Paths<2>(spec, chain, model, rows).run(path, logprob, ends);
-    else Paths<1>(spec, chain, model, rows).run(path, logprob, ends);
+    if (chain.K >= PRUNED && PrunedPaths(spec, chain, model, rows).run(path, logprob, ends)) return;
+    if (paired(chain, rows.n)) LanePaths<2>(spec, chain, model, rows).run(path, logprob, ends);
+    else LanePaths<1>(spec, chain, model, rows).run(path, logprob, ends);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace {
 
-class PathAlone {
+class PrunedPaths {
     static constexpr int64_t SOME = 64;      // rows whose densities are there at a time, at most
     static constexpr int64_t OF_STATES = 4;  // one of so many may be looked at, on average
     static constexpr real EPSILON = real(1) / static_cast<real>(whole{1} << MANTISSA);
@@ -34,7 +34,7 @@ class PathAlone {
     bool begins = false;         // whether it is its sequence's
 
   public:
-    PathAlone(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
+    PrunedPaths(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
         : chain(c), m(model), rows(r), tile(make_tile(s, r)), K(c.K), Kp(m.Kp), some(std::min(SOME, tile->size)) {
         impossible(planes, 2 * Kp), impossible(most, Kp);
         now = planes.data(), next = now + Kp;

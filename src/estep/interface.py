@@ -19,7 +19,7 @@ from estep.statistics import Array, Layout, Statistics, weighted
 if TYPE_CHECKING:
     from estep.data.source import Batch, Source
     from estep.data.summary import Summary
-    from estep.inference.boundaries import Joint
+    from estep.inference.boundaries import Boundary
     from estep.inference.passes import Passes
     from estep.kernels.spec import Spec
     from estep.model import Model
@@ -109,7 +109,7 @@ class Emission(Values, ABC):
             if name in held and not held[name].all():
                 raise ValueError(f"{name} are shared by all components: hold all or none")
         whole = len(held) == len(self.values()) and all((m == next(iter(held.values()))).all() for m in held.values())
-        if (not whole and (with_prior or not self.alone)) or (with_prior and self.shared):
+        if (not whole and (with_prior or not self.can_fix_subset)) or (with_prior and self.shared):
             names = " and ".join(self.values())
             raise ValueError(
                 f"{self.name} emissions cannot hold {' and '.join(held)} alone here: hold {names} together"
@@ -147,20 +147,20 @@ class Emission(Values, ABC):
         """The parameters that all components have in common."""
         return ()
 
-    takes_gaps: ClassVar[bool] = False
+    allows_missing: ClassVar[bool] = False
     """Whether cells may be missing: NaN, or a symbol below 0."""
 
-    alone: ClassVar[bool] = False
+    can_fix_subset: ClassVar[bool] = False
     """Whether :meth:`maximize_holding` can hold some parameters of a component and not others."""
 
-    looked_up: ClassVar[bool] = False
+    tabulated: ClassVar[bool] = False
     """Whether prepared rows are whole numbers, rows of a table of densities."""
 
-    blended: ClassVar[tuple[str, ...]] = ()
+    smoothed: ClassVar[tuple[str, ...]] = ()
     """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""
 
     @property
-    def room_for_gaps(self) -> bool:
+    def counts_missing(self) -> bool:
         """Whether missing cells have statistics of their own, for which :meth:`adapt` makes room."""
         return False
 
@@ -197,7 +197,7 @@ class Emission(Values, ABC):
         raise ValueError(f"{self.name} emissions take no covariates: leave given out")
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         """The name of what :meth:`prepare` makes of the rows; empty where they are read as they are."""
         return ""
 
@@ -212,7 +212,7 @@ class Emission(Values, ABC):
         """Columns that :meth:`prepare` makes of so many; ``missing``: where cells are."""
         return columns
 
-    def points(self, X: Array, summary: Summary) -> Array:
+    def clustering_features(self, X: Array, summary: Summary) -> Array:
         """Prepared rows as k-means sees them: cells that are missing are the column's mean."""
         return np.where(np.isnan(X), summary.mean, X) if summary.missing else X
 
@@ -253,15 +253,16 @@ class Latent(Values, ABC):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
-        joint: Joint | None = None,
-        few: bool = False,
+        boundary: Boundary | None = None,
+        prune: bool = False,
     ) -> Array:
         """The E-step of one batch: the log-likelihood of each unit (row or sequence).
 
         ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
         the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included, but for the rows of a
-        halo. A unit that is impossible has -inf and no responsibilities. A stretch of a sequence comes with its
-        ``joint``; its log-likelihood is that of its rows given all before. ``few``: see :meth:`estep.Model.expect`.
+        halo. A unit that is impossible has -inf and no responsibilities. A chunk of a sequence comes with its
+        ``boundary``; its log-likelihood is that of its rows given all before. ``prune``: see
+        :meth:`estep.Model.expect`.
         """
 
     def expect(
@@ -272,14 +273,14 @@ class Latent(Values, ABC):
         s: Statistics,
         stats: Array | None = None,
         responsibilities: Array | None = None,
-        joint: Joint | None = None,
-        few: bool = False,
+        boundary: Boundary | None = None,
+        prune: bool = False,
     ) -> float:
         """As :meth:`posterior`: the weighted log-likelihood of the whole batch; what has no weight does not count."""
-        return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, joint, few), batch.weights)
+        return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, boundary, prune), batch.weights)
 
     @abstractmethod
-    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
         """The most probable states (n,) and their log-probability for each unit."""
 
     @abstractmethod
@@ -295,7 +296,7 @@ class Latent(Values, ABC):
         """What a variational E-step reads: exponentials of the expected log-probabilities under ``q``."""
 
     @abstractmethod
-    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+    def expected_statistics(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
         """About the statistics of rows of that weight in so many units, and how the rows share out, (K,)."""
 
     @abstractmethod
@@ -341,8 +342,8 @@ class Algorithm(ABC):
     name: ClassVar[str]
     monotone: ClassVar[bool]
     """Whether the bound never falls from the first step on."""
-    several: ClassVar[bool] = False
-    """Whether a step serves several models (:class:`estep.fitting.batched.Several`) as well: it keeps no state of its
+    batched: ClassVar[bool] = False
+    """Whether a step serves several models (:class:`estep.fitting.batched.Batched`) as well: it keeps no state of its
     own, and what it does with bounds and statistics holds element by element."""
 
     @abstractmethod

@@ -17,7 +17,7 @@ from estep.data.source import Batch, Source
 from estep.emissions._shared.tables import as_table, used_columns
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
-from estep.inference.boundaries import Joint, Joints, same_filter, same_path, same_posterior
+from estep.inference.boundaries import Boundaries, Boundary, same_filter, same_path, same_posterior
 from estep.latents import Chain, Independent
 from estep.statistics import Array, Statistics, weighted
 from estep.steps import LEAF_ROWS, Steps
@@ -97,12 +97,15 @@ class Model(Steps):
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
         source = self.source(data, lengths, given=given).in_double()
-        # what is unlikely at a joint may become likely again where some transitions are next to impossible
+        # what is unlikely at a boundary may become likely again where some transitions are next to impossible
         both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < RARE).any())
 
-        def leaf(batch: Batch, joint: Joint | None) -> Array:
-            s = Statistics.zeros(self.latent.layout) if both_ways and joint is not None else None
-            return self.moving.posterior(*self._densities(batch), batch, s, joint=joint, few=True) + batch.base_of_units
+        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
+            s = Statistics.zeros(self.latent.layout) if both_ways and boundary is not None else None
+            return (
+                self.moving.posterior(*self._densities(batch), batch, s, boundary=boundary, prune=True)
+                + batch.base_of_units
+            )
 
         loglik = self._units(source, leaf, execute, same_posterior if both_ways else same_filter, backward=both_ways)
         if source.empty is not None:
@@ -137,10 +140,10 @@ class Model(Steps):
         source = self.source(data, lengths, given=given).in_double()
         out = np.empty((len(source), self.n_components))
 
-        def leaf(batch: Batch, joint: Joint | None) -> Array:
+        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
             spec, rows = self._densities(batch)
             r = np.empty((len(batch.X), self.n_components))
-            loglik = self.moving.posterior(spec, rows, batch, responsibilities=r, joint=joint)
+            loglik = self.moving.posterior(spec, rows, batch, responsibilities=r, boundary=boundary)
             np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
             return loglik
 
@@ -174,22 +177,22 @@ class Model(Steps):
             states[np.isnan(p[:, 0])] = -1
             return _as_came(data, source, states), _as_came(data, source, logprob)
 
-        def leaf(batch: Batch, joint: Joint | None) -> Array:
+        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
             spec, rows = self._densities(batch)
-            states[batch.place], logprob = self.moving.decode(spec, rows, batch, joint)
+            states[batch.place], logprob = self.moving.decode(spec, rows, batch, boundary)
             return logprob + batch.base_of_units
 
-        def sweep(batch: Batch, joint: Joint | None, backward: bool) -> None:
-            self.moving.decode(*self._densities(batch), batch, joint)
+        def message_pass(batch: Batch, boundary: Boundary | None, backward: bool) -> None:
+            self.moving.decode(*self._densities(batch), batch, boundary)
 
-        logprob = self._units(source, leaf, execute, same_path, sweep=sweep)
+        logprob = self._units(source, leaf, execute, same_path, message_pass=message_pass)
         states[self.impossible_rows(source, logprob, on_impossible)] = -1
         return _as_came(data, source, states), _as_came(data, source, logprob)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
         steps = np.empty(len(source))
-        for batch in source.chunks(LEAF_ROWS):
+        for batch in source.row_batches(LEAF_ROWS):
             logb = self.evaluate(batch).log_densities
             chosen = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
             steps[batch.place] = chosen if batch.base is None else chosen + batch.base
@@ -275,7 +278,7 @@ class Model(Steps):
         assert isinstance(self.latent, Chain)
         assert self.latent.startprob is not None and self.latent.transmat is not None
         reached = self.latent.startprob > 0
-        for batch in sequence.chunks(LEAF_ROWS):
+        for batch in sequence.row_batches(LEAF_ROWS):
             possible = self.evaluate(batch).log_densities > -np.inf
             allowed = batch.allowed(self.n_components)
             possible = possible if allowed is None else possible & (allowed != 0)
@@ -288,27 +291,27 @@ class Model(Steps):
     def _units(
         self,
         source: Source,
-        leaf: Callable[[Batch, Joint | None], Array],
+        leaf: Callable[[Batch, Boundary | None], Array],
         execute: Execute | None,
         agree: Callable[[Array, Array, bool], bool],
-        sweep: Callable[[Batch, Joint | None, bool], None] | None = None,
+        message_pass: Callable[[Batch, Boundary | None, bool], None] | None = None,
         backward: bool = True,
     ) -> Array:
-        """What ``leaf`` finds for each unit; a sequence in stretches has the sum of theirs."""
+        """What ``leaf`` finds for each unit; a sequence in chunks has the sum of theirs."""
         self.kernel(source.summary)  # or each thread would make its own
         leaves = source.leaves(self.leaf_rows())
-        joints = Joints(leaves, self.n_components)
+        boundaries = Boundaries(leaves, self.n_components)
         found: list[Any] = [None] * len(leaves)
         how = Serial() if execute is None else execute
-        alone = self._sweep if sweep is None else sweep
+        alone = self._message_pass if message_pass is None else message_pass
 
         def work(i: int) -> None:
-            found[i] = leaf(leaves[i], joints.of[i])
+            found[i] = leaf(leaves[i], boundaries.of[i])
 
         with how.running():
-            joints.run(
+            boundaries.run(
                 lambda: how.each(work, len(leaves)),
-                lambda i, back: alone(leaves[i], joints.of[i], back),
+                lambda i, back: alone(leaves[i], boundaries.of[i], back),
                 agree,
                 backward,
             )

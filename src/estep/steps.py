@@ -15,11 +15,11 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
-from estep.inference.boundaries import Joint, Joints, same_posterior
+from estep.inference.boundaries import Boundaries, Boundary, same_posterior
 from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain
-from estep.latents.independent import lost
+from estep.latents.independent import underflowed
 from estep.priors import Conjugate, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -123,11 +123,11 @@ class Steps:
 
     # The E-step and the M-step
 
-    def expect(self, batch: Batch, joint: Joint | None = None, few: bool = False) -> Statistics:
+    def expect(self, batch: Batch, boundary: Boundary | None = None, prune: bool = False) -> Statistics:
         """The E-step of one batch: expected sufficient statistics under this model.
 
-        ``few``: the components of a mixture with next to no part in a row may be left out of it, where that is faster;
-        those with next to no part in any row (:func:`estep.latents.independent.lost`) then lose digits.
+        ``prune``: the components of a mixture with next to no part in a row may be left out of it, where that is
+        faster; those with next to no part in any row (:func:`estep.latents.independent.underflowed`) then lose digits.
         """
         layout, of_latent, of_emission = self._layouts
         s = Statistics.zeros(layout)
@@ -141,37 +141,41 @@ class Steps:
             stats[-len(cross) :] = cross
             spec, stats, common = spec.linear, stats[: -len(cross)], float(spec.shared @ cross)
         if spec is not None:
-            loglik = self.moving.expect(spec, batch.X, batch, latent, stats, joint=joint, few=few)
+            loglik = self.moving.expect(spec, batch.X, batch, latent, stats, boundary=boundary, prune=prune)
         else:
             evaluation = self.evaluate(batch)
             spec, rows = dense(self.beta * sound(evaluation.log_densities, batch, self.n_components))
             r = np.zeros(rows.shape)
-            loglik = self.moving.expect(spec, rows, batch, latent, None, r, joint)
+            loglik = self.moving.expect(spec, rows, batch, latent, None, r, boundary)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] = loglik + common + batch.weighted_base
         s["weight"] = batch.weight
         return s
 
-    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
-        """The E-step of all leaves; ``joints`` are those between them."""
+    def expect_all(
+        self, leaves: list[Batch], boundaries: Boundaries, execute: Execute, prune: bool = False
+    ) -> Statistics:
+        """The E-step of all leaves; ``boundaries`` are those between them."""
 
         def once() -> Statistics:
-            return execute.add_up(lambda i: self.expect(leaves[i], joints.of[i], few), len(leaves))
+            return execute.add_up(lambda i: self.expect(leaves[i], boundaries.of[i], prune), len(leaves))
 
         self.kernel(leaves[0].summary)  # or each thread would make its own
-        return joints.run(once, lambda i, back: self._sweep(leaves[i], joints.of[i], back), same_posterior)
+        return boundaries.run(
+            once, lambda i, back: self._message_pass(leaves[i], boundaries.of[i], back), same_posterior
+        )
 
-    def lost(self, total: Statistics, summary: Summary) -> bool:
-        """Whether statistics of an E-step with ``few`` components a row may lack digits."""
+    def underflowed(self, total: Statistics, summary: Summary) -> bool:
+        """Whether statistics of an E-step with ``prune`` components a row may lack digits."""
         spec, weights = self.kernel(summary), self.moving.values().get("weights")
-        if weights is None or spec is None or not spec.sifts:
+        if weights is None or spec is None or not spec.prunes:
             return False
-        return lost(weights, total["latent"], float(total["weight"]))
+        return underflowed(weights, total["latent"], float(total["weight"]))
 
-    def _sweep(self, batch: Batch, joint: Joint | None, backward: bool) -> None:
-        """Fills the messages of a stretch; ``backward``: those to the left too."""
+    def _message_pass(self, batch: Batch, boundary: Boundary | None, backward: bool) -> None:
+        """Fills the messages of a chunk; ``backward``: those to the left too."""
         unused = Statistics.zeros(self.latent.layout) if backward else None
-        self.moving.posterior(*self._densities(batch), batch, unused, joint=joint)
+        self.moving.posterior(*self._densities(batch), batch, unused, boundary=boundary)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The M-step: the model that maximises the bound, given the statistics."""
@@ -190,7 +194,7 @@ class Steps:
         """Prior and statistics are a posterior: its mode, or all of it."""
         assert self.prior is not None
         of_latent, of_emission = self._conjugates
-        q = {**of_latent.absorb(self.prior, hidden), **of_emission.absorb(self.prior, seen)}
+        q = {**of_latent.update(self.prior, hidden), **of_emission.update(self.prior, seen)}
         if self.posterior is None:
             (latent, _), (emission, notes) = of_latent.mode(q), of_emission.mode(q)
             new = self._evolve(latent=latent, emission=emission)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.prelude import Prelude, whole
+from estep.algorithms.phases import Phases, whole
 from estep.algorithms.stochastic import shaken
 from estep.inference.passes import Passes, Tempered
 from estep.interface import Notes
@@ -15,7 +15,7 @@ from estep.model import Model
 
 
 @dataclass(frozen=True)
-class Annealed(Prelude):
+class Annealed(Phases):
     """Posteriors to the power beta, which rises from ``start`` to 1 by equal factors in ``levels`` levels.
 
     Each level takes ``steps`` steps. One step with drawn states (by ``seed``) follows, since flat posteriors may have

@@ -14,7 +14,7 @@ class EM(Algorithm):
 
     name: ClassVar[str] = "em"
     monotone: ClassVar[bool] = True
-    several: ClassVar[bool] = True
+    batched: ClassVar[bool] = True
 
     def init(self, model: Model) -> None:
         return None

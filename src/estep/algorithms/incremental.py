@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from estep.algorithms.prelude import Prelude, whole
+from estep.algorithms.phases import Phases, whole
 from estep.inference.passes import Passes
 from estep.interface import Notes
 from estep.model import Model
@@ -14,7 +14,7 @@ from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True)
-class Incremental(Prelude):
+class Incremental(Phases):
     """One pass to know each block, ``epochs`` passes with an M-step after each block, then EM.
 
     There are at most 64 blocks, whose statistics are kept.

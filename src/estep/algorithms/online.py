@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.prelude import Prelude, whole
+from estep.algorithms.phases import Phases, whole
 from estep.inference.passes import Passes
 from estep.interface import Notes
 from estep.model import Model
@@ -32,7 +32,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Online(Prelude):
+class Online(Phases):
     """Statistics s become (1 - g) s + g e after each block, e being the block's own, with g = (t + delay)^-exponent.
 
     One pass to begin with, ``epochs`` passes over the data in blocks of random order, the statistics of the last one

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.prelude import Prelude, whole
+from estep.algorithms.phases import Phases, whole
 from estep.inference.passes import Passes, Sampled
 from estep.interface import Notes
 from estep.model import Model
@@ -18,7 +18,7 @@ EXPECTED = 0.1
 
 
 @dataclass(frozen=True)
-class Stochastic(Prelude):
+class Stochastic(Phases):
     """``steps`` steps with drawn states, then EM. ``seed`` makes the draws the same each time."""
 
     steps: int = 30

@@ -90,7 +90,7 @@ def fit_command(
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family = proposed(table.source.X, table.source.columns, table.symbols)
-        say(f"--emission auto takes a {family.form}")
+        say(f"--emission auto takes a {family.preparation}")
     if mix > 1:
         family = MixtureOf(family, mix)
     if given is not None:

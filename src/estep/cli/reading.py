@@ -86,15 +86,15 @@ class Column:
         """What makes it no feature by itself: "an index", "ids" or "dates"; else empty."""
         if re.fullmatch(r"Unnamed: \d+", self.name):
             return "an index"
-        there = [t for t in self.texts if t is not None]
+        observed = [t for t in self.texts if t is not None]
         if isinstance(self.cells, np.ndarray) and self.cells.dtype.kind in "mM":
             return "dates"
-        if self.numbers is None and there and all(DATE.fullmatch(t) for t in there):
+        if self.numbers is None and observed and all(DATE.fullmatch(t) for t in observed):
             return "dates"
-        if len(there) < 2 or len(set(there)) < len(there):
+        if len(observed) < 2 or len(set(observed)) < len(observed):
             return ""
         if self.numbers is None:
-            return "ids" if len(there) >= FEW or ID.search(self.name) else ""
+            return "ids" if len(observed) >= FEW or ID.search(self.name) else ""
         values = self.numbers[~np.isnan(self.numbers)]
         if (values != np.floor(values)).any():
             return ""

@@ -55,8 +55,8 @@ def names_of(frame: Any) -> tuple[str, ...]:
 def drop(data: Any, names: Sequence[str]) -> Any:
     """A native data frame without those of the named columns that it has."""
     frame = frame_of(data)
-    there = [c for c in frame.columns if c in names]
-    return frame.drop(there).to_native() if there else data
+    observed = [c for c in frame.columns if c in names]
+    return frame.drop(observed).to_native() if observed else data
 
 
 def column(data: Any, name: str, role: str) -> Array:

@@ -24,8 +24,8 @@ def given_names(data: Any, given: Any, wanted: tuple[str, ...]) -> tuple[str, ..
     if isinstance(given, list | tuple) and given and all(isinstance(g, str) for g in given):
         return tuple(given)
     if given is None and wanted and all(wanted) and is_frame(data):
-        there = set(map(str, frame_of(data).columns))
-        return tuple(wanted) if set(wanted) <= there else ()
+        observed = set(map(str, frame_of(data).columns))
+        return tuple(wanted) if set(wanted) <= observed else ()
     return ()
 
 

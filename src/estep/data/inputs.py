@@ -102,13 +102,13 @@ def _again(source: Source, rows: str, wanted: tuple[str, ...], wanted_given: tup
     given, own = source.columns[:P], source.columns[P:]
     places = match(given, wanted_given, P, "covariate") if P else None, match(own, wanted, D)
     if any(place is not None for place in places):
-        if source.form or source.order is not None:
+        if source.preparation or source.order is not None:
             raise ValueError(f"the data were prepared for other columns, {', '.join(source.columns)}")
         first, then = (range(n) if place is None else place for n, place in zip((P, D), places, strict=True))
         X = np.ascontiguousarray(source.X[:, [*first, *(P + d for d in then)]])
         names = (*(wanted_given if places[0] is not None else given), *(wanted if places[1] is not None else own))
         source = replace(source, X=X, columns=names)
-    if source.form or (rows == "symbols" and source.X.dtype == np.int32):
+    if source.preparation or (rows == "symbols" and source.X.dtype == np.int32):
         return source
     X = as_rows(source.X, rows)
     return source if X is source.X else replace(source, X=X)

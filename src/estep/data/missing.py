@@ -9,14 +9,14 @@ import numpy as np
 from estep.statistics import Array
 
 
-def absent(X: Array) -> Array:
+def is_missing(X: Array) -> Array:
     """Which cells are missing, (n, D): NaN, or a symbol below 0."""
     return X < 0 if X.dtype == np.int32 else np.isnan(X)
 
 
 def pattern_order(X: Array) -> Array:
     """The rows (n,) sorted by what is missing in them, in order where that is the same."""
-    packed = np.packbits(absent(X), axis=1)
+    packed = np.packbits(is_missing(X), axis=1)
     return np.lexsort(packed.T[::-1])
 
 
@@ -34,13 +34,13 @@ class Patterns:
     """Rows (n, D) sorted into runs that have the same columns.
 
     ``order`` (n,): the rows that were sorted, None where they came so; run r ends before row ``starts[r + 1]`` and has
-    the columns where ``seen`` (R, D) is 1.
+    the columns where ``observed`` (R, D) is 1.
     """
 
     X: Array
     order: Array | None
     starts: Array
-    seen: Array
+    observed: Array
 
     @classmethod
     def of(cls, X: Array) -> Patterns:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from estep.data.missing import absent
+from estep.data.missing import is_missing
 from estep.data.source import Source
 from estep.emissions.product import Product
 from estep.interface import Emission
@@ -16,7 +16,7 @@ CHUNK = 65536
 
 def prepared_to_fit(source: Source, emission: Emission) -> Source:
     """As :func:`prepared`; raises ValueError naming a column without any value too."""
-    if not source.form:
+    if not source.preparation:
         source.summary.require_values()
     return prepared(source, emission)
 
@@ -26,9 +26,9 @@ def prepared(source: Source, emission: Emission) -> Source:
 
     Raises ValueError naming the first row that the family cannot have produced.
     """
-    if source.form:
-        if source.form != emission.form:
-            raise ValueError(f"the data were prepared for {source.form}; the emission is {emission.name}")
+    if source.preparation:
+        if source.preparation != emission.preparation:
+            raise ValueError(f"the data were prepared for {source.preparation}; the emission is {emission.name}")
         emission.check_prepared(source.summary)
         return source
     if source.order is not None:  # sorted for another model of rows as they are
@@ -39,15 +39,17 @@ def prepared(source: Source, emission: Emission) -> Source:
         if len(read := emission.read_columns(source.columns, source.X.shape[1])) < source.X.shape[1]:
             source = source.reading(read)
     missing = source.summary.missing
-    if missing and not emission.takes_gaps:
-        row = int(np.argmax(absent(source.X).any(axis=1)))
-        column = int(np.argmax(absent(source.X[row])))
+    if missing and not emission.allows_missing:
+        row = int(np.argmax(is_missing(source.X).any(axis=1)))
+        column = int(np.argmax(is_missing(source.X[row])))
         raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
-    for batch in source.chunks(CHUNK):
+    for batch in source.row_batches(CHUNK):
         emission.validate(batch)
     if missing and source.ends is None:
         source = source.by_pattern()
-    if not emission.form:
+    if not emission.preparation:
         return source
     X, base = emission.prepare(source.X, source.summary)
-    return replace(source, X=X, base=base, form=emission.form, missing=missing, valued=source.weight_of_values)
+    return replace(
+        source, X=X, base=base, preparation=emission.preparation, missing=missing, valued=source.weight_of_values
+    )

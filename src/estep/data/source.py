@@ -12,7 +12,7 @@ import numpy as np
 
 from estep.data.columns import Roles
 from estep.data.labels import Evidence
-from estep.data.missing import Patterns, absent, pattern_order, unsorted
+from estep.data.missing import Patterns, is_missing, pattern_order, unsorted
 from estep.data.summary import Summary, summarize
 from estep.statistics import Array, weighted
 from estep.util.cached import cached_property
@@ -22,11 +22,11 @@ EVEN = 64  # leaves, up to which there is a power of two of them
 FEW = 8  # leaves that there are at least, where each has enough rows: sequences SHORT, others up to MEDIUM
 SHORT, MEDIUM = 4096, 16384
 LARGE = 32768  # rows of a leaf where there are many
-HALO = 1024  # rows before and after a stretch of a long sequence, from which its ends are guessed
+HALO = 1024  # rows before and after a chunk of a long sequence, from which its ends are guessed
 
 
 class Halo(NamedTuple):
-    """A stretch of a long sequence: rows before and after it that only warm up, and whether it holds its ends."""
+    """A chunk of a long sequence: rows before and after it that only warm up, and whether it holds its ends."""
 
     head: int
     tail: int
@@ -44,7 +44,7 @@ class Batch:
     first_row: int
     first_sequence: int
     summary: Summary
-    halo: Halo | None = None  # for a stretch of one long sequence
+    halo: Halo | None = None  # for a chunk of one long sequence
     base: Array | None = None  # (n,), what all components have in common in a row's log-density
     evidence: Evidence | None = None  # what is known of the rows' states
     order: Array | None = None  # where the rows were when they came, where they have been sorted
@@ -127,7 +127,7 @@ class Source:
     weights: Array | None = None
     columns: tuple[str, ...] = ()
     base: Array | None = None  # see Batch
-    form: str = ""  # what a family made of the rows, see Emission.prepare
+    preparation: str = ""  # what a family made of the rows, see Emission.prepare
     order: Array | None = None  # where the rows were when they came, where they have been sorted
     missing: bool = False  # whether cells were missing before a family made something of the rows
     evidence: Evidence | None = None  # what is known of the rows' states
@@ -183,7 +183,7 @@ class Source:
         """All rows as one batch."""
         return self.batch(0, len(self), 0, self.n_sequences)
 
-    def chunks(self, rows: int) -> Iterator[Batch]:
+    def row_batches(self, rows: int) -> Iterator[Batch]:
         """All rows, as independent ones, ``rows`` at a time."""
         weights = self.row_weights
         for i in range(0, len(self), rows):
@@ -220,7 +220,7 @@ class Source:
         while first_sequence < len(self.ends):
             end = int(self.ends[first_sequence])
             if end - first >= 2 * rows:
-                leaves += self._stretches(first, end, first_sequence, (end - first) // rows)
+                leaves += self._chunks_of(first, end, first_sequence, (end - first) // rows)
                 first, first_sequence = end, first_sequence + 1
                 continue
             stop = int(np.searchsorted(self.ends, first + share)) + 1
@@ -244,18 +244,18 @@ class Source:
             first, sequence = int(self.ends[stop - 1]), stop
         return cuts
 
-    def _stretches(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
-        """``n`` stretches of one sequence, about as long."""
+    def _chunks_of(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
+        """``n`` chunks of one sequence, about as long."""
         weights = None if self.weights is None else self.weights[sequence : sequence + 1]
-        stretches = []
+        chunks = []
         cuts = [first + (stop - first) * i // n for i in range(n + 1)]
         for a, b in pairwise(cuts):
             low, high = max(first, a - HALO), min(stop, b + HALO)
             ends = np.array([high - low], dtype=np.int64)
             halo = Halo(a - low, high - b, a == first, b == stop)
             kept = self._kept(low, high)
-            stretches.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, *kept))
-        return stretches
+            chunks.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, *kept))
+        return chunks
 
     def _kept(self, first: int, stop: int) -> tuple[Array | None, Evidence | None, Array | None]:
         """Base measure, evidence and order of some rows."""
@@ -315,14 +315,14 @@ class Source:
             return self.valued
         if not self.summary.missing:
             return self.summary.weight
-        there = ~self._without_values()
+        observed = ~self._without_values()
         weights = self.row_weights
-        return float(there.sum() if weights is None else weights[there].sum())
+        return float(observed.sum() if weights is None else weights[observed].sum())
 
     def _without_values(self) -> Array:
         """Which rows (n,) have no value beside covariates, in the columns that are read."""
         columns = slice(self.n_given, None) if self.read is None else list(self.read)
-        return np.asarray(absent(self.X[:, columns]).all(axis=1))
+        return np.asarray(is_missing(self.X[:, columns]).all(axis=1))
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""

@@ -80,7 +80,7 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     with np.errstate(over="ignore", invalid="ignore"):
         finite, mass = kernels.active().survey(X, weights, found)
     if not finite:
-        mass = _survey_gaps(X, weights, found, name)
+        mass = _survey_missing(X, weights, found, name)
     low, high, used_low, used_high, mean, second = found
     if (high / 2 - low / 2 > LARGEST / 2).any():
         d = int(np.argmax(high / 2 - low / 2 > LARGEST / 2))
@@ -122,7 +122,7 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
     )
 
 
-def _survey_gaps(X: Array, weights: Array | None, found: Array, name: Callable[[int], str]) -> float:
+def _survey_missing(X: Array, weights: Array | None, found: Array, name: Callable[[int], str]) -> float:
     """What the survey finds (``second`` for the weight of all rows), of the cells that are there; rows without any
     do not count. The weight."""
     D = X.shape[1]
@@ -136,15 +136,15 @@ def _survey_gaps(X: Array, weights: Array | None, found: Array, name: Callable[[
     total, sums, squares, of_rows = np.zeros(D), np.zeros(D), np.zeros(D), 0.0
     for i in range(0, len(X), _CHUNK):
         x, mass = X[i : i + _CHUNK].astype(np.float64), w[i : i + _CHUNK, None]
-        there = ~np.isnan(x)
+        observed = ~np.isnan(x)
         np.fmin(low, np.fmin.reduce(x, axis=0), out=low)
         np.fmax(high, np.fmax.reduce(x, axis=0), out=high)
         used = x[mass[:, 0] > 0]
         if len(used):
             np.fmin(used_low, np.fmin.reduce(used, axis=0), out=used_low)
             np.fmax(used_high, np.fmax.reduce(used, axis=0), out=used_high)
-        total += (there * mass).sum(axis=0)
-        of_rows += float(mass[there.any(axis=1)].sum())
+        total += (observed * mass).sum(axis=0)
+        of_rows += float(mass[observed.any(axis=1)].sum())
     low[total == 0], high[total == 0] = np.inf, -np.inf  # nothing that counts
     some, safe = total > 0, np.where(total > 0, total, 1.0)
     with np.errstate(invalid="ignore"):

@@ -22,7 +22,7 @@ class Bernoulli(ConjugateCells):
 
     name: ClassVar[str] = "bernoulli"
     parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
-    blended: ClassVar[tuple[str, ...]] = ("probabilities",)
+    smoothed: ClassVar[tuple[str, ...]] = ("probabilities",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"probabilities": (Beta,)}
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "0 or 1 in each cell"
@@ -47,7 +47,7 @@ class Bernoulli(ConjugateCells):
     def possible(self, X: Array) -> Array:
         return np.asarray((X == 0) | (X == 1))
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """Half a one and half a zero."""
         half = 0.5 if variational else 1.5
         return {"probabilities": Beta(half, half)}

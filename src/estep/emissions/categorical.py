@@ -33,10 +33,10 @@ class Categorical(ConjugateEmission):
     """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
 
     name: ClassVar[str] = "categorical"
-    takes_gaps: ClassVar[bool] = True
-    looked_up: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    tabulated: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
-    blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    smoothed: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
 
     def __post_init__(self) -> None:
@@ -68,11 +68,11 @@ class Categorical(ConjugateEmission):
         return Layout.of(counts=(K, M + self.gaps))
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         return self.name
 
     @property
-    def room_for_gaps(self) -> bool:
+    def counts_missing(self) -> bool:
         return True
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
@@ -119,13 +119,13 @@ class Categorical(ConjugateEmission):
             logs = np.hstack([np.zeros((len(logs), 1)), logs])
         return Spec("table", len(logs), 1, M=logs.shape[1], weights=logs)
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One symbol, shared out."""
         M = self._probabilities().shape[1]
         return {"emissionprob": Dirichlet(1 / M + (0 if variational else 1))}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {"emissionprob": prior["emissionprob"].absorb(self._counts(s), self._probabilities() > 0)}
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return {"emissionprob": prior["emissionprob"].update(self._counts(s), self._probabilities() > 0)}
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
         return self._spec(q["emissionprob"].expected_log(), summary)
@@ -133,7 +133,7 @@ class Categorical(ConjugateEmission):
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         return kernel_evaluation(self.expected(q, batch.summary), batch)
 
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         s = Statistics.zeros(self.layout)
         self._counts(s)[...] = mass[:, None] * self._probabilities()
         return s

@@ -63,7 +63,7 @@ class Exponential(ConjugateCells):
     def possible(self, X: Array) -> Array:
         return np.asarray(X >= 0)
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One row at the data's mean."""
         return {"rates": Gamma(1 if variational else 2, self._typical_mean(summary))}
 

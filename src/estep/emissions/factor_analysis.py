@@ -49,8 +49,8 @@ class FactorAnalysis(Emission):
 
     name: ClassVar[str] = "factor_analysis"
     parameters: ClassVar[tuple[str, ...]] = ("means", "loadings", "noise_variance")
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.noise_type not in NOISES:

@@ -18,7 +18,7 @@ from estep import kernels
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
-from estep.emissions._shared.gaps import GapEvaluation
+from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.reference import gaussian as reference
@@ -80,8 +80,8 @@ class Gaussian(ConjugateEmission):
 
     name: ClassVar[str] = "gaussian"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"means": (NormalInverseWishart,)}
 
     def __post_init__(self) -> None:
@@ -167,11 +167,13 @@ class Gaussian(ConjugateEmission):
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)
-        return self._with_gaps(batch, np.zeros(self.n_components)) if spec is None else kernel_evaluation(spec, batch)
+        return (
+            self._with_missing(batch, np.zeros(self.n_components)) if spec is None else kernel_evaluation(spec, batch)
+        )
 
-    def _with_gaps(self, batch: Batch, offset: Array) -> Evaluation:
+    def _with_missing(self, batch: Batch, offset: Array) -> Evaluation:
         """Rows with missing cells; ``offset`` (K,) is added to all log-densities."""
-        seen = GapEvaluation(self, batch.patterns)
+        seen = MissingEvaluation(self, batch.patterns)
         heights = seen.of_rows(offset - 0.5 * (seen.width * LOG_2PI + seen.logdet))
 
         def accumulate(r: Array, s: Statistics) -> None:
@@ -310,7 +312,7 @@ class Gaussian(ConjugateEmission):
             inverse, logdet = np.repeat(inverse[:, None], D, axis=1), logdet * D
         return quadratic(kind, means - origin, inverse, -0.5 * (D * LOG_2PI + logdet), origin, summary)
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """Fraley & Raftery 2007, "Bayesian regularization for normal mixture estimation": a hundredth of a row at the
         data's mean, and the least rows for a covariance, of which each component has its share of the volume."""
         K, D = self._means().shape
@@ -330,11 +332,11 @@ class Gaussian(ConjugateEmission):
                 )
         return {"means": shaped}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         moments, D, origin = s["moments"], self._means().shape[1], self.origin
         assert origin is not None
         second = s["second"] if self.covariance_type == "tied" else moments[:, 1 + D :]
-        return {"means": prior["means"].absorb(moments[:, 0], moments[:, 1 : 1 + D], second, origin)}
+        return {"means": prior["means"].update(moments[:, 0], moments[:, 1 : 1 + D], second, origin)}
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
         return self._at(q["means"], q["means"].mode_dofs)
@@ -358,9 +360,9 @@ class Gaussian(ConjugateEmission):
 
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         spec = self.expected(q, batch.summary)
-        return self._with_gaps(batch, q["means"].offset()) if spec is None else kernel_evaluation(spec, batch)
+        return self._with_missing(batch, q["means"].offset()) if spec is None else kernel_evaluation(spec, batch)
 
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         s, means, C, kind = Statistics.zeros(self.layout), self._means(), self._covariances(), self.covariance_type
         K, D = means.shape
         mu = means - np.asarray(self.origin)

@@ -59,7 +59,7 @@ class LinearRegression(ConjugateEmission):
 
     name: ClassVar[str] = "linear_regression"
     parameters: ClassVar[tuple[str, ...]] = ("coefficients", "intercepts", "covariances")
-    takes_gaps: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"coefficients": (MatrixNormalInverseWishart,)}
 
     def __post_init__(self) -> None:
@@ -145,9 +145,9 @@ class LinearRegression(ConjugateEmission):
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)
-        return self._with_gaps(batch) if spec is None else kernel_evaluation(spec, batch)
+        return self._with_missing(batch) if spec is None else kernel_evaluation(spec, batch)
 
-    def _with_gaps(self, batch: Batch) -> Evaluation:
+    def _with_missing(self, batch: Batch) -> Evaluation:
         """Rows of which some observations are missing: those of covariates and observation as one Gaussian, whose
         covariates have any distribution, less the densities of these."""
         coefficients, intercepts, _ = self._values()
@@ -249,7 +249,7 @@ class LinearRegression(ConjugateEmission):
         values = {"coefficients": W, "intercepts": b, "covariances": shaped}  # laid out as a file gives them back
         return self.evolve(**{name: np.ascontiguousarray(value) for name, value in values.items()}), notes
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """As for Gaussians: a hundredth of a row like the data without slope, and the least rows for a covariance, of
         which each component has its share of the volume."""
         K, D, P = self._values()[0].shape
@@ -268,14 +268,14 @@ class LinearRegression(ConjugateEmission):
         K, D, _ = self._values()[0].shape
         return {"coefficients": prior["coefficients"].shaped(self.covariance_type, K, D, self._origin())}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         P, both = self._values()[0].shape[2], self.n_columns
         moments = s["moments"]
         whole = np.empty((len(moments), 1 + both, 1 + both))  # of (1, x, y)
         whole[:, 0, 0], whole[:, 1:, 1:] = moments[:, 0], unpack(moments[:, 1 + both :], both)
         whole[:, 0, 1:] = whole[:, 1:, 0] = moments[:, 1 : 1 + both]
         at = 1 + P
-        q = prior["coefficients"].absorb(whole[:, :at, :at], whole[:, at:, :at], whole[:, at:, at:])
+        q = prior["coefficients"].update(whole[:, :at, :at], whole[:, at:, :at], whole[:, at:, at:])
         return {"coefficients": q}
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
@@ -308,13 +308,13 @@ class LinearRegression(ConjugateEmission):
         spec = self.expected(q, batch.summary)
         if spec is not None:
             return kernel_evaluation(spec, batch)
-        one, seen = q["coefficients"], self._with_gaps(batch)
+        one, seen = q["coefficients"], self._with_missing(batch)
         _, D, Q = one.mean.shape
         design = np.column_stack([np.ones(len(batch.X)), batch.X[:, : Q - 1] - self._origin()[: Q - 1]])
         doubt = np.einsum("nq,kqr,nr->nk", design, np.linalg.inv(one.precision), design)
         return Evaluation(seen.log_densities + one.constant() - 0.5 * D * doubt, seen.accumulate)
 
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         """Covariates about the origin, with the variances of the data."""
         K, D, P = self._values()[0].shape
         y = self._at_origin()

@@ -30,8 +30,8 @@ class LogNormal(ConjugateEmission):
 
     name: ClassVar[str] = "log_normal"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances")
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = Gaussian.takes
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class LogNormal(ConjugateEmission):
         return self.logs.rounding
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         return self.name
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
@@ -105,14 +105,14 @@ class LogNormal(ConjugateEmission):
         logs, notes = self.logs.maximize_holding(s, held)
         return type(self)(logs), notes
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
-        return self.logs.weak(summary, variational)
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+        return self.logs.default_prior(summary, variational)
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
         return self.logs.check_prior(prior)
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return self.logs.absorb(prior, s)
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return self.logs.update(prior, s)
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
         logs, notes = self.logs.mode(q)
@@ -131,8 +131,8 @@ class LogNormal(ConjugateEmission):
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         return self.logs.evaluate_expected(q, batch)
 
-    def typical(self, mass: Array) -> Statistics:
-        return self.logs.typical(mass)
+    def expected_statistics(self, mass: Array) -> Statistics:
+        return self.logs.expected_statistics(mass)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return np.exp(self.logs.sample(states, rng))

@@ -37,7 +37,7 @@ class MixtureOf(ConjugateEmission):
 
     name: ClassVar[str] = "mixture_of"
     parameters: ClassVar[tuple[str, ...]] = ("mix_weights",)
-    alone: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.inner, Emission) or isinstance(self.inner, MixtureOf):
@@ -79,23 +79,23 @@ class MixtureOf(ConjugateEmission):
         return self.inner.n_columns
 
     @property
-    def form(self) -> str:
-        return self.inner.form
+    def preparation(self) -> str:
+        return self.inner.preparation
 
     @property
-    def takes_gaps(self) -> bool:  # type: ignore[override]
-        return self.inner.takes_gaps
+    def allows_missing(self) -> bool:  # type: ignore[override]
+        return self.inner.allows_missing
 
     @property
-    def looked_up(self) -> bool:  # type: ignore[override]
-        return self.inner.looked_up
+    def tabulated(self) -> bool:  # type: ignore[override]
+        return self.inner.tabulated
 
     @property
-    def room_for_gaps(self) -> bool:
-        return self.inner.room_for_gaps
+    def counts_missing(self) -> bool:
+        return self.inner.counts_missing
 
-    def points(self, X: Array, summary: Summary) -> Array:
-        return self.inner.points(X, summary)
+    def clustering_features(self, X: Array, summary: Summary) -> Array:
+        return self.inner.clustering_features(X, summary)
 
     def n_prepared(self, columns: int, missing: bool) -> int:
         return self.inner.n_prepared(columns, missing)
@@ -223,19 +223,19 @@ class MixtureOf(ConjugateEmission):
         assert isinstance(self.inner, ConjugateEmission)
         return self.inner
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         weights = Dirichlet(1 / self.n_mix + (0 if variational else 1))
-        return {"mix_weights": weights, **self._conjugate.weak(summary, variational)}
+        return {"mix_weights": weights, **self._conjugate.default_prior(summary, variational)}
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
         prior["mix_weights"].check_shape("mix_weights", self._weights().shape)
         inner = {name: one for name, one in prior.items() if name != "mix_weights"}
         return {"mix_weights": prior["mix_weights"], **self._conjugate.check_prior(inner)}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        weights = prior["mix_weights"].absorb(s["parts"], self._weights() > 0)
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        weights = prior["mix_weights"].update(s["parts"], self._weights() > 0)
         inner = Statistics(self.inner.layout, s["inner"])
-        return {"mix_weights": weights, **self._conjugate.absorb(prior, inner)}
+        return {"mix_weights": weights, **self._conjugate.update(prior, inner)}
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
         inner, notes = self._conjugate.mode(q)
@@ -258,9 +258,11 @@ class MixtureOf(ConjugateEmission):
             return kernel_evaluation(spec, batch)
         return self._around(self._conjugate.evaluate_expected(q, batch), q["mix_weights"].expected_log())
 
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         parts = mass[:, None] * self._weights()
-        return Statistics(self.layout, np.concatenate([parts.ravel(), self._conjugate.typical(parts.ravel()).vector]))
+        return Statistics(
+            self.layout, np.concatenate([parts.ravel(), self._conjugate.expected_statistics(parts.ravel()).vector])
+        )
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)

@@ -30,12 +30,12 @@ class Multinomial(ConjugateCells):
 
     name: ClassVar[str] = "multinomial"
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
-    blended: ClassVar[tuple[str, ...]] = ("emissionprob",)
+    smoothed: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ..., all of a row or none of it"
     constraints: ClassVar[int] = 1
-    lone_gaps: ClassVar[bool] = False
+    allows_missing_cells: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.trials, int | np.integer) or isinstance(self.trials, bool) or self.trials < 1:
@@ -78,12 +78,12 @@ class Multinomial(ConjugateCells):
         some = np.isnan(X) & ~np.isnan(X).all(axis=1, keepdims=True)
         return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= 2.0**53) | np.isnan(X) & ~some)
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One trial, shared out."""
         return {"emissionprob": Dirichlet(1 / self.n_columns + (0 if variational else 1))}
 
     def learn(self, prior: Dirichlet, mass: Array, sums: Array) -> Dirichlet:
-        return prior.absorb(sums[:, 0], self.first() > 0)
+        return prior.update(sums[:, 0], self.first() > 0)
 
     def expected_natural(self, q: Dirichlet, summary: Summary) -> tuple[Array, Array]:
         logs = q.expected_log()

@@ -48,10 +48,10 @@ class NegativeBinomial(Emission):
 
     name: ClassVar[str] = "negative_binomial"
     parameters: ClassVar[tuple[str, ...]] = ("means", "sizes")
-    blended: ClassVar[tuple[str, ...]] = ("means",)
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
-    looked_up: ClassVar[bool] = True
+    smoothed: ClassVar[tuple[str, ...]] = ("means",)
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
+    tabulated: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in self.parameters:
@@ -93,11 +93,11 @@ class NegativeBinomial(Emission):
         return 4 * self._values()[0].size
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         return self.name
 
     @property
-    def room_for_gaps(self) -> bool:
+    def counts_missing(self) -> bool:
         return True
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
@@ -107,7 +107,7 @@ class NegativeBinomial(Emission):
             X = np.where(np.isnan(X), 0, X + 1)
         return (X * D + np.arange(D)).astype(np.int32), None
 
-    def points(self, X: Array, summary: Summary) -> Array:
+    def clustering_features(self, X: Array, summary: Summary) -> Array:
         if not summary.missing:
             return X
         missing = X.shape[1] > X

@@ -26,7 +26,7 @@ class Poisson(ConjugateCells):
 
     name: ClassVar[str] = "poisson"
     parameters: ClassVar[tuple[str, ...]] = ("rates",)
-    blended: ClassVar[tuple[str, ...]] = ("rates",)
+    smoothed: ClassVar[tuple[str, ...]] = ("rates",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"rates": (Gamma,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
@@ -59,7 +59,7 @@ class Poisson(ConjugateCells):
     def possible(self, X: Array) -> Array:
         return np.asarray((X >= 0) & (np.floor(X) == X) & (X <= LARGEST))
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """The data's mean, worth a row at most, and a count at most."""
         shape = np.minimum(_middle(self.present_means(summary)), 1.0)
         return {"rates": Gamma(shape + (0 if variational else 1), shape / _middle(self.present_means(summary)))}

@@ -35,7 +35,7 @@ class Product(ConjugateEmission):
 
     name: ClassVar[str] = "product"
     parameters: ClassVar[tuple[str, ...]] = ()
-    alone: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         pairs = list(self.parts.items()) if isinstance(self.parts, Mapping) else list(self.parts)
@@ -100,16 +100,16 @@ class Product(ConjugateEmission):
         return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.shared)
 
     @property
-    def blended(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.blended)
+    def smoothed(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.smoothed)
 
     @property
-    def takes_gaps(self) -> bool:  # type: ignore[override]
-        return all(family.takes_gaps for family in self.families)
+    def allows_missing(self) -> bool:  # type: ignore[override]
+        return all(family.allows_missing for family in self.families)
 
     @property
-    def room_for_gaps(self) -> bool:
-        return any(family.room_for_gaps for family in self.families)
+    def counts_missing(self) -> bool:
+        return any(family.counts_missing for family in self.families)
 
     @property
     def maximizes(self) -> bool:
@@ -136,7 +136,7 @@ class Product(ConjugateEmission):
     # Rows: each part's columns as that family prepares them, side by side
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         return "product of " + ", ".join(f"{label}: {family.name}" for label, family in self._labelled())
 
     def places(self, names: Sequence[str], n: int) -> list[list[int]]:
@@ -185,7 +185,7 @@ class Product(ConjugateEmission):
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         columns, base = [], None
         for family, own, found in self._raw(X.astype(np.float64, copy=False), summary):
-            rows, more = family.prepare(own, found) if family.form else (own, None)
+            rows, more = family.prepare(own, found) if family.preparation else (own, None)
             columns.append(rows.astype(np.float64, copy=False))
             base = more if base is None else base if more is None else base + more
         return np.hstack(columns), base
@@ -199,7 +199,7 @@ class Product(ConjugateEmission):
 
     def check_prepared(self, summary: Summary) -> None:
         for family, own in zip(self.families, self._cut(summary), strict=True):
-            if family.form:
+            if family.preparation:
                 family.check_prepared(own)
 
     def _cut(self, summary: Summary) -> list[Summary]:
@@ -215,15 +215,15 @@ class Product(ConjugateEmission):
         out, at = [], 0
         for (_, family), own in zip(self.parts, self._cut(batch.summary), strict=True):
             X = batch.X[:, at : at + len(own.mean)]
-            X = X.astype(np.int32) if family.looked_up else np.ascontiguousarray(X)
+            X = X.astype(np.int32) if family.tabulated else np.ascontiguousarray(X)
             out.append(Batch(X, batch.weights, batch.ends, batch.first_row, batch.first_sequence, own, batch.halo))
             at += len(own.mean)
         return out
 
-    def points(self, X: Array, summary: Summary) -> Array:
+    def clustering_features(self, X: Array, summary: Summary) -> Array:
         at, out = 0, []
         for family, own in zip(self.families, self._cut(summary), strict=True):
-            out.append(family.points(X[:, at : at + len(own.mean)], own))
+            out.append(family.clustering_features(X[:, at : at + len(own.mean)], own))
             at += len(own.mean)
         return np.hstack(out)
 
@@ -299,18 +299,18 @@ class Product(ConjugateEmission):
     def _conjugates(self) -> list[tuple[str, ConjugateEmission]]:
         return [(label, f) for label, f in self._labelled() if isinstance(f, ConjugateEmission)]
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         parts = zip(self._conjugates(), self._cut(summary), strict=True)
-        return {f"{label}.{n}": one for (label, f), s in parts for n, one in f.weak(s, variational).items()}
+        return {f"{label}.{n}": one for (label, f), s in parts for n, one in f.default_prior(s, variational).items()}
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
         return {
             f"{lb}.{n}": one for lb, f in self._conjugates() for n, one in f.check_prior(of_part(lb, prior)).items()
         }
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         parts = zip(self._conjugates(), self._statistics(s), strict=True)
-        return {f"{lb}.{n}": q for (lb, f), own in parts for n, q in f.absorb(of_part(lb, prior), own).items()}
+        return {f"{lb}.{n}": q for (lb, f), own in parts for n, q in f.update(of_part(lb, prior), own).items()}
 
     def mode(self, q: Mapping[str, Any]) -> tuple[Self, Notes]:
         return self._each([f.mode(of_part(label, q)) for label, f in self._conjugates()])
@@ -332,8 +332,10 @@ class Product(ConjugateEmission):
         parts = zip(self._conjugates(), self._batches(batch), strict=True)
         return self._sum([f.evaluate_expected(of_part(label, q), own) for (label, f), own in parts])
 
-    def typical(self, mass: Array) -> Statistics:
-        return Statistics(self.layout, np.concatenate([f.typical(mass).vector for _, f in self._conjugates()]))
+    def expected_statistics(self, mass: Array) -> Statistics:
+        return Statistics(
+            self.layout, np.concatenate([f.expected_statistics(mass).vector for _, f in self._conjugates()])
+        )
 
 
 def _together(parts: Sequence[Spec | None]) -> Spec | None:

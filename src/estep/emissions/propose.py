@@ -53,9 +53,9 @@ def proposed(X: Array, names: tuple[str, ...], symbols: Symbols) -> Product:
 
 
 def _kind(values: Array) -> str:
-    there = values[~np.isnan(values)]
-    if np.isin(there, (0.0, 1.0)).all():
+    observed = values[~np.isnan(values)]
+    if np.isin(observed, (0.0, 1.0)).all():
         return "bernoulli"
-    if (there < 0).any() or (there != np.floor(there)).any():
+    if (observed < 0).any() or (observed != np.floor(observed)).any():
         return "gaussian"
-    return "gaussian" if there.mean() > LARGE and there.var() < there.mean() / 2 else "poisson"
+    return "gaussian" if observed.mean() > LARGE and observed.var() < observed.mean() / 2 else "poisson"

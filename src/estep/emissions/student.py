@@ -14,7 +14,7 @@ import numpy as np
 
 from estep.data.source import Batch
 from estep.data.summary import Summary
-from estep.emissions._shared.gaps import GapEvaluation
+from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.emissions._shared.special import gamma_shape
 from estep.emissions.gaussian import LOG_2PI, Gaussian
@@ -38,8 +38,8 @@ class Student(Emission):
 
     name: ClassVar[str] = "student"
     parameters: ClassVar[tuple[str, ...]] = ("means", "covariances", "dofs")
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.gaussian, Gaussian):
@@ -111,13 +111,13 @@ class Student(Emission):
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)
-        return self._with_gaps(batch) if spec is None else kernel_evaluation(spec, batch)
+        return self._with_missing(batch) if spec is None else kernel_evaluation(spec, batch)
 
-    def _with_gaps(self, batch: Batch) -> Evaluation:
+    def _with_missing(self, batch: Batch) -> Evaluation:
         """The columns that are there are a Student too, with the same degrees of freedom."""
         from scipy.special import digamma
 
-        seen, dofs, patterns = GapEvaluation(self.gaussian, batch.patterns), self._dofs(), batch.patterns
+        seen, dofs, patterns = MissingEvaluation(self.gaussian, batch.patterns), self._dofs(), batch.patterns
         power, height = _power_and_height(dofs, seen.width, seen.logdet)
         logb = seen.of_rows(height) - seen.of_rows(power) * np.log1p(seen.distances / dofs)
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from estep.algorithms import Online, make_algorithm
-from estep.algorithms.prelude import whole
+from estep.algorithms.phases import whole
 from estep.data.columns import drop, is_frame
 from estep.data.forms import unpacked
 from estep.data.inputs import as_source
@@ -26,7 +26,7 @@ from estep.execution.base import Execute
 from estep.execution.threads import threads
 from estep.fitting.bayes import with_prior
 from estep.fitting.constraints import constrained
-from estep.fitting.loop import Fit, Iteration, fit_races
+from estep.fitting.loop import Fit, Iteration, fit_restarts
 from estep.fitting.starts import start_model
 from estep.fitting.stopping import Stop
 from estep.inference.passes import Passes
@@ -43,7 +43,7 @@ class ModelEstimator(Attributes):
         """For "auto": families for the columns of X, shown, and kept in ``emission_``."""
         if self._emission() == "auto":
             self.emission_ = propose(X)
-            print(f"{type(self).__name__} proposes a {self.emission_.form}")
+            print(f"{type(self).__name__} proposes a {self.emission_.preparation}")
 
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""
@@ -161,7 +161,7 @@ class ModelEstimator(Attributes):
             return self._with_prior(begun, source)
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
-        fit = fit_races(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
+        fit = fit_restarts(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
         self._store(fit, dtype)
         self.__dict__.pop("running_", None)
         if fit.stop_reason == "interrupted":
@@ -177,7 +177,7 @@ class ModelEstimator(Attributes):
         if old is not None and not self._unchanged(self.model_ if hasattr(self, "model_") else old):
             running = None  # its statistics are those of other parameters
         dtype = np.float32 if source.single else np.float64
-        if self._parts()[1].room_for_gaps:  # one layout for all blocks
+        if self._parts()[1].counts_missing:  # one layout for all blocks
             source = replace(source, missing=True)
         if running is None:
             self._run(source, old, warm=True)

@@ -109,7 +109,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._emission() == "auto" or self._resolved().takes_gaps
+        tags.input_tags.allow_nan = self._emission() == "auto" or self._resolved().allows_missing
         return tags
 
     def _bound_unit(self, fit: Fit) -> float:

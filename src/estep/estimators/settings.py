@@ -71,8 +71,8 @@ def rounded(value: Array, dtype: type[np.floating[Any]]) -> Array:
     """A parameter in that precision, where it can hold it."""
     with np.errstate(over="ignore", under="ignore"):
         narrow = value.astype(dtype)
-    lost = (np.abs(narrow) < np.finfo(dtype).tiny) & (value != 0)
-    return value if lost.any() or not np.isfinite(narrow).all() else narrow
+    underflowed = (np.abs(narrow) < np.finfo(dtype).tiny) & (value != 0)
+    return value if underflowed.any() or not np.isfinite(narrow).all() else narrow
 
 
 def as_dtype(values: Array, source: Source) -> Array:

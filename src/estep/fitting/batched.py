@@ -17,11 +17,11 @@ from estep.data.columns import Roles
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.execution.base import Execute
-from estep.inference.boundaries import Joints
+from estep.inference.boundaries import Boundaries
 from estep.interface import Emission, Notes
 from estep.kernels.spec import dense
 from estep.latents import Independent
-from estep.latents.independent import SURE, lost
+from estep.latents.independent import SURE, underflowed
 from estep.model import Model
 from estep.statistics import Array, Layout, Statistics
 from estep.steps import kept_kernel, sound
@@ -30,7 +30,7 @@ from estep.util.cached import cached_property
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
 
-def begun(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[Model]:
+def initialised(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[Model]:
     """``start(0)`` to ``start(n - 1)``, as many at a time as there are threads."""
     for first in range(0, n, execute.width):
         models: dict[int, Model] = {}
@@ -39,13 +39,13 @@ def begun(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[M
         yield from (models[i] for i in range(count))
 
 
-def crews(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
+def grouped(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
     """The models, those in one list that fit at once.
 
     Chains, models with a prior or constraints, and components that share parameters go alone; all do unless
     ``together``.
     """
-    crew: list[Model] = []
+    group: list[Model] = []
     for model in models:
         alone = (
             not together
@@ -54,19 +54,19 @@ def crews(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
             or model.prior is not None
             or model.constraints is not None
         )
-        if crew and (alone or sum(m.n_components for m in crew) + model.n_components > COLUMNS):
-            yield crew
-            crew = []
-        crew.append(model)
+        if group and (alone or sum(m.n_components for m in group) + model.n_components > COLUMNS):
+            yield group
+            group = []
+        group.append(model)
         if alone:
-            yield crew
-            crew = []
-    if crew:
-        yield crew
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 @dataclass(frozen=True, eq=False)
-class Several:
+class Batched:
     """R mixtures with C components in all: ``weights`` (C,), and an emission of all of them.
 
     ``ends`` (R,): the components of a model end before there.
@@ -80,7 +80,7 @@ class Several:
     roles: Roles
 
     @classmethod
-    def of(cls, models: Sequence[Model]) -> Several:
+    def of(cls, models: Sequence[Model]) -> Batched:
         """The models, which have one family and the same origin."""
         parts: list[dict[str, Any]] = [m.emission.values() for m in models]
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
@@ -111,12 +111,12 @@ class Several:
         mine = slice(self._firsts[i], self.ends[i])
         return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols, self.roles)
 
-    def keep(self, which: Sequence[int]) -> Several:
+    def keep(self, which: Sequence[int]) -> Batched:
         """Those models alone."""
         parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
         mine = np.concatenate(parts)
         ends = np.cumsum([len(p) for p in parts])
-        return Several(self.weights[mine], ends, self._of(mine), self.columns, self.symbols, self.roles)
+        return Batched(self.weights[mine], ends, self._of(mine), self.columns, self.symbols, self.roles)
 
     def place(self, component: int) -> tuple[int, int]:
         """Which model a component belongs to, and which of its components it is."""
@@ -130,14 +130,14 @@ class Several:
         blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
-    def expect(self, batch: Batch, few: bool = False) -> Statistics:
-        """The E-step of one batch for all models; ``loglik`` is (R,). ``few``: see :meth:`Model.expect`."""
+    def expect(self, batch: Batch, prune: bool = False) -> Statistics:
+        """The E-step of one batch for all models; ``loglik`` is (R,). ``prune``: see :meth:`Model.expect`."""
         layout, of_emission = self._layouts
         s = Statistics.zeros(layout)
         run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
         if spec is not None:
             outputs = (s["latent"], s["emission"], s["loglik"], None, None)
-            run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if few else 0.0)
+            run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if prune else 0.0)
         else:
             evaluation = self.emission.evaluate(batch)
             spec, rows = dense(sound(evaluation.log_densities, batch, len(self.weights)))
@@ -148,22 +148,24 @@ class Several:
         s["weight"] = batch.weight
         return s
 
-    def expect_all(self, leaves: list[Batch], joints: Joints, execute: Execute, few: bool = False) -> Statistics:
-        """The E-step of all leaves; independent rows have no joints."""
+    def expect_all(
+        self, leaves: list[Batch], boundaries: Boundaries, execute: Execute, prune: bool = False
+    ) -> Statistics:
+        """The E-step of all leaves; independent rows have no boundaries."""
         kept_kernel(self, leaves[0].summary, self.emission.kernel)  # or each thread would make its own
-        return execute.add_up(lambda i: self.expect(leaves[i], few), len(leaves))
+        return execute.add_up(lambda i: self.expect(leaves[i], prune), len(leaves))
 
-    def lost(self, total: Statistics, summary: Summary) -> bool:
+    def underflowed(self, total: Statistics, summary: Summary) -> bool:
         """As :meth:`Model.lost`."""
         spec = kept_kernel(self, summary, self.emission.kernel)
-        return spec is not None and spec.sifts and lost(self.weights, total["latent"], float(total["weight"]))
+        return spec is not None and spec.prunes and underflowed(self.weights, total["latent"], float(total["weight"]))
 
-    def maximize(self, s: Statistics) -> tuple[Several, Notes]:
+    def maximize(self, s: Statistics) -> tuple[Batched, Notes]:
         """The M-step of all models."""
         emission, notes = self.emission.maximize(Statistics(self._layouts[1], s["emission"]))
         firsts = self._firsts
         mass = np.repeat(np.add.reduceat(s["latent"], firsts), self.ends - firsts)
-        new = object.__new__(Several)  # of the same shapes: the layouts are the same
+        new = object.__new__(Batched)  # of the same shapes: the layouts are the same
         weights = np.where(mass > 0, s["latent"] / np.where(mass > 0, mass, 1.0), self.weights)
         new.__dict__.update(self.__dict__, weights=weights, emission=emission)
         for kept in ("_kernel", "_log_weights"):

@@ -56,18 +56,18 @@ def with_prior(
     given = _by_name(prior, {**latent.blocks, **emission.blocks})
     resolved: dict[str, Prior] = {}
     for part in (latent, emission):
-        weak = part.weak(source.summary, estimate == "vb")
-        resolved |= part.check_prior(weak | {name: one for name, one in given.items() if name in weak})
+        defaults = part.default_prior(source.summary, estimate == "vb")
+        resolved |= part.check_prior(defaults | {name: one for name, one in given.items() if name in defaults})
     if isinstance(resolved.get("weights"), DirichletProcess):
         latent, emission = _largest_first(latent, emission)
         model = replace(model, latent=latent)
     if estimate == "map":
         for name, one in resolved.items():
             one.check_mode(name)
-    seen, mass = latent.typical(source.summary.weight, source.n_sequences)
+    seen, mass = latent.expected_statistics(source.summary.weight, source.n_sequences)
     start = replace(model, emission=emission, prior=resolved, posterior={} if estimate == "vb" else None)
     s = Statistics.zeros(start.layout)
-    s["latent"], s["emission"] = seen.vector, emission.typical(mass).vector
+    s["latent"], s["emission"] = seen.vector, emission.expected_statistics(mass).vector
     return start.maximize(s)[0]
 
 

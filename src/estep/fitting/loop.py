@@ -18,9 +18,9 @@ from estep.data.prepare import prepared_to_fit
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
-from estep.fitting.batched import Several, begun, crews
+from estep.fitting.batched import Batched, grouped, initialised
 from estep.fitting.reseeding import reseeded
-from estep.fitting.stopping import ROUNDING, Stop, hopeless
+from estep.fitting.stopping import ROUNDING, Stop, dominated
 from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
 from estep.model import Model
@@ -129,7 +129,7 @@ def fit(
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
     loop = _Loop(model.source(data), how, rule, run, callbacks, [0])
-    return _mended(loop, loop.run([model], 0)[0])
+    return _repaired(loop, loop.run([model], 0)[0])
 
 
 def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
@@ -141,9 +141,9 @@ def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Exec
     return make_algorithm("em" if algorithm is None else algorithm), stop or Stop(), execute or Serial()
 
 
-def fit_races(
+def fit_restarts(
     start: Callable[[int], Model],
-    races: Sequence[int],
+    groups: Sequence[int],
     source: Source,
     algorithm: Algorithm,
     stop: Stop,
@@ -152,27 +152,27 @@ def fit_races(
 ) -> dict[int, Fit]:
     """The best fit of each race, ``start(i)`` giving a start for race ``races[i]``; an interrupt keeps the best so far.
 
-    Mixtures run at the same time, as the columns of one model. A start that is :func:`hopeless` beside the best so far
+    Mixtures run at the same time, as the columns of one model. A start that is :func:`dominated` beside the best so far
     of its race is dropped; ``restarts`` says how far each got. An interrupt may leave races without a fit.
     """
-    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, races), list[Fit]()
+    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, groups), list[Fit]()
     with execute.running():
         try:
-            starts = begun(start, len(races), execute)
-            for models in crews(starts, algorithm.several and source.evidence is None):
+            starts = initialised(start, len(groups), execute)
+            for models in grouped(starts, algorithm.batched and source.evidence is None):
                 fits += loop.run(models, len(fits))
                 if any(f.stop_reason == "interrupted" for f in fits):
                     break
         except KeyboardInterrupt:
             if not fits:
                 raise
-    by_race: dict[int, list[Fit]] = {}
-    for race, one in zip(races, fits, strict=False):
-        by_race.setdefault(race, []).append(one)
-    return {race: _mended(loop, _best(some, races.count(race))) for race, some in by_race.items()}
+    by_group: dict[int, list[Fit]] = {}
+    for group, one in zip(groups, fits, strict=False):
+        by_group.setdefault(group, []).append(one)
+    return {group: _repaired(loop, _best(some, groups.count(group))) for group, some in by_group.items()}
 
 
-def _mended(loop: _Loop, fit: Fit) -> Fit:
+def _repaired(loop: _Loop, fit: Fit) -> Fit:
     """The fit, or one without its collapsed components: see :class:`Stop`."""
     model, tries = fit.model, [fit]
     plain = model.prior is None and model.constraints is None and not model.emission.shared
@@ -206,10 +206,10 @@ class _Run:
 
     number: int
     trace: Trace = field(default_factory=Trace)
-    seen: list[tuple[Model | Several, int]] = field(default_factory=list)
+    seen: list[tuple[Model | Batched, int]] = field(default_factory=list)
     reason: str | None = None
 
-    def entered(self, models: Model | Several, i: int, bound: float, seconds: float, passes: float) -> None:
+    def entered(self, models: Model | Batched, i: int, bound: float, seconds: float, passes: float) -> None:
         self.seen = [*self.seen[-1:], (models, i)]
         self.trace.bounds.append(bound)
         self.trace.seconds.append(seconds)
@@ -242,8 +242,8 @@ class _Run:
         return Fit(_pick(models, i), bounds[-2 if fell else -1], n_iter, self.reason, weight, self.trace)
 
 
-def _pick(models: Model | Several, i: int) -> Model:
-    return models.model(i) if isinstance(models, Several) else models
+def _pick(models: Model | Batched, i: int) -> Model:
+    return models.model(i) if isinstance(models, Batched) else models
 
 
 class _Loop:
@@ -256,11 +256,11 @@ class _Loop:
         stop: Stop,
         execute: Execute,
         callbacks: Sequence[Callback],
-        races: Sequence[int],
+        groups: Sequence[int],
     ) -> None:
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
-        self.callbacks, self.races = callbacks, races
-        self.highest: dict[int, dict[int, float]] = {race: {} for race in races}  # bounds of the runs of each race
+        self.callbacks, self.groups = callbacks, groups
+        self.highest: dict[int, dict[int, float]] = {group: {} for group in groups}  # bounds of the runs of each race
         self.weight = source.weight_of_values or 1.0
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
 
@@ -271,7 +271,7 @@ class _Loop:
         data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
         runs = [_Run(first + i) for i in range(len(models))]
         active, begun = runs, time.perf_counter()
-        current: Any = Several.of(models) if len(models) > 1 else models[0]
+        current: Any = Batched.of(models) if len(models) > 1 else models[0]
         state = self.algorithm.init(current)
         with self.execute.running():
             while active:
@@ -298,7 +298,7 @@ class _Loop:
     ) -> None:
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds, passes)
-            highest = self.highest[self.races[run.number]]
+            highest = self.highest[self.groups[run.number]]
             highest[run.number] = max(highest.get(run.number, -np.inf), bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
@@ -307,7 +307,7 @@ class _Loop:
     def _iteration(self, run: _Run, model: Model) -> Iteration:
         bounds = run.trace.bounds
         gain = bounds[-1] - bounds[-2] if len(bounds) > 1 else float("nan")
-        return Iteration(run.number, len(self.races), len(bounds) - 1, bounds[-1], gain, model)
+        return Iteration(run.number, len(self.groups), len(bounds) - 1, bounds[-1], gain, model)
 
     def _judge(self, active: Sequence[_Run], current: Any) -> list[int]:
         """Those that go on; the others have a reason."""
@@ -319,18 +319,18 @@ class _Loop:
             run.reason = stop.reason(bounds, self.weight, rounding, self.relative, emission.maximizes)
             if by_change and run.reason in (None, "max_iter") and run.settled(stop):
                 run.reason = "converged"
-            if run.reason is None and hopeless(bounds, self._rival(run), self.weight):
+            if run.reason is None and dominated(bounds, self._rival(run), self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]
 
     def _rival(self, run: _Run) -> float:
         """The highest bound of the other runs of its race."""
-        highest = self.highest[self.races[run.number]]
+        highest = self.highest[self.groups[run.number]]
         return max((bound for number, bound in highest.items() if number != run.number), default=-np.inf)
 
     def _note(self, active: Sequence[_Run], notes: Notes, current: Any) -> None:
         for component, text in notes:
-            i, k = current.place(component) if isinstance(current, Several) else (0, component)
+            i, k = current.place(component) if isinstance(current, Batched) else (0, component)
             if active[i].reason is None:
                 active[i].trace.events.append(Event(len(active[i].trace.bounds), k, text))
 

@@ -29,7 +29,7 @@ def reseeded(model: Model, source: Source, components: Sequence[int], execute: E
     used = np.arange(len(source)) if weights is None else np.flatnonzero(weights > 0)
     rows = source.some(used, None if weights is None else weights[used])
     worst = _row_scores(model, rows, execute)
-    points = model.emission.points(rows.X, rows.summary).astype(np.float64)
+    points = model.emission.clustering_features(rows.X, rows.summary).astype(np.float64)
     scale = np.sqrt(np.maximum(points.var(axis=0), 1e-300))
     size = min(len(rows), max(2 * (points.shape[1] + 2), len(rows) // (SHARE * K)))
     r, free = np.zeros((len(rows), K)), np.ones(len(rows), bool)

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from estep.algorithms.prelude import whole
+from estep.algorithms.phases import whole
 from estep.data.inputs import as_source
 from estep.data.prepare import prepared_to_fit
 from estep.emissions import make_emission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
 from estep.fitting.bayes import with_prior
-from estep.fitting.loop import Callback, Fit, fit_races, ways
+from estep.fitting.loop import Callback, Fit, fit_restarts, ways
 from estep.fitting.starts import check_components, start_model
 from estep.fitting.stopping import Stop
 from estep.interface import Algorithm, Emission, Latent
@@ -115,8 +115,8 @@ def select(
         begun = start_model(hidden, family, source, numbers[which], init_params, streams[which][again])
         return with_prior(begun, source, estimate, prior)
 
-    races = np.repeat(np.arange(len(numbers)), n_init).tolist()
-    fits = fit_races(start, races, source, how, rule, run, callbacks)
+    groups = np.repeat(np.arange(len(numbers)), n_init).tolist()
+    fits = fit_restarts(start, groups, source, how, rule, run, callbacks)
     return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
 
 

@@ -16,7 +16,7 @@ from estep.data.prepare import prepared_to_fit
 from estep.data.source import Source
 from estep.emissions import MixtureOf
 from estep.execution.serial import Serial
-from estep.fitting.loop import Fit, fit, fit_races
+from estep.fitting.loop import Fit, fit, fit_restarts
 from estep.fitting.stopping import Stop
 from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
@@ -101,7 +101,7 @@ def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng:
         return start_model(latent, emission, some, K, "random_from_data", streams[i])
 
     stop = Stop(max_iter=STEPS, reseeds=0)
-    return _not_interrupted(fit_races(start, [0] * RUNS, some, EM(), stop, Serial())[0])
+    return _not_interrupted(fit_restarts(start, [0] * RUNS, some, EM(), stop, Serial())[0])
 
 
 def _not_interrupted(done: Fit) -> Model:
@@ -194,14 +194,14 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
     if _complete(given):
         return blank
     s = Statistics.zeros(blank.layout)
-    for batch in sample.chunks(CHUNK):
+    for batch in sample.row_batches(CHUNK):
         mine = batch.place
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.evaluate(batch).accumulate(r[mine] * weights, s)
     started, _ = blank.maximize(s)
     whole, rough = blank.values(), started.values()
-    blended = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.blended}
-    started = started.with_values(**blended) if blended else started
+    smoothed = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.smoothed}
+    started = started.with_values(**smoothed) if smoothed else started
     kept = {name: value for name, value in given.values().items() if value is not None}
     return started.with_values(**kept) if kept else started
 
@@ -242,7 +242,7 @@ def _one_hot(labels: Array, K: int) -> Array:
 def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:
     """Labels (n,) of the nearest centre, columns in units of their deviation."""
     summary = sample.summary
-    rows = emission.points(sample.X, summary)
+    rows = emission.clustering_features(sample.X, summary)
     columns = slice(0, rows.shape[1])  # the others say what is missing
     mean, scale = summary.mean[columns], np.sqrt(np.maximum(summary.variance, summary.floor))[columns]
 

@@ -84,7 +84,7 @@ def _to_come(bounds: Sequence[float]) -> float:
     return gain * gain / (before - gain) if before > gain else float("inf")
 
 
-def hopeless(bounds: Sequence[float], rival: float, weight: float) -> bool:
+def dominated(bounds: Sequence[float], rival: float, weight: float) -> bool:
     """Whether a fit with these bounds, of rows of this weight, will probably stay below ``rival``.
 
     The gain still to come is estimated as if gains went on shrinking at their last rate (Aitken; McLachlan & Krishnan

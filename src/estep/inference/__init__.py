@@ -1,1 +1,1 @@
-"""The E-step over all data: what an algorithm may ask for, and what stretches of long sequences tell each other."""
+"""The E-step over all data: what an algorithm may ask for, and what chunks of long sequences tell each other."""

@@ -1,9 +1,9 @@
-"""Stretches of long sequences: what they tell each other at their joints.
+"""Chunks of long sequences: what they tell each other at their boundaries.
 
-A long sequence is cut into stretches that are worked on at the same time, each with some rows of its neighbours (its
+A long sequence is cut into chunks that are worked on at the same time, each with some rows of its neighbours (its
 halo) from which it guesses what came before and what follows. Most chains forget quickly: the guesses are then what the
-neighbours find, to rounding. Where they are not, all is done once more with exact messages, passed on from stretch to
-stretch.
+neighbours find, to rounding. Where they are not, all is done once more with exact messages, passed on from chunk to
+chunk.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ AT_ODDS = 1e-150
 
 
 @dataclass
-class Joint:
-    """What a stretch is told, and what it says; all are logs (K,), up to a constant.
+class Boundary:
+    """What a chunk is told, and what it says; all are logs (K,), up to a constant.
 
     ``left``: the filtered distribution (most probable path: the scores) at the row before. ``right``: the likelihood
     of all that follows (most probable path: 0 for the state that follows, else -inf). None: guessed from the halo.
-    ``messages`` (4, K): both as used, then at the stretch's last row what ``left`` means to the next stretch, and at
+    ``messages`` (4, K): both as used, then at the chunk's last row what ``left`` means to the next chunk, and at
     its first what ``right`` means to the one before. ``logs``: the kernel works in log space throughout.
     """
 
@@ -42,17 +42,17 @@ class Joint:
     logs: bool = False
 
 
-def _counts(stretch: Batch) -> bool:
+def _counts(chunk: Batch) -> bool:
     """Whether its sequence has a weight."""
-    return stretch.weights is None or bool(stretch.weights[0] > 0)
+    return chunk.weights is None or bool(chunk.weights[0] > 0)
 
 
-class Joints:
-    """The joints between stretches among some leaves, for any number of passes over them."""
+class Boundaries:
+    """The boundaries between chunks among some leaves, for any number of passes over them."""
 
     def __init__(self, leaves: Sequence[Batch], n_states: int) -> None:
         self._messages = np.zeros((len(leaves), 4, n_states))
-        self.of = [None if b.halo is None else Joint(m) for b, m in zip(leaves, self._messages, strict=True)]
+        self.of = [None if b.halo is None else Boundary(m) for b, m in zip(leaves, self._messages, strict=True)]
         inner = [i for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins and _counts(b)]
         self._pairs = [(i - 1, i) for i in inner]
         self._rights = np.array([j for _, j in self._pairs], dtype=np.int64)
@@ -62,49 +62,49 @@ class Joints:
     def run(
         self,
         once: Callable[[], T],
-        sweep: Callable[[int, bool], None],
+        message_pass: Callable[[int, bool], None],
         agree: Callable[[Array, Array, bool], bool],
         backward: bool = True,
     ) -> T:
-        """``once()`` works on all leaves; again with exact messages where the joints do not agree.
+        """``once()`` works on all leaves; again with exact messages where the boundaries do not agree.
 
-        ``sweep(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of all that have a
-        neighbour to the right (P, 4, K) with those of these, told whether the data are in single precision. Messages
-        that are at odds are found once more, in log space.
+        ``message_pass(i, backward)`` works on leaf i alone to fill its messages; ``agree`` compares those of all that
+        have a neighbour to the right (P, 4, K) with those of these, told whether the data are in single precision.
+        Messages that are at odds are found once more, in log space.
         """
         if self._forgets:
             result = once()
-            if not self._pairs or agree(*self._at_joints, self._single):
+            if not self._pairs or agree(*self._at_boundaries, self._single):
                 return result
             self._forgets = False
-        result = self._exactly(once, sweep, backward)
-        if agree is same_posterior and not self._logs and at_odds(*self._at_joints):
+        result = self._exactly(once, message_pass, backward)
+        if agree is same_posterior and not self._logs and at_odds(*self._at_boundaries):
             self._logs = True
-            result = self._exactly(once, sweep, backward)
+            result = self._exactly(once, message_pass, backward)
         return result
 
     @property
-    def _at_joints(self) -> tuple[Array, Array]:
-        """The messages of the stretches to the left of a joint, and of those to the right."""
+    def _at_boundaries(self) -> tuple[Array, Array]:
+        """The messages of the chunks to the left of a boundary, and of those to the right."""
         return self._messages[self._rights - 1], self._messages[self._rights]
 
-    def _exactly(self, once: Callable[[], T], sweep: Callable[[int, bool], None], backward: bool) -> T:
-        for joint in self.of:
-            if joint is not None:
-                joint.left = joint.right = None
-                joint.logs = self._logs
+    def _exactly(self, once: Callable[[], T], message_pass: Callable[[int, bool], None], backward: bool) -> T:
+        for boundary in self.of:
+            if boundary is not None:
+                boundary.left = boundary.right = None
+                boundary.logs = self._logs
         for i, j in self._pairs:
-            sweep(i, False)
-            self._joint(j).left = self._joint(i).messages[2].copy()
+            message_pass(i, False)
+            self._boundary(j).left = self._boundary(i).messages[2].copy()
         for i, j in reversed(self._pairs if backward else []):
-            sweep(j, True)
-            self._joint(i).right = self._joint(j).messages[3].copy()
+            message_pass(j, True)
+            self._boundary(i).right = self._boundary(j).messages[3].copy()
         return once()
 
-    def _joint(self, i: int) -> Joint:
-        joint = self.of[i]
-        assert joint is not None
-        return joint
+    def _boundary(self, i: int) -> Boundary:
+        boundary = self.of[i]
+        assert boundary is not None
+        return boundary
 
 
 def same_posterior(a: Array, b: Array, single: bool) -> bool:
@@ -117,7 +117,7 @@ def same_posterior(a: Array, b: Array, single: bool) -> bool:
 
 
 def at_odds(a: Array, b: Array) -> bool:
-    """Whether, at some joint, what came before makes what follows nearly impossible."""
+    """Whether, at some boundary, what came before makes what follows nearly impossible."""
     return bool(((_linear(a[:, 2]) * _linear(b[:, 3])).sum(axis=1) < AT_ODDS).any())
 
 
@@ -128,7 +128,7 @@ def same_filter(a: Array, b: Array, single: bool) -> bool:
 
 
 def same_path(a: Array, b: Array, single: bool) -> bool:
-    """Whether the scores of all states are the same up to a constant, and the state at the joint; always in double."""
+    """Whether the scores of all states are the same up to a constant, and the one there; always in double."""
     ends, uses = (x.max(axis=1, keepdims=True) for x in (a[:, 2], b[:, 0]))
     if not (np.isfinite(ends).all() and np.isfinite(uses).all()):
         return False

@@ -13,8 +13,8 @@ import numpy as np
 
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
-from estep.fitting.batched import Several
-from estep.inference.boundaries import Joints
+from estep.fitting.batched import Batched
+from estep.inference.boundaries import Boundaries
 from estep.model import Model
 from estep.statistics import Statistics, weighted
 from estep.util.cached import cached_property
@@ -58,7 +58,7 @@ class Passes:
         self.source, self.execute, self.count = source, execute, 0.0
         self._leaf_rows, self._n_components = leaf_rows, n_components
         self._leaves = source.leaves(leaf_rows)
-        self._joints = Joints(self._leaves, n_components)
+        self._boundaries = Boundaries(self._leaves, n_components)
         self._trust = TRUST
 
     @property
@@ -80,10 +80,10 @@ class Passes:
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1
         if rule is None:
-            return self._with_few(model, self._leaves, self._joints)
+            return self._pruned(model, self._leaves, self._boundaries)
         if isinstance(rule, Tempered):
-            joints = Joints(self._leaves, self._n_components)
-            return self._with_few(model.tempered(rule.beta), self._leaves, joints)
+            boundaries = Boundaries(self._leaves, self._n_components)
+            return self._pruned(model.tempered(rule.beta), self._leaves, boundaries)
         if isinstance(rule, Best):
             states = model.decode(self.source, execute=self.execute)[0]
         else:
@@ -91,15 +91,15 @@ class Passes:
         self.count += 1
         return self._complete(model, states)
 
-    def _with_few(self, model: Any, leaves: list[Batch], joints: Joints) -> Statistics:
+    def _pruned(self, model: Any, leaves: list[Batch], boundaries: Boundaries) -> Statistics:
         """The E-step of some leaves with few components a row, and with all where that loses digits: after some times
         (components may have a weight that is given, and no rows) at once."""
         if self._trust:
-            total: Statistics = model.expect_all(leaves, joints, self.execute, few=True)
-            if not model.lost(total, self.source.summary):
+            total: Statistics = model.expect_all(leaves, boundaries, self.execute, prune=True)
+            if not model.underflowed(total, self.source.summary):
                 return total
             self._trust -= 1
-        return model.expect_all(leaves, joints, self.execute)  # type: ignore[no-any-return]
+        return model.expect_all(leaves, boundaries, self.execute)  # type: ignore[no-any-return]
 
     def _complete(self, model: Model, states: Any) -> Statistics:
         """The statistics of the data with all states known."""
@@ -118,20 +118,20 @@ class Passes:
 
     def expect_block(self, model: Model, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
-        leaves, joints, weight = self._blocks[i]
+        leaves, boundaries, weight = self._blocks[i]
         self.count += weight / self.weight
-        return self._possible(model, self._with_few(model, leaves, joints))
+        return self._possible(model, self._pruned(model, leaves, boundaries))
 
     def _possible(self, model: Any, total: Statistics) -> Statistics:
         impossible = np.asarray(total["loglik"] == -np.inf)
         if impossible.any():
-            one: Model = model.model(int(impossible.argmax())) if isinstance(model, Several) else model
+            one: Model = model.model(int(impossible.argmax())) if isinstance(model, Batched) else model
             one.raise_impossible(self.source, one.score_units(self.source))
         return total
 
     @cached_property
-    def _blocks(self) -> list[tuple[list[Batch], Joints, float]]:
-        """Leaves, the joints between them and their weight, for each block that has any."""
+    def _blocks(self) -> list[tuple[list[Batch], Boundaries, float]]:
+        """Leaves, the boundaries between them and their weight, for each block that has any."""
         rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
         leaves = self.source.leaves(rows)
         share = -(-len(leaves) // BLOCKS)
@@ -142,5 +142,5 @@ class Passes:
                 parts[-1].append(leaf)
             else:
                 parts.append([leaf])
-        blocks = [(part, Joints(part, self._n_components), sum(b.weight for b in part)) for part in parts]
+        blocks = [(part, Boundaries(part, self._n_components), sum(b.weight for b in part)) for part in parts]
         return [block for block in blocks if block[2] > 0]

@@ -52,7 +52,7 @@ def _check_table(model: Model) -> None:
 
 def check_posterior(part: Any, prior: Mapping[str, Any], posterior: Mapping[str, Any]) -> None:
     """Raises ValueError where a posterior is of another kind or shape than those that the priors become."""
-    for name, like in part.absorb(prior, Statistics.zeros(part.layout)).items():
+    for name, like in part.update(prior, Statistics.zeros(part.layout)).items():
         one = posterior[name]
         if type(one) is not type(like):
             raise ValueError(f"the posterior of {name} is a {one.name}, expected a {like.name}")

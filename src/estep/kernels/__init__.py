@@ -11,14 +11,14 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     of the first end before column ``ends[0]``, and so on; then ``totals`` is (models,), ``loglik`` (n, models).
     Components of at least the weight ``sure`` (0: none) may be left out of rows in which they have less than 1e-24 of
     what the best has, where that is faster: their statistics lose digits where they have hardly more in any row.
-``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *stretch)``
-    the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a stretch of one long sequence,
-    ``stretch`` is ``halo, left, right, messages, logs``: a :class:`estep.data.source.Halo`; logs of the filtered
+``chain(spec, start, trans, ends, X, weight, loglik, start_counts, trans_counts, stats, gamma, *chunk)``
+    the same for sequences; ``weight`` and ``loglik`` are one a sequence. For a chunk of one long sequence,
+    ``chunk`` is ``halo, left, right, messages, logs``: a :class:`estep.data.source.Halo`; logs of the filtered
     distribution before it and, up to a factor, of the likelihood after it, (K,), where known; ``messages`` (4, K),
     filled with both as used, then with the filtered distribution at its last row and the likelihood from its first row
     on; and whether all has to be in log space.
-``viterbi(spec, start, trans, ends, X, path, logprob, *stretch)``
-    fills ``path`` (n,) int32 and ``logprob`` (S,). ``stretch`` is ``halo, left, next_state, scores``: the scores before
+``viterbi(spec, start, trans, ends, X, path, logprob, *chunk)``
+    fills ``path`` (n,) int32 and ``logprob`` (S,). ``chunk`` is ``halo, left, next_state, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
 These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row may have; left out, all.
@@ -28,12 +28,12 @@ These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row ma
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
     squared deviations from it.
-``gap_distances(X, starts, seen, means, factors, dist, logdet)``
+``missing_distances(X, starts, seen, means, factors, dist, logdet)``
     Gaussians and rows with missing cells, which come in runs from ``starts`` (R + 1,) that have the columns ``seen``
     (R, D): fills ``dist`` (n, K), squared distances in the columns that are there, and ``logdet`` (R, K), the
     log-determinants of the precisions' blocks of the columns that are not. ``factors`` F (K, D, D): F'F is the
     precision.
-``gap_moments(X, starts, seen, means, factors, weight, times, mass, first, second)``
+``missing_moments(X, starts, seen, means, factors, weight, times, mass, first, second)``
     adds to moments about the means, (K,), (K, D) and (K, D, D), with what is missing filled in by its conditional
     mean; ``weight`` (n, K) is that of the rows, ``times`` (R, K) that of the conditional covariances of a run.
 ``factorise(covariances, inverse, logdet)``
@@ -60,7 +60,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.kernels.reference import chain, densities, gaps, gaussian, mixture, survey
+from estep.kernels.reference import chain, densities, gaussian, missing, mixture, survey
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array
 
@@ -78,8 +78,8 @@ class Kernels:
     viterbi: Callable[..., None]
     survey: Callable[..., tuple[bool, float]]
     draw: Callable[..., None]
-    gap_distances: Callable[..., None]
-    gap_moments: Callable[..., None]
+    missing_distances: Callable[..., None]
+    missing_moments: Callable[..., None]
     factorise: Callable[..., bool]
     normals: Callable[..., bool]
     quadratic: Callable[..., float]
@@ -87,8 +87,8 @@ class Kernels:
 
 try:
     _core: ModuleType | None = import_module("estep.kernels._core")
-except ModuleNotFoundError as missing:
-    if missing.name != "estep.kernels._core":
+except ModuleNotFoundError as absent:
+    if absent.name != "estep.kernels._core":
         raise
     _core = None  # the package was installed without a compiler
 
@@ -114,8 +114,8 @@ def load(level: str) -> Kernels:
             chain.viterbi,
             survey.survey,
             chain.draw,
-            gaps.distances,
-            gaps.moments,
+            missing.distances,
+            missing.moments,
             gaussian.factorise,
             gaussian.normals,
             gaussian.quadratic,
@@ -136,8 +136,8 @@ def load(level: str) -> Kernels:
         bound(core.viterbi),
         of_rows(core.survey),
         bound(core.draw),
-        of_rows(core.gap_distances),
-        of_rows(core.gap_moments),
+        of_rows(core.missing_distances),
+        of_rows(core.missing_moments),
         core.factorise,
         core.normals,
         core.quadratic,

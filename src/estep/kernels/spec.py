@@ -42,7 +42,7 @@ class Spec:
 
     x is the row less ``origin``. ``whitened`` replaces the weights of the Gaussian kinds by differences:
     ``lognorm[k] - |factor[k] (x - means[k])|^2 / 2``, which stays exact however far apart the means are; the
-    statistics are the same. Specs that :attr:`sifts` have both, if they have weights. ``counts`` adds the Poisson
+    statistics are the same. Specs that :attr:`prunes` have both, if they have weights. ``counts`` adds the Poisson
     log-probabilities of each row at the rates ``shared`` (D,).
     ``single``: the E-step is computed in single precision, with sums in double; paths and densities are in double.
     """
@@ -61,13 +61,13 @@ class Spec:
     factor: Array | None = None  # (K, D) or (K, D, D)
     lognorm: Array | None = None  # (K,)
     parts: Spec | None = None  # mixed: of the K M parts; student: of the K Gaussians
-    several: tuple[Spec, ...] = ()  # product: what sees the columns, one after the other
+    members: tuple[Spec, ...] = ()  # product: what sees the columns, one after the other
 
     @cached_property
     def statistics_size(self) -> int:
         """Length of the statistics vector."""
-        if self.several:
-            return sum(part.statistics_size for part in self.several)
+        if self.members:
+            return sum(part.statistics_size for part in self.members)
         if self.parts is not None:
             return self.K * (self.M if self.kind == "mixed" else 2) + self.parts.statistics_size
         D, pairs = self.D, self.D * (self.D + 1) // 2
@@ -75,7 +75,7 @@ class Spec:
         return self.K * per.get(self.kind, 1 + D + pairs) + (pairs if self.kind == "tied" else 0)
 
     @property
-    def sifts(self) -> bool:
+    def prunes(self) -> bool:
         """Whether some columns may tell that a component has next to no part in a row."""
         return self.factor is not None and (self.kind == "full" or (self.kind == "diag" and not self.whitened))
 
@@ -102,8 +102,8 @@ class Spec:
         if self.kind == "student":
             assert self.weights is not None
             return replace(self, weights=self.weights * [1.0, beta, 1.0, beta, 1.0])
-        if self.several:
-            return replace(self, several=tuple(part.tempered(beta) for part in self.several))
+        if self.members:
+            return replace(self, members=tuple(part.tempered(beta) for part in self.members))
         factor = None if self.factor is None else self.factor * beta**0.5
         parts = None if self.parts is None else self.parts.tempered(beta)
         return replace(
@@ -139,7 +139,7 @@ class Spec:
         return core.Spec(
             KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
             c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
-            None if self.parts is None else self.parts.native, [part.native for part in self.several],
+            None if self.parts is None else self.parts.native, [part.native for part in self.members],
         )  # fmt: skip
 
 
@@ -152,9 +152,9 @@ def mixed(parts: Spec, logweights: Array) -> Spec:
     )
 
 
-def product(several: tuple[Spec, ...]) -> Spec:
+def product(members: tuple[Spec, ...]) -> Spec:
     """The spec of rows whose columns are of different kinds, in float64."""
-    return Spec("product", several[0].K, sum(part.D for part in several), several=several)
+    return Spec("product", members[0].K, sum(part.D for part in members), members=members)
 
 
 def dense(log_densities: Array) -> tuple[Spec, Array]:

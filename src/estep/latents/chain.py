@@ -11,7 +11,7 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
-from estep.inference.boundaries import Joint
+from estep.inference.boundaries import Boundary
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
@@ -97,13 +97,15 @@ class Chain(Latent, Conjugate):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
-        joint: Joint | None = None,
-        few: bool = False,
+        boundary: Boundary | None = None,
+        prune: bool = False,
     ) -> Array:
         ends = _ends(batch)
         loglik = np.empty(len(ends))
         start, trans = (None, None) if s is None else (s["start"], s["transitions"])
-        stretch = () if joint is None else (batch.halo, joint.left, joint.right, joint.messages, joint.logs)
+        chunk = (
+            () if boundary is None else (batch.halo, boundary.left, boundary.right, boundary.messages, boundary.logs)
+        )
         kernels.active().chain(
             spec,
             *self._given(),
@@ -115,22 +117,22 @@ class Chain(Latent, Conjugate):
             trans,
             stats,
             responsibilities,
-            *stretch,
+            *chunk,
             allowed=batch.allowed(self.n_components),
         )
         return loglik
 
-    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
         ends = _ends(batch)
         path, logprob = np.empty(len(X), np.int32), np.empty(len(ends))
         chain, allowed = (spec, *self._given(), ends, X, path, logprob), batch.allowed(self.n_components)
-        if joint is None:
+        if boundary is None:
             kernels.active().viterbi(*chain, allowed=allowed)
             return path, logprob
-        own, following = batch.own, -1 if joint.right is None else int(joint.right.argmax())
+        own, following = batch.own, -1 if boundary.right is None else int(boundary.right.argmax())
         scores = np.empty((2, self.n_components))
-        kernels.active().viterbi(*chain, batch.halo, joint.left, following, scores, allowed=allowed)
-        before, after, ending, beginning = joint.messages
+        kernels.active().viterbi(*chain, batch.halo, boundary.left, following, scores, allowed=allowed)
+        before, after, ending, beginning = boundary.messages
         before[:], ending[:] = scores
         after[:] = beginning[:] = -np.inf
         after[path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
@@ -187,22 +189,22 @@ class Chain(Latent, Conjugate):
         kept = np.where(left > SMALLEST * left.sum(), rows, transmat)
         return self.evolve(startprob=startprob, transmat=_normalise(kept))
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         prior = Dirichlet(1 / self.n_components + (0 if variational else 1))
         return {"startprob": prior, "transmat": prior}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         """Counts of starts and of moves (MacKay 1997, "Ensemble learning for hidden Markov models")."""
         startprob, transmat = self._given()
         return {
-            "startprob": prior["startprob"].absorb(s["start"], startprob > 0),
-            "transmat": prior["transmat"].absorb(s["transitions"], transmat > 0),
+            "startprob": prior["startprob"].update(s["start"], startprob > 0),
+            "transmat": prior["transmat"].update(s["transitions"], transmat > 0),
         }
 
     def expected(self, q: Mapping[str, Any]) -> Self:
         return self.evolve(**{name: expected_probabilities(q[name]) for name in self.parameters})
 
-    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+    def expected_statistics(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
         startprob, transmat = self._given()
         s, mass = Statistics.zeros(self.layout), np.full(len(startprob), weight / len(startprob))
         s["start"] = n_units * startprob

@@ -11,7 +11,7 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
-from estep.inference.boundaries import Joint
+from estep.inference.boundaries import Boundary
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
@@ -24,7 +24,7 @@ HARDLY = 1e-6
 """Of all rows: components with less may lose digits, where what is left out of them is far from their own rows."""
 
 
-def lost(weights: Array, counts: Array, rows: float) -> bool:
+def underflowed(weights: Array, counts: Array, rows: float) -> bool:
     """Whether a component that was taken to have part in some rows has next to none, so that statistics of an E-step
     with few components a row lack digits."""
     return bool(((weights >= SURE) & (counts < HARDLY * rows)).any())
@@ -76,11 +76,11 @@ class Independent(Latent, Conjugate):
         s: Statistics | None = None,
         stats: Array | None = None,
         responsibilities: Array | None = None,
-        joint: Joint | None = None,
-        few: bool = False,
+        boundary: Boundary | None = None,
+        prune: bool = False,
     ) -> Array:
         loglik = np.empty(len(X))
-        self._run(spec, X, batch, s, stats, None, loglik, responsibilities, few)
+        self._run(spec, X, batch, s, stats, None, loglik, responsibilities, prune)
         return loglik
 
     def expect(
@@ -91,11 +91,11 @@ class Independent(Latent, Conjugate):
         s: Statistics,
         stats: Array | None = None,
         responsibilities: Array | None = None,
-        joint: Joint | None = None,
-        few: bool = False,
+        boundary: Boundary | None = None,
+        prune: bool = False,
     ) -> float:
         total = np.zeros(1)
-        self._run(spec, X, batch, s, stats, total, None, responsibilities, few)
+        self._run(spec, X, batch, s, stats, total, None, responsibilities, prune)
         return float(total[0])
 
     def _run(
@@ -108,7 +108,7 @@ class Independent(Latent, Conjugate):
         total: Array | None,
         loglik: Array | None,
         responsibilities: Array | None,
-        few: bool,
+        prune: bool,
     ) -> None:
         kernels.active().mixture(
             spec,
@@ -122,10 +122,10 @@ class Independent(Latent, Conjugate):
             responsibilities,
             None,
             allowed=batch.allowed(len(self._weights)),
-            sure=SURE if few else 0.0,
+            sure=SURE if prune else 0.0,
         )
 
-    def decode(self, spec: Spec, X: Array, batch: Batch, joint: Joint | None = None) -> tuple[Array, Array]:
+    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
         total, allowed = kernels.log_densities(spec, X) + self._log_weights, batch.allowed(len(self._weights))
         if allowed is not None:
             total[allowed == 0] = -np.inf
@@ -155,16 +155,16 @@ class Independent(Latent, Conjugate):
         total = counts.sum()
         return self.evolve(weights=counts / total) if total > 0 else self
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         return {"weights": Dirichlet(1 / self.n_components + (0 if variational else 1))}
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {"weights": prior["weights"].absorb(s["counts"], self._weights > 0)}
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+        return {"weights": prior["weights"].update(s["counts"], self._weights > 0)}
 
     def expected(self, q: Mapping[str, Any]) -> Self:
         return self.evolve(weights=expected_probabilities(q["weights"]))
 
-    def typical(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+    def expected_statistics(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
         mass = weight * self._weights
         return Statistics(self.layout, mass), mass
 

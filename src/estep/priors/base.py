@@ -90,15 +90,15 @@ class Conjugate(Values, ABC):
         return self.takes
 
     @abstractmethod
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """Priors that are worth about one observation."""
 
     @abstractmethod
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         """The posteriors given statistics. What is impossible under these parameters stays so."""
 
     def check_prior(self, prior: Mapping[str, Any]) -> dict[str, Prior]:
-        """The priors as :meth:`absorb` takes them. Raises ValueError where their shapes do not fit."""
+        """The priors as :meth:`update` takes them. Raises ValueError where their shapes do not fit."""
         for name, one in prior.items():
             one.check_shape(name, np.asarray(self.values()[name]).shape)
         return dict(prior)

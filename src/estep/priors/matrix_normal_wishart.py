@@ -84,7 +84,7 @@ class MatrixNormalInverseWishart(InverseWishart):
     def columns(self) -> int:
         return int(self.mean.shape[1])
 
-    def absorb(self, design: Array, cross: Array, squares: Array) -> MatrixNormalInverseWishart:
+    def update(self, design: Array, cross: Array, squares: Array) -> MatrixNormalInverseWishart:
         """The posterior given the sums of squares of the design (K, Q, Q), of it with the observations (K, D, Q), and
         of these (K, D, D), all about the origin."""
         precision, m0 = self.precision + design, self.mean

@@ -55,7 +55,7 @@ class NormalInverseWishart(InverseWishart):
     def columns(self) -> int:
         return int(self.mean.shape[1])
 
-    def absorb(self, mass: Array, first: Array, second: Array, origin: Array) -> NormalInverseWishart:
+    def update(self, mass: Array, first: Array, second: Array, origin: Array) -> NormalInverseWishart:
         """The posterior given moments about ``origin``; ``second`` as statistics have it, for tied ones of all rows.
 
         Bishop 2006, eq. 10.60 to 10.63.

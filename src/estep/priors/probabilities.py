@@ -39,7 +39,7 @@ class Dirichlet(Plain):
         """Concentrations, 0 where probabilities are zero for ever."""
         return np.where(support, self.concentration, 0.0)
 
-    def absorb(self, counts: Array, support: Array) -> Dirichlet:
+    def update(self, counts: Array, support: Array) -> Dirichlet:
         """The posterior given counts; ``support``: which probabilities may be above 0."""
         return self.evolve(concentration=np.where(support, self.concentration + counts, 0.0))
 
@@ -117,7 +117,7 @@ class DirichletProcess(Prior):
     def check_mode(self, block: str) -> None:
         raise ValueError(f"a Dirichlet process of {block} is for estimate='vb'; estimate='map' takes a Dirichlet")
 
-    def absorb(self, counts: Array, support: Array) -> Sticks:
+    def update(self, counts: Array, support: Array) -> Sticks:
         """The posterior given counts of the components, in their order (Blei & Jordan 2006, eq. 18 and 19)."""
         later = np.cumsum(counts[::-1])[::-1] - counts
         return Sticks(1 + counts, self.concentration + np.maximum(later, 0.0))

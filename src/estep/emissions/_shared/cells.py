@@ -43,14 +43,14 @@ class Cells(Emission):
 
     gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
 
-    takes_gaps: ClassVar[bool] = True
-    alone: ClassVar[bool] = True
+    allows_missing: ClassVar[bool] = True
+    can_fix_subset: ClassVar[bool] = True
 
     per_cell: ClassVar[int]
     """F, the statistics of a cell."""
     wants: ClassVar[str]
     """What the cells must be, for the error that names one that is not."""
-    lone_gaps: ClassVar[bool] = True
+    allows_missing_cells: ClassVar[bool] = True
     """Whether a cell of a row may be missing, and not only a whole row."""
     constraints: ClassVar[int] = 0
     """Of the parameters of a component, how many follow from the others."""
@@ -146,7 +146,7 @@ class Cells(Emission):
         return int(self.first().shape[1])
 
     @property
-    def form(self) -> str:
+    def preparation(self) -> str:
         return self.name
 
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
@@ -154,11 +154,11 @@ class Cells(Emission):
         if not summary.missing:
             return np.hstack(self.statistics(X)), self.base(X, summary)
         missing = np.isnan(X)
-        there = [np.where(missing, 0.0, t) for t in self.statistics(np.where(missing, 1.0, X))]
-        return np.hstack([*there, missing]), self.base(X, summary)
+        observed = [np.where(missing, 0.0, t) for t in self.statistics(np.where(missing, 1.0, X))]
+        return np.hstack([*observed, missing]), self.base(X, summary)
 
     @property
-    def room_for_gaps(self) -> bool:
+    def counts_missing(self) -> bool:
         return True
 
     def n_prepared(self, columns: int, missing: bool) -> int:
@@ -171,7 +171,7 @@ class Cells(Emission):
         D = len(summary.mean) // (self.per_cell + 1)
         return np.asarray(summary.mean[:-D] / np.tile(np.maximum(1 - summary.mean[-D:], 1e-300), self.per_cell))
 
-    def points(self, X: Array, summary: Summary) -> Array:
+    def clustering_features(self, X: Array, summary: Summary) -> Array:
         if not summary.missing:
             return X
         D = X.shape[1] // (self.per_cell + 1)
@@ -217,8 +217,8 @@ class Cells(Emission):
         missing = moments[:, end:]
         if origin is not None:
             sums = sums + origin.reshape(self.per_cell, D) * missing[:, None]
-        there = mass - missing
-        return np.where(there > 1e-12 * mass, there, 0.0), sums
+        observed = mass - missing
+        return np.where(observed > 1e-12 * mass, observed, 0.0), sums
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The parameters whose expected statistics are the weighted means of those of the rows.
@@ -256,7 +256,7 @@ class Cells(Emission):
             check_columns(batch, self.n_columns)
         X = batch.X
         possible = self.possible(X)
-        check_cells(batch, possible | np.isnan(X) if self.lone_gaps else possible, self.name, self.wants)
+        check_cells(batch, possible | np.isnan(X) if self.allows_missing_cells else possible, self.name, self.wants)
 
 
 class ConjugateCells(Cells, ConjugateEmission):
@@ -274,7 +274,7 @@ class ConjugateCells(Cells, ConjugateEmission):
     def mean_statistics(self) -> Array:
         """The expected statistics of a row, (K, F, D)."""
 
-    def absorb(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
+    def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         block = self.parameters[0]
         return {block: self.learn(prior[block], *self.sums(s))}
 
@@ -284,7 +284,7 @@ class ConjugateCells(Cells, ConjugateEmission):
     def evaluate_expected(self, q: Mapping[str, Any], batch: Batch) -> Evaluation:
         return kernel_evaluation(self.expected(q, batch.summary), batch)
 
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         K, D = self.first().shape
         rows = np.hstack([np.ones((K, 1)), self.mean_statistics().reshape(K, -1), np.zeros((K, D * self.gaps))])
         return Statistics(self.layout, (rows * mass[:, None]).ravel())
@@ -310,7 +310,7 @@ class PseudoCells(ConjugateCells):
         origin = self.centre()
         return statistics if origin is None else statistics - origin.reshape(self.per_cell, -1)
 
-    def weak(self, summary: Summary, variational: bool) -> dict[str, Prior]:
+    def default_prior(self, summary: Summary, variational: bool) -> dict[str, Prior]:
         """One row like the data."""
         if variational:
             raise ValueError(f"{self.name} emissions have no posterior in closed form: estimate is 'ml' or 'map'")

@@ -26,5 +26,5 @@ class ConjugateEmission(Emission, Conjugate):
         """As ``evaluate``, with expected log-densities under the posteriors ``q``."""
 
     @abstractmethod
-    def typical(self, mass: Array) -> Statistics:
+    def expected_statistics(self, mass: Array) -> Statistics:
         """The expected statistics of ``mass`` (K,) rows under these parameters."""

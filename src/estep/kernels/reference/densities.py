@@ -72,7 +72,7 @@ def densities_of(spec: Spec, X: Array) -> Array:
     """Log-densities (n, K) of some rows at a time."""
     if spec.kind == "dense":
         return np.asarray(X, dtype=np.float64)
-    if spec.several:
+    if spec.members:
         return np.asarray(np.sum([densities_of(part, own) for part, own in columns_of(spec, X)], axis=0))
     if spec.kind == "mixed":
         return logsumexp(joint_densities(spec, X), axis=2)
@@ -97,9 +97,9 @@ def densities_of(spec: Spec, X: Array) -> Array:
 
 def columns_of(spec: Spec, X: Array) -> list[tuple[Spec, Array]]:
     """The parts of a product spec, each with its own columns."""
-    stops = np.cumsum([part.D for part in spec.several])
-    types = [np.int32 if (part.parts or part).kind == "table" else np.float64 for part in spec.several]
-    cut = zip(spec.several, stops, types, strict=True)
+    stops = np.cumsum([part.D for part in spec.members])
+    types = [np.int32 if (part.parts or part).kind == "table" else np.float64 for part in spec.members]
+    cut = zip(spec.members, stops, types, strict=True)
     return [(part, X[:, b - part.D : b].astype(dtype)) for part, b, dtype in cut]
 
 

@@ -30,7 +30,7 @@ def statistics_of(spec: Spec, X: Array, r: Array) -> Array:
     """As :func:`statistics`, of few rows."""
     if spec.kind == "dense":
         return np.zeros(0)
-    if spec.several:
+    if spec.members:
         return np.concatenate([statistics_of(part, own, r) for part, own in columns_of(spec, X)])
     if spec.kind == "student" and spec.parts is not None:
         _, _, dofs, _, constant = student_weights(spec)

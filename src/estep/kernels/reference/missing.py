@@ -9,19 +9,21 @@ import numpy as np
 from estep.statistics import Array
 
 
-def _runs(starts: Array, seen: Array) -> Iterator[tuple[int, slice, Array, Array]]:
-    for r, mask in enumerate(seen.astype(bool)):
+def _runs(starts: Array, observed: Array) -> Iterator[tuple[int, slice, Array, Array]]:
+    for r, mask in enumerate(observed.astype(bool)):
         yield r, slice(starts[r], starts[r + 1]), np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def _triangles(factors: Array, there: Array, missing: Array) -> Array:
+def _triangles(factors: Array, observed: Array, missing: Array) -> Array:
     """R (K, D, D), upper triangular, of the columns that are missing and then of those there; R'R is the precision."""
-    return np.asarray(np.linalg.qr(factors[:, :, np.concatenate([missing, there])])[1])
+    return np.asarray(np.linalg.qr(factors[:, :, np.concatenate([missing, observed])])[1])
 
 
-def distances(X: Array, starts: Array, seen: Array, means: Array, factors: Array, dist: Array, logdet: Array) -> None:
+def distances(
+    X: Array, starts: Array, observed: Array, means: Array, factors: Array, dist: Array, logdet: Array
+) -> None:
     """|R_oo (x_o - mean_o)|^2, and log |precision_mm| = 2 log |R_mm|: Bishop 2006, eq. 2.98."""
-    for r, rows, there, missing in _runs(starts, seen):
+    for r, rows, there, missing in _runs(starts, observed):
         m = len(missing)
         for k, R in enumerate(_triangles(factors, there, missing)):
             dist[rows, k] = (((X[rows][:, there] - means[k, there]) @ R[m:, m:].T) ** 2).sum(axis=1)
@@ -31,7 +33,7 @@ def distances(X: Array, starts: Array, seen: Array, means: Array, factors: Array
 def moments(
     X: Array,
     starts: Array,
-    seen: Array,
+    observed: Array,
     means: Array,
     factors: Array,
     weight: Array,
@@ -41,7 +43,7 @@ def moments(
     second: Array,
 ) -> None:
     """Moments about the means, missing cells by their conditional distribution (Bishop 2006, eq. 2.96 and 2.97)."""
-    for r, rows, there, missing in _runs(starts, seen):
+    for r, rows, there, missing in _runs(starts, observed):
         m = len(missing)
         for k, R in enumerate(_triangles(factors, there, missing)):
             inverse = np.linalg.inv(R[:m, :m])

@@ -13,7 +13,7 @@ from estep.interface import Algorithm, Notes, Step
 from estep.model import Model
 
 
-class Prelude(Algorithm):
+class Phases(Algorithm):
     """``n_steps`` steps whose bound is not known (nan), then EM until the stop rule ends it."""
 
     monotone: ClassVar[bool] = False

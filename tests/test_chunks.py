@@ -1,4 +1,4 @@
-"""A long sequence cut into stretches gives what it gives whole, whether its chain forgets or not."""
+"""A long sequence cut into chunks gives what it gives whole, whether its chain forgets or not."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execution.serial import Serial
 from estep.execution.threads import threads
-from estep.inference.boundaries import Joints
+from estep.inference.boundaries import Boundaries
 from estep.latents import Chain
 from models import FAMILIES, draw, make_model, read, rows_of, use
 
@@ -49,10 +49,10 @@ def vague(kind, K):
 def everything(model, source, rows, execute=None):
     """The statistics from leaves of ``rows`` rows, and these."""
     leaves = source.leaves(rows)
-    joints = Joints(leaves, model.n_components)
+    boundaries = Boundaries(leaves, model.n_components)
     execute = Serial() if execute is None else execute
     with execute.running():
-        s = model.expect_all(leaves, joints, execute)
+        s = model.expect_all(leaves, boundaries, execute)
     return s, leaves
 
 
@@ -93,7 +93,7 @@ def test_many_states_go_block_by_block(name, kind, compiled, monkeypatch):
 
 @pytest.mark.parametrize("saying", ["all", "most"])
 def test_tracks_that_meet_where_nothing_is_said(saying, compiled, monkeypatch):
-    """Rows that tell the states apart, so that a chain that hardly moves forgets; but not those around a joint."""
+    """Rows that tell the states apart, so that a chain that hardly moves forgets; but not those around a boundary."""
     K, n = 40, 4000
     P = np.hstack([0.89 * np.eye(K) + 0.01 / K, np.full((K, 1), 0.1)])
     model = Model(Chain(np.full(K, 1 / K), sticky(K, 1 - 1e-7)), Categorical(P))
@@ -104,7 +104,7 @@ def test_tracks_that_meet_where_nothing_is_said(saying, compiled, monkeypatch):
 
 
 @pytest.mark.parametrize("K, n", [(3, 600), (9, 3000), (40, 4000)])
-@pytest.mark.parametrize("where", ["first", "last", "joint", "in a row", "all"])
+@pytest.mark.parametrize("where", ["first", "last", "boundary", "in a row", "all"])
 def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compiled, monkeypatch):
     """A ring of states that stay or move on by one; rows that only a state far away explains."""
     ring = 0.6 * np.eye(K) + 0.4 * np.roll(np.eye(K), 1, axis=1)
@@ -113,7 +113,7 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     rows = {
         "first": [0],
         "last": [n - 1],
-        "joint": [t for t in (299, 1332, 1333, 1637, 1638, 2665, 2666, 2999) if t < n],
+        "boundary": [t for t in (299, 1332, 1333, 1637, 1638, 2665, 2666, 2999) if t < n],
         "in a row": range(100, 120),
         "all": range(n),
     }
@@ -122,9 +122,9 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     assert_as_reference(model, read(model, X), monkeypatch)
 
 
-@pytest.mark.parametrize("K, n, joint", [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
-def test_scores_of_states_that_never_meet(K, n, joint, compiled):
-    """Two halves of the states: what speaks for one of them before each joint is outweighed after it. Closed form."""
+@pytest.mark.parametrize("X, [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
+def test_scores_of_states_that_never_meet(K, n, boundary, compiled):
+    """Two halves of the states: what speaks for one of them before each boundary is outweighed after it. Closed form."""
     h, rare = K // 2, np.exp(-1.0)
     A, P = np.zeros((K, K)), np.zeros((K, 4))
     A[:h, :h], A[h:, h:] = 1 / h, 1 / (K - h)
@@ -132,8 +132,8 @@ def test_scores_of_states_that_never_meet(K, n, joint, compiled):
     P[:, 3] = 1 - P.sum(axis=1)
     start = np.r_[np.full(h, 0.5 / h), np.full(K - h, 0.5 / (K - h))]
     X = np.full((n, 1), 2, dtype=np.int32)
-    X[:70] = X[joint - 65 : joint] = 0
-    X[joint : joint + 210] = 1
+    X[:70] = X[boundary - 65 : boundary] = 0
+    X[boundary : boundary + 210] = 1
     for other in [2 * (n // 3)] if K > 32 else [n * i // 8 for i in range(3, 8)]:
         X[other - 80 : other] = 1
     model = Model(Chain(start, A), Categorical(P))
@@ -149,14 +149,14 @@ def turning(K):
     return P / P.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("where", ["at a joint", "neutral after a joint", "before a joint", "at a block"])
+@pytest.mark.parametrize("where", ["at a boundary", "neutral after a boundary", "before a boundary", "at a block"])
 def test_evidence_that_turns_round_in_a_chain_that_never_forgets(where, compiled):
     """States that never change, and far more evidence on either side of a turn than linear space can hold."""
     K = 33
     model = Model(Chain(np.full(K, 1 / K), np.eye(K)), Categorical(turning(K)))
-    joint = 16384  # of leaves, and blocks of 1985 rows
+    boundary = 16384  # of leaves, and blocks of 1985 rows
     X = np.full(32905, 2)
-    turn = {"at a joint": joint - 1, "before a joint": joint - 5000, "at a block": 1984}.get(where, joint - 1)
+    turn = {"at a boundary": boundary - 1, "before a boundary": boundary - 5000, "at a block": 1984}.get(where, boundary - 1)
     X[:turn] = 0
     if where.startswith("neutral"):
         X[turn + 1 : turn + 2500] = 1
@@ -179,7 +179,7 @@ def test_stretches_of_every_family(family, level):
 @pytest.mark.parametrize("kind", ["gaussian", "mixture"])
 @pytest.mark.parametrize("name", CHAINS)
 def test_levels_agree_on_stretches(name, kind, compiled):
-    """Given messages or guessed from a halo, a stretch is what the reference makes of it."""
+    """Given messages or guessed from a halo, a chunk is what the reference makes of it."""
     K, n = 3, 4000
     model = Model(Chain(*CHAINS[name](K)), vague(kind, K))
     source = one_sequence(model, n)

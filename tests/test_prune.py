@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from estep import Model, Source, kernels
 from estep.emissions import Gaussian
 from estep.execution.serial import Serial
-from estep.fitting.batched import Several
+from estep.fitting.batched import Batched
 from estep.inference.passes import TRUST, Passes
 from estep.latents import Independent
 from estep.latents.independent import SURE
@@ -71,8 +71,8 @@ def test_it_is_done_where_it_pays_alone(kind, K, D, level):
     AVX-512's takes all columns."""
     for distance, pays in ((20.0, (level, D) != ("v4", 8)), (0.1, False)):
         model, X = apart(kind, K, D, 1900, distance)
-        few, every = step(level, model, X)[2], step(level, model, X, sure=0)[2]
-        assert np.array_equal(few, every) != pays
+        prune, every = step(level, model, X)[2], step(level, model, X, sure=0)[2]
+        assert np.array_equal(prune, every) != pays
 
 
 def with_far_components(kind, near=9, D=10):
@@ -105,7 +105,7 @@ def test_components_that_prove_to_be_far_from_all_rows_keep_their_digits(kind, n
     means, C, X = with_far_components(kind, near, D)
     K = len(means)
     model, source = Model(Independent(np.full(K, 1 / K)), Gaussian(kind, means, C)), Source(X)
-    several = Several.of([model, model]) if together else model
+    several = Batched.of([model, model]) if together else model
     got = {}
     for name in (level, "reference"):
         use(monkeypatch, name)
@@ -149,9 +149,9 @@ def test_what_has_to_be_done_again_and_again_is_done_with_all_at_once(monkeypatc
     means, C, X = with_far_components("diag")
     model, asked, expect = Model(Independent(np.full(12, 1 / 12)), Gaussian("diag", means, C)), [], Model.expect
 
-    def watched(self, batch, joint=None, few=False):
-        asked.append(few)
-        return expect(self, batch, joint, few)
+    def watched(self, batch, boundary=None, prune=False):
+        asked.append(prune)
+        return expect(self, batch, boundary, prune)
 
     monkeypatch.setattr(Model, "expect", watched)
     passes = Passes(Source(X), 4096, 12, Serial())

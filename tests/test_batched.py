@@ -8,9 +8,9 @@ from estep import Stop
 from estep.algorithms import EM
 from estep.execution.serial import Serial
 from estep.fitting import loop, stopping
-from estep.fitting.batched import Several, crews
-from estep.fitting.loop import fit_races
-from estep.fitting.stopping import hopeless
+from estep.fitting.batched import Batched, grouped
+from estep.fitting.loop import fit_restarts
+from estep.fitting.stopping import dominated
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
@@ -31,7 +31,7 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
     models, source = some(family)
     weights = np.random.default_rng(0).integers(0, 3, len(source)).astype(float) if weighted else None
     batch = estep.Source(source.X, weights=weights).whole()
-    several = Several.of(models)
+    several = Batched.of(models)
     s = several.expect(batch)
     after, _ = several.maximize(s)
     for i, model in enumerate(models):
@@ -53,10 +53,10 @@ def test_steps_are_those_of_each_alone(family, weighted, level):
     "family", ["gaussian-full", "gaussian-tied", "poisson", "rayleigh", "gamma", "multinomial", "mixture-of-poisson"]
 )
 def test_starts_together_end_as_each_alone(family, monkeypatch):
-    monkeypatch.setattr(loop, "hopeless", lambda *_: False)
+    monkeypatch.setattr(loop, "dominated", lambda *_: False)
     models, source = some(family, R=5)
     stop = Stop(tol=1e-6)
-    best = fit_races(models.__getitem__, [0] * 5, source, EM(), stop, Serial())[0]
+    best = fit_restarts(models.__getitem__, [0] * 5, source, EM(), stop, Serial())[0]
     alone = [estep.fit(m, source, stop=stop) for m in models]
     assert [r.n_iter for r in best.restarts] == [f.n_iter for f in alone]
     np.testing.assert_allclose([r.bound for r in best.restarts], [f.bound for f in alone], rtol=1e-10)
@@ -68,7 +68,7 @@ def test_starts_together_end_as_each_alone(family, monkeypatch):
 def test_who_goes_alone():
     def sizes(family, latent, *numbers, together=True):
         models = [make_model(family, latent, K, 2) for K in numbers]
-        return [len(crew) for crew in crews(models, together)]
+        return [len(group) for group in grouped(models, together)]
 
     assert sizes("gaussian-full", "independent", *[3] * 43) == [42, 1]
     assert sizes("gaussian-full", "independent", *[3] * 4, together=False) == [1] * 4
@@ -78,7 +78,7 @@ def test_who_goes_alone():
 
 
 def test_a_component_is_named_by_its_model():
-    several = Several.of(some("poisson")[0])
+    several = Batched.of(some("poisson")[0])
     assert [several.place(k) for k in (0, 1, 2, 4, 5, 8)] == [(0, 0), (0, 1), (1, 0), (1, 2), (2, 0), (2, 3)]
 
 
@@ -91,7 +91,7 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
         return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
 
     raced = fit()
-    monkeypatch.setattr(loop, "hopeless", lambda *_: False)
+    monkeypatch.setattr(loop, "dominated", lambda *_: False)
     patient = fit()
     assert raced.bound == pytest.approx(patient.bound, abs=1e-5)
     pairs = list(zip(raced.restarts, patient.restarts, strict=True))
@@ -102,14 +102,14 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
 
 def test_hopeless():
     limit = 10 - 0.9 ** np.arange(60.0)  # to 10, by gains that shrink by a tenth
-    assert not hopeless(limit[:10], 1e3, 1.0)  # too early to say
-    assert hopeless(limit[:30], 1e3, 1.0)
-    assert not hopeless(limit[:30], 10 + 1e-3, 1.0)  # the estimate may be wrong by more than that
-    assert hopeless(limit, 11, 1.0)
-    assert not hopeless(limit[:30], limit[29], 1.0)  # leads
-    assert not hopeless(limit, 11, 200.0)  # not far behind, for so many rows
+    assert not dominated(limit[:10], 1e3, 1.0)  # too early to say
+    assert dominated(limit[:30], 1e3, 1.0)
+    assert not dominated(limit[:30], 10 + 1e-3, 1.0)  # the estimate may be wrong by more than that
+    assert dominated(limit, 11, 1.0)
+    assert not dominated(limit[:30], limit[29], 1.0)  # leads
+    assert not dominated(limit, 11, 200.0)  # not far behind, for so many rows
     slow_then_fast = np.concatenate([limit[:20], limit[19] + 0.01 * 1.3 ** np.arange(1, 10)])
-    assert not hopeless(slow_then_fast, 1e3, 1.0)  # gains grow
+    assert not dominated(slow_then_fast, 1e3, 1.0)  # gains grow
 
 
 @pytest.mark.parametrize("family", ["gaussian-full", "gaussian-tied", "poisson"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from estep.emissions.gaussian import Gaussian
 
 
-class GapEvaluation:
+class MissingEvaluation:
     """Rows in the order of ``patterns``, seen by the components of a Gaussian.
 
     ``distances`` (n, K): squared, in the columns that are there; ``logdet`` (R, K): log-determinants of the covariances
@@ -29,12 +29,12 @@ class GapEvaluation:
     def __init__(self, gaussian: Gaussian, patterns: Patterns) -> None:
         self.gaussian, self.patterns = gaussian, patterns
         means, factors = np.asarray(gaussian.means), gaussian.full_factors
-        n, K, R = len(patterns.X), len(means), len(patterns.seen)
-        self._arguments = (patterns.X, patterns.starts, patterns.seen, means, factors)
+        n, K, R = len(patterns.X), len(means), len(patterns.observed)
+        self._arguments = (patterns.X, patterns.starts, patterns.observed, means, factors)
         self.distances, missing = np.empty((n, K)), np.empty((R, K))
-        kernels.active().gap_distances(*self._arguments, self.distances, missing)
+        kernels.active().missing_distances(*self._arguments, self.distances, missing)
         self.logdet = gaussian.logdets + missing
-        self.width = patterns.seen.sum(axis=1, dtype=np.int64)[:, None]
+        self.width = patterns.observed.sum(axis=1, dtype=np.int64)[:, None]
 
     def of_rows(self, runs: Array) -> Array:
         """Values of the runs (R, ...) as values of the rows (n, ...)."""
@@ -45,7 +45,7 @@ class GapEvaluation:
         K, D = np.asarray(self.gaussian.means).shape
         mass, first, second = np.zeros(K), np.zeros((K, D)), np.zeros((K, D, D))
         of_runs = np.add.reduceat(times, self.patterns.starts[:-1], axis=0)
-        kernels.active().gap_moments(*self._arguments, weight, of_runs, mass, first, second)
+        kernels.active().missing_moments(*self._arguments, weight, of_runs, mass, first, second)
         mu = np.asarray(self.gaussian.means) - np.asarray(self.gaussian.origin)
         cross = first[:, :, None] * mu[:, None, :]
         second += cross + cross.swapaxes(1, 2) + mass[:, None, None] * mu[:, :, None] * mu[:, None, :]
