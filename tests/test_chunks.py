@@ -122,9 +122,9 @@ def test_steps_where_the_likeliest_states_cannot_be_reached(where, K, n, compile
     assert_as_reference(model, read(model, X), monkeypatch)
 
 
-@pytest.mark.parametrize("X, [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
+@pytest.mark.parametrize("K, n, boundary", [(8, 4096, 1024), (9, 4096, 1024), (40, 3000, 1000), (80, 3000, 1000)])
 def test_scores_of_states_that_never_meet(K, n, boundary, compiled):
-    """Two halves of the states: what speaks for one of them before each boundary is outweighed after it. Closed form."""
+    """Two halves of the states: what speaks for one of them before each boundary is outweighed after. Closed form."""
     h, rare = K // 2, np.exp(-1.0)
     A, P = np.zeros((K, K)), np.zeros((K, 4))
     A[:h, :h], A[h:, h:] = 1 / h, 1 / (K - h)
@@ -156,7 +156,8 @@ def test_evidence_that_turns_round_in_a_chain_that_never_forgets(where, compiled
     model = Model(Chain(np.full(K, 1 / K), np.eye(K)), Categorical(turning(K)))
     boundary = 16384  # of leaves, and blocks of 1985 rows
     X = np.full(32905, 2)
-    turn = {"at a boundary": boundary - 1, "before a boundary": boundary - 5000, "at a block": 1984}.get(where, boundary - 1)
+    turns = {"before a boundary": boundary - 5000, "at a block": 1984}
+    turn = turns.get(where, boundary - 1)
     X[:turn] = 0
     if where.startswith("neutral"):
         X[turn + 1 : turn + 2500] = 1
