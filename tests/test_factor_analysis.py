@@ -127,7 +127,7 @@ def test_what_it_refuses():
         FactorAnalysis(1, "x")
     with pytest.raises(ValueError, match="n_factors is 0"):
         FactorAnalysis(0)
-    with pytest.raises(ValueError, match=r"noise_variance\[0, 1\] is -1.0: variances are positive"):
+    with pytest.raises(ValueError, match=r"noise_variance\[0, 1\] is -1.0: it is above 0"):
         FactorAnalysis(1, "diag", [[0, 0]], [[[1], [1]]], [[1, -1]])
     with pytest.raises(ValueError, match="factor_analysis emission has no conjugate prior"):
         estep.MixtureModel("factor_analysis", n_components=2, estimate="map").fit(X)

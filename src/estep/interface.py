@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from estep.parameters import packing
 from estep.parameters.values import Values
 from estep.statistics import Array, Layout, Statistics, weighted
 
@@ -95,13 +96,15 @@ class Emission(Values, ABC):
         for name, value in values.items():
             now = np.asarray(value)
             kept[name] = np.where(mask.reshape(-1, *[1] * (now.ndim - 1)), np.asarray(was[name]), now)
-        return self.with_values(**kept)
+        return self.with_values(**kept).with_supports(self.supports())
 
     def some(self, components: Any) -> Self:
         """Some components alone, by a slice or an array of their numbers."""
         values = {name: np.asarray(value)[components] for name, value in self.values().items()}
         plain = type(self).with_values is Values.with_values  # then they are right as they are
-        return self.evolve(**values) if plain else self.with_values(**values)
+        new = self.evolve(**values) if plain else self.with_values(**values)
+        supports = {name: mask[components] for name, mask in self.supports().items()}
+        return new.with_supports(supports)
 
     def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:
         """Raises ValueError where the parameters ``held`` cannot be held."""
@@ -126,9 +129,9 @@ class Emission(Values, ABC):
         return out
 
     @property
-    @abstractmethod
     def n_parameters(self) -> int:
-        """Free parameters, for AIC and BIC."""
+        """Free parameters, for AIC and BIC: those that :meth:`describe` says are."""
+        return packing.count(self)
 
     # Hooks that a family may leave as they are.
 
@@ -145,7 +148,7 @@ class Emission(Values, ABC):
     @property
     def shared(self) -> tuple[str, ...]:
         """The parameters that all components have in common."""
-        return ()
+        return tuple(name for name, parameter in self.describe().items() if parameter.shared)
 
     allows_missing: ClassVar[bool] = False
     """Whether cells may be missing: NaN, or a symbol below 0."""
@@ -316,9 +319,9 @@ class Latent(Values, ABC):
         """Draws the states of n steps, (n,)."""
 
     @property
-    @abstractmethod
     def n_parameters(self) -> int:
-        """Free parameters: probabilities that are zero are not counted."""
+        """Free parameters: probabilities that are structural zeros are not counted."""
+        return packing.count(self)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from estep.interface import Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec, dense
 from estep.latents import Chain
 from estep.latents.independent import underflowed
+from estep.parameters import packing
+from estep.parameters.constraints import Constraints
 from estep.priors import Conjugate, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -44,7 +46,7 @@ class Steps:
     beta: float = 1.0
     prior: Mapping[str, Prior] | None = None
     posterior: Mapping[str, Any] | None = None
-    constraints: Any = None
+    constraints: Constraints | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.latent, Latent) or not isinstance(self.emission, Emission):
@@ -69,8 +71,33 @@ class Steps:
     @property
     def n_parameters(self) -> int:
         """Free parameters, for AIC and BIC."""
-        fewer = 0 if self.constraints is None else self.constraints.n_fewer(self)
-        return self.latent.n_parameters + self.emission.n_parameters - int(fewer)
+        if self.constraints is None:
+            return self.latent.n_parameters + self.emission.n_parameters
+        return packing.count(self.latent, self._free) + packing.count(self.emission, self._free)
+
+    @property
+    def _free(self) -> dict[str, Array]:
+        """The components (K,) that are free, by block; blocks left out are."""
+        return {} if self.constraints is None else self.constraints.free(self.emission)
+
+    def pack(self) -> Array:
+        """The free parameters as coordinates without bounds, (n_coordinates,): logarithms of what is positive and of
+        ratios of probabilities, Cholesky factors of covariances. What is at an edge is infinite."""
+        return np.concatenate([packing.pack(part, self._free) for part in (self.latent, self.emission)])
+
+    def unpack(self, coordinates: Array) -> Self:
+        """The model with its free parameters at other coordinates (see :meth:`pack`), in the chart of this one.
+
+        Raises ValueError for another number of them.
+        """
+        at = packing.size(self.latent, self._free)
+        size = at + packing.size(self.emission, self._free)
+        if np.shape(coordinates) != (size,):
+            raise ValueError(f"coordinates has shape {np.shape(coordinates)}, expected {(size,)}")
+        latent = packing.unpack(self.latent, coordinates[:at], self._free)
+        emission = packing.unpack(self.emission, coordinates[at:], self._free)
+        emission = emission if self.constraints is None else self.constraints.grouped(emission)
+        return replace(self, latent=latent, emission=emission)
 
     @property
     def layout(self) -> Layout:
@@ -198,9 +225,16 @@ class Steps:
         if self.posterior is None:
             (latent, _), (emission, notes) = of_latent.mode(q), of_emission.mode(q)
             new = self._evolve(latent=latent, emission=emission)
-            return new if self.constraints is None else self.constraints.as_given(self, new), notes
+            return new if self.constraints is None else new.held_as(self), notes
         (latent, _), (emission, notes) = of_latent.mean(q), of_emission.mean(q)
         return self._evolve(latent=latent, emission=emission, posterior=q), notes
+
+    def held_as(self, given: Self) -> Self:
+        """With what is held as ``given`` has it."""
+        if self.constraints is None:
+            return self
+        latent, emission = self.constraints.as_given((given.latent, given.emission), (self.latent, self.emission))
+        return replace(self, latent=latent, emission=emission)
 
     def _evolve(self, **values: Any) -> Self:
         """The same with other parameters of the same shapes: nothing to check, and the layouts are the same."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
+from estep.parameters.domains import Numbers, Parameter
 from estep.priors import Beta, Prior
 from estep.statistics import Array
 
@@ -27,8 +28,8 @@ class Bernoulli(ConjugateCells):
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "0 or 1 in each cell"
 
-    def __post_init__(self) -> None:
-        self.check(probabilities=(0.0, 1.0))
+    def describe(self) -> dict[str, Parameter]:
+        return {"probabilities": Parameter(Numbers(0.0, 1.0))}
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
         """A statistic for ones and one for zeros: what is impossible then costs no digits of what is not."""

@@ -14,6 +14,7 @@ from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import draw, kernel_evaluation, missing
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.memory import require_memory
@@ -29,7 +30,7 @@ class Categorical(ConjugateEmission):
     emissionprob: Array | None = None
     n_symbols: int | None = None
 
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
+    has_missing: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
 
     name: ClassVar[str] = "categorical"
@@ -65,7 +66,7 @@ class Categorical(ConjugateEmission):
     @property
     def layout(self) -> Layout:
         K, M = self._probabilities().shape
-        return Layout.of(counts=(K, M + self.gaps))
+        return Layout.of(counts=(K, M + self.has_missing))
 
     @property
     def preparation(self) -> str:
@@ -79,7 +80,7 @@ class Categorical(ConjugateEmission):
         return X + np.int32(1) if summary.missing else X, None
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(gaps=summary.missing)
+        return self.evolve(has_missing=summary.missing)
 
     def start(self, n_components: int, summary: Summary) -> Self:
         M = self.n_symbols or int(summary.high[0]) + (0 if summary.missing else 1)
@@ -105,10 +106,8 @@ class Categorical(ConjugateEmission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return draw(self._probabilities(), states, rng)[:, None]
 
-    @property
-    def n_parameters(self) -> int:
-        p = self._probabilities()
-        return int((p > 0).sum()) - len(p)
+    def describe(self) -> dict[str, Parameter]:
+        return {"emissionprob": Parameter(Probabilities())}
 
     def kernel(self, summary: Summary) -> Spec:
         with np.errstate(divide="ignore"):
@@ -125,7 +124,7 @@ class Categorical(ConjugateEmission):
         return {"emissionprob": Dirichlet(1 / M + (0 if variational else 1))}
 
     def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {"emissionprob": prior["emissionprob"].update(self._counts(s), self._probabilities() > 0)}
+        return {"emissionprob": prior["emissionprob"].update(self._counts(s), self.supports()["emissionprob"])}
 
     def expected(self, q: Mapping[str, Any], summary: Summary) -> Spec:
         return self._spec(q["emissionprob"].expected_log(), summary)

@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from estep.data.summary import Summary
-from estep.emissions._shared.cells import ABOVE_0, ConjugateCells
+from estep.emissions._shared.cells import ConjugateCells
+from estep.parameters.domains import ABOVE_0, Numbers, Parameter
 from estep.priors import Gamma, Prior
 from estep.statistics import Array
 
@@ -31,8 +32,11 @@ class Exponential(ConjugateCells):
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "times, from 0"
 
+    def describe(self) -> dict[str, Parameter]:
+        return {"rates": Parameter(Numbers(ABOVE_0))}
+
     def __post_init__(self) -> None:
-        self.check(rates=(ABOVE_0, np.inf))
+        super().__post_init__()
         self.freeze("least", None if self.rates is None else np.shape(self.rates)[1:])
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:

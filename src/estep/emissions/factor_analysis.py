@@ -19,6 +19,7 @@ from estep.emissions._shared.rows import NOTHING, check_columns, missing
 from estep.emissions.gaussian import Gaussian
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.parameters.domains import ABOVE_0, Loadings, Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
 
@@ -64,9 +65,8 @@ class FactorAnalysis(Emission):
         self.freeze("means", shape)
         self.freeze("loadings", None if shape is None else (*shape, self.n_factors))
         noise = self.freeze("noise_variance", shape[:1] if shape and self.noise_type == "spherical" else shape)
-        if noise is not None and (noise <= 0).any():
-            where = [int(i) for i in np.argwhere(noise <= 0)[0]]
-            raise ValueError(f"noise_variance{where} is {noise[tuple(where)]}: variances are positive")
+        if noise is not None:
+            self.describe()["noise_variance"].domain.check("noise_variance", noise)
         if noise is not None and self.loadings is not None:
             common = (self.loadings**2).sum(axis=2)
             low = (noise if noise.ndim == 2 else noise[:, None]) < SMALL_NOISE * common
@@ -106,6 +106,11 @@ class FactorAnalysis(Emission):
         one = Gaussian(means=means, origin=self.origin)
         return one.evolve(covariances=C, floor=self.floor)
 
+    def describe(self) -> dict[str, Parameter]:
+        loadings = Loadings(own_noise=self.noise_type == "diag")
+        positive = Numbers(ABOVE_0)
+        return {"means": Parameter(Numbers()), "loadings": Parameter(loadings), "noise_variance": Parameter(positive)}
+
     @property
     def covariances(self) -> Array:
         """L L' + diag(noise), (K, D, D)."""
@@ -119,13 +124,6 @@ class FactorAnalysis(Emission):
     def layout(self) -> Layout:
         """That of a full Gaussian."""
         return self.gaussian.layout
-
-    @property
-    def n_parameters(self) -> int:
-        """Loadings count up to a rotation of the factors."""
-        K, D, R = self._known()[1].shape
-        noise = D if self.noise_type == "diag" else 1
-        return int(K * (D + noise + free_loadings(D, R, noise)))
 
     @property
     def rounding(self) -> float:
@@ -190,11 +188,6 @@ class FactorAnalysis(Emission):
         self._check_columns(batch.X.shape[1])
         if self.means is not None:
             check_columns(batch, self.means.shape[1])
-
-
-def free_loadings(D: int, R: int, noise: int) -> int:
-    """Free parameters of loadings (D, R), beside so many of the noise: no more than a covariance has in all."""
-    return min(D * R - R * (R - 1) // 2, D * (D + 1) // 2 - noise)
 
 
 def _of_type(noise: Array, noise_type: str) -> Array:

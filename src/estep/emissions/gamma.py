@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from estep.data.summary import Summary
-from estep.emissions._shared.cells import ABOVE_0, PseudoCells
+from estep.emissions._shared.cells import PseudoCells
 from estep.emissions._shared.special import gamma_shape, inverse_digamma, log_less_digamma, stirling
+from estep.parameters.domains import ABOVE_0, Numbers, Parameter
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
 
@@ -35,8 +36,11 @@ class Gamma(PseudoCells):
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "numbers above 0"
 
+    def describe(self) -> dict[str, Parameter]:
+        return {"shapes": Parameter(Numbers(ABOVE_0)), "rates": Parameter(Numbers(ABOVE_0))}
+
     def __post_init__(self) -> None:
-        self.check(shapes=(ABOVE_0, np.inf), rates=(ABOVE_0, np.inf))
+        super().__post_init__()
         if self.origin is None and self.shapes is not None:
             object.__setattr__(self, "origin", np.zeros(2 * self.shapes.shape[1]))
         self.freeze("origin", None if self.shapes is None else (2 * np.shape(self.shapes)[1],))

@@ -32,12 +32,12 @@ from estep.parameters.covariance import (
     factorise,
     full,
     halved,
-    n_free,
     of_variances,
     regularise,
     unpack,
     upper,
 )
+from estep.parameters.domains import Covariances, Numbers, Parameter
 from estep.priors import NormalInverseWishart, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -134,9 +134,9 @@ class Gaussian(ConjugateEmission):
         second = {"full": pairs, "diag": D, "spherical": 1}[self.covariance_type]
         return Layout.of(origin=self.origin, moments=(K, 1 + D + second))
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        return ("covariances",) if self.covariance_type == "tied" else ()
+    def describe(self) -> dict[str, Parameter]:
+        tied = self.covariance_type == "tied"
+        return {"means": Parameter(Numbers()), "covariances": Parameter(Covariances(self.covariance_type), shared=tied)}
 
     @property
     def work(self) -> int:
@@ -268,11 +268,6 @@ class Gaussian(ConjugateEmission):
             mine = states == k
             out[mine] = means[k] + z[mine] @ L[k].T
         return out
-
-    @property
-    def n_parameters(self) -> int:
-        K, D = self._means().shape
-        return int(K * D) + n_free(self.covariance_type, K, D)
 
     @cached_property
     def factors(self) -> tuple[Array, Array]:

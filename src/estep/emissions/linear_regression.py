@@ -25,12 +25,12 @@ from estep.parameters.covariance import (
     check,
     factorise,
     full,
-    n_free,
     of_variances,
     regularise,
     unpack,
     upper,
 )
+from estep.parameters.domains import Covariances, Numbers, Parameter
 from estep.priors import MatrixNormalInverseWishart, Prior
 from estep.priors.matrix_normal_wishart import at_origin
 from estep.statistics import Array, Layout, Statistics
@@ -107,14 +107,9 @@ class LinearRegression(ConjugateEmission):
         _, D, P = self._values()[0].shape
         return int(D + P)
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        return ("covariances",) if self.covariance_type == "tied" else ()
-
-    @property
-    def n_parameters(self) -> int:
-        K, D, P = self._values()[0].shape
-        return int(K * D * (P + 1)) + n_free(self.covariance_type, K, D)
+    def describe(self) -> dict[str, Parameter]:
+        covariances = Parameter(Covariances(self.covariance_type), shared=self.covariance_type == "tied")
+        return {"coefficients": Parameter(Numbers()), "intercepts": Parameter(Numbers()), "covariances": covariances}
 
     @property
     def layout(self) -> Layout:

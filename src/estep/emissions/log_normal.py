@@ -15,6 +15,7 @@ from estep.emissions._shared.rows import check_cells, check_columns, require_col
 from estep.emissions.gaussian import Gaussian
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.parameters.domains import Parameter
 from estep.priors import Prior
 from estep.statistics import Array, Layout, Statistics
 
@@ -53,16 +54,11 @@ class LogNormal(ConjugateEmission):
         return self.logs.n_columns
 
     @property
-    def n_parameters(self) -> int:
-        return self.logs.n_parameters
-
-    @property
     def layout(self) -> Layout:
         return self.logs.layout
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        return self.logs.shared
+    def describe(self) -> dict[str, Parameter]:
+        return self.logs.describe()
 
     @property
     def work(self) -> int:

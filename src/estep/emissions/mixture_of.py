@@ -19,6 +19,8 @@ from estep.emissions._shared.rows import NOTHING, draw, kernel_evaluation, missi
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.reference import softmax
 from estep.kernels.spec import Spec, mixed
+from estep.parameters.domains import Parameter, Probabilities
+from estep.parameters.values import Values
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 
@@ -103,9 +105,20 @@ class MixtureOf(ConjugateEmission):
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         return self.inner.prepare(X, summary)
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        return self.inner.shared
+    def describe(self) -> dict[str, Parameter]:
+        return {"mix_weights": Parameter(Probabilities()), **self.inner.describe()}
+
+    def supports(self) -> dict[str, Array]:
+        return {**super().supports(), **{n: self._by_part(n, mask) for n, mask in self.inner.supports().items()}}
+
+    def with_supports(self, masks: Mapping[str, Array]) -> Self:
+        inner = {n: masks[n].reshape(-1, *masks[n].shape[2:]) for n in self.inner.supports() if n in masks}
+        new = super().with_supports({n: mask for n, mask in masks.items() if n == "mix_weights"})
+        return new.evolve(inner=self.inner.with_supports(inner)) if inner else new
+
+    def _by_part(self, name: str, value: Array) -> Array:
+        """(K M, ...) as (K, M, ...); what all parts share as it is."""
+        return value if name in self.inner.shared else value.reshape(-1, self.n_mix, *value.shape[1:])
 
     @property
     def n_symbols(self) -> int | None:
@@ -114,13 +127,14 @@ class MixtureOf(ConjugateEmission):
 
     def values(self) -> dict[str, Array | None]:
         return {"mix_weights": self.mix_weights} | {
-            name: value if value is None or name in self.shared else value.reshape(-1, self.n_mix, *value.shape[1:])
-            for name, value in self.inner.values().items()
+            name: None if value is None else self._by_part(name, value) for name, value in self.inner.values().items()
         }
 
     def with_values(self, **values: Any) -> Self:
         weights = values.pop("mix_weights", self.mix_weights)
-        return type(self)(self.inner.with_values(**self._flat(values)), self.n_mix, weights)
+        new = type(self)(self.inner.with_values(**self._flat(values)), self.n_mix, weights)
+        same = np.array_equal(np.asarray(weights), np.asarray(self.mix_weights))
+        return new.with_supports(Values.supports(self)) if same else new
 
     def _flat(self, values: dict[str, Any]) -> dict[str, Any]:
         """(K, M, ...) as (K M, ...)."""
@@ -136,7 +150,7 @@ class MixtureOf(ConjugateEmission):
     def start(self, n_components: int, summary: Summary) -> Self:
         K, M = n_components, self.n_mix
         weights = np.full((K, M), 1 / M) if self.mix_weights is None else self.mix_weights
-        return type(self)(self.inner.start(K * M, summary), M, weights)
+        return type(self)(self.inner.start(K * M, summary), M, weights).with_supports(Values.supports(self))
 
     def from_parts(self, inner: Emission, mass: Array) -> Self:
         """With another inner family; weights that are not known as the parts' ``mass`` (K, M) has them."""
@@ -144,10 +158,10 @@ class MixtureOf(ConjugateEmission):
         if weights is None:
             mass = mass + 1e-6 * max(mass.sum(), 1.0) / mass.size
             weights = mass / mass.sum(axis=1, keepdims=True)
-        return type(self)(inner, self.n_mix, weights)
+        return type(self)(inner, self.n_mix, weights).with_supports(Values.supports(self))
 
     def adapt(self, summary: Summary) -> Self:
-        return type(self)(self.inner.adapt(summary), self.n_mix, self.mix_weights)
+        return self.evolve(inner=self.inner.adapt(summary))
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)
@@ -233,7 +247,7 @@ class MixtureOf(ConjugateEmission):
         return {"mix_weights": prior["mix_weights"], **self._conjugate.check_prior(inner)}
 
     def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        weights = prior["mix_weights"].update(s["parts"], self._weights() > 0)
+        weights = prior["mix_weights"].update(s["parts"], self.supports()["mix_weights"])
         inner = Statistics(self.inner.layout, s["inner"])
         return {"mix_weights": weights, **self._conjugate.update(prior, inner)}
 
@@ -283,10 +297,6 @@ class MixtureOf(ConjugateEmission):
 
     def sample_given(self, states: Array, given: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample_given(states * self.n_mix + draw(self._weights(), states, rng), given, rng)
-
-    @property
-    def n_parameters(self) -> int:
-        return int((self._weights() > 0).sum()) - len(self._weights()) + self.inner.n_parameters
 
     @property
     def rounding(self) -> float:

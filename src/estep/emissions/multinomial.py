@@ -10,6 +10,7 @@ import numpy as np
 
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
+from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array
 
@@ -34,7 +35,6 @@ class Multinomial(ConjugateCells):
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ..., all of a row or none of it"
-    constraints: ClassVar[int] = 1
     allows_missing_cells: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -43,6 +43,9 @@ class Multinomial(ConjugateCells):
         if self.emissionprob is not None and np.ndim(self.emissionprob) != 2:
             raise ValueError(f"emissionprob has shape {np.shape(self.emissionprob)}, expected (K, D)")
         self.freeze_probabilities("emissionprob", None)
+
+    def describe(self) -> dict[str, Parameter]:
+        return {"emissionprob": Parameter(Probabilities())}
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
         p = self.first()
@@ -83,7 +86,7 @@ class Multinomial(ConjugateCells):
         return {"emissionprob": Dirichlet(1 / self.n_columns + (0 if variational else 1))}
 
     def learn(self, prior: Dirichlet, mass: Array, sums: Array) -> Dirichlet:
-        return prior.update(sums[:, 0], self.first() > 0)
+        return prior.update(sums[:, 0], self.supports()["emissionprob"])
 
     def expected_natural(self, q: Dirichlet, summary: Summary) -> tuple[Array, Array]:
         logs = q.expected_log()

@@ -23,6 +23,7 @@ from estep.emissions._shared.rows import (
 )
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import NEVER, Spec
+from estep.parameters.domains import Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
 
 LARGEST = 100_000
@@ -43,7 +44,7 @@ class NegativeBinomial(Emission):
     means: Array | None = None
     sizes: Array | None = None
     n_counts: int | None = None
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
+    has_missing: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The histograms have a first row for cells that are missing."""
 
     name: ClassVar[str] = "negative_binomial"
@@ -63,11 +64,9 @@ class NegativeBinomial(Emission):
         shape = None if self.means is None else np.shape(self.means)
         if shape is not None and len(shape) != 2:
             raise ValueError(f"means has shape {shape}, expected (K, D)")
-        for name, least, most in (("means", 0.0, np.inf), ("sizes", LEAST, MOST)):
-            value = self.freeze(name, shape)
-            if value is not None and ((value < least) | (value > most)).any():
-                where = [int(i) for i in np.argwhere((value < least) | (value > most))[0]]
-                raise ValueError(f"{name}{where} is {value[tuple(where)]}: it is from {least:g} to {most:g}")
+        for name, parameter in self.describe().items():
+            if (value := self.freeze(name, shape)) is not None:
+                parameter.domain.check(name, value)
 
     def _values(self) -> tuple[Array, Array]:
         if self.means is None or self.sizes is None:
@@ -78,15 +77,14 @@ class NegativeBinomial(Emission):
     def n_components(self) -> int:
         return len(self._values()[0])
 
-    @property
-    def n_parameters(self) -> int:
-        return 2 * self._values()[0].size
+    def describe(self) -> dict[str, Parameter]:
+        return {"means": Parameter(Numbers(0.0)), "sizes": Parameter(Numbers(LEAST, MOST))}
 
     @property
     def layout(self) -> Layout:
         """counts (K, M, D): how often each count came up."""
         K, D = self._values()[0].shape
-        return Layout.of(counts=(K, (self.n_counts or 1) + self.gaps, D))
+        return Layout.of(counts=(K, (self.n_counts or 1) + self.has_missing, D))
 
     @property
     def work(self) -> int:
@@ -124,7 +122,7 @@ class NegativeBinomial(Emission):
         return type(self)(means, given, self.n_counts).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(n_counts=self._n_counts(summary), gaps=summary.missing)
+        return self.evolve(n_counts=self._n_counts(summary), has_missing=summary.missing)
 
     def _n_counts(self, summary: Summary) -> int:
         """Rows of the table without that of missing cells."""
@@ -154,7 +152,7 @@ class NegativeBinomial(Emission):
         return self.maximize_holding(s, {})
 
     def maximize_holding(self, s: Statistics, held: Mapping[str, Array]) -> tuple[Self, Notes]:
-        counts = s["counts"][:, self.gaps :]
+        counts = s["counts"][:, self.has_missing :]
         mass = counts.sum(axis=1)
         seen = mass > NOTHING * mass.sum()
         safe = np.where(seen, mass, 1.0)

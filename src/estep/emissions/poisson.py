@@ -12,6 +12,7 @@ from estep import kernels
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
 from estep.kernels.spec import Spec
+from estep.parameters.domains import Numbers, Parameter
 from estep.priors import Gamma, Prior
 from estep.statistics import Array
 
@@ -31,8 +32,8 @@ class Poisson(ConjugateCells):
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
 
-    def __post_init__(self) -> None:
-        self.check(rates=(0.0, LARGEST))
+    def describe(self) -> dict[str, Parameter]:
+        return {"rates": Parameter(Numbers(0.0, LARGEST))}
 
     def base(self, X: Array, summary: Summary) -> Array | None:
         """log p(x | the data's mean): the states differ from it by what is linear in x, and nothing cancels."""

@@ -20,6 +20,7 @@ from estep.emissions._shared.rows import kernel_evaluation
 from estep.emissions._shared.tables import as_key, label_of, of_part
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec, product
+from estep.parameters.domains import Parameter
 from estep.priors import Prior
 from estep.statistics import Array, Layout, Statistics
 
@@ -91,13 +92,14 @@ class Product(ConjugateEmission):
     def n_columns(self) -> int:
         return sum(len(columns) for columns, _ in self.parts)
 
-    @property
-    def n_parameters(self) -> int:
-        return sum(family.n_parameters for family in self.families)
+    def describe(self) -> dict[str, Parameter]:
+        return {f"{label}.{n}": p for label, family in self._labelled() for n, p in family.describe().items()}
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        return tuple(f"{label}.{name}" for label, family in self._labelled() for name in family.shared)
+    def supports(self) -> dict[str, Array]:
+        return {f"{label}.{n}": mask for label, family in self._labelled() for n, mask in family.supports().items()}
+
+    def with_supports(self, masks: Mapping[str, Array]) -> Self:
+        return self._with([family.with_supports(of_part(label, masks)) for label, family in self._labelled()])
 
     @property
     def smoothed(self) -> tuple[str, ...]:  # type: ignore[override]

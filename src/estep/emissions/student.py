@@ -20,6 +20,7 @@ from estep.emissions._shared.special import gamma_shape
 from estep.emissions.gaussian import LOG_2PI, Gaussian
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.parameters.domains import Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
 
 LEAST, MOST, FIRST = 0.1, 1e6, 10.0
@@ -73,9 +74,8 @@ class Student(Emission):
     def n_columns(self) -> int:
         return self.gaussian.n_columns
 
-    @property
-    def n_parameters(self) -> int:
-        return self.gaussian.n_parameters + self.n_components
+    def describe(self) -> dict[str, Parameter]:
+        return {**self.gaussian.describe(), "dofs": Parameter(Numbers(LEAST, MOST))}
 
     @property
     def layout(self) -> Layout:

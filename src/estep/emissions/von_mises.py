@@ -10,6 +10,7 @@ import numpy as np
 
 from estep.emissions._shared.cells import PseudoCells
 from estep.emissions._shared.special import MOST_CONCENTRATED, bessel_ratio, concentration, log_bessel
+from estep.parameters.domains import Angles, Numbers, Parameter
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
 
@@ -30,8 +31,8 @@ class VonMises(PseudoCells):
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "angles in radians"
 
-    def __post_init__(self) -> None:
-        self.check(means=(-np.inf, np.inf), concentrations=(0.0, MOST_CONCENTRATED))
+    def describe(self) -> dict[str, Parameter]:
+        return {"means": Parameter(Angles()), "concentrations": Parameter(Numbers(0.0, MOST_CONCENTRATED))}
 
     @property
     def rounding(self) -> float:

@@ -107,7 +107,19 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
         ):
             emission = fitted.emission  # with its origin and floor
         names = ((), (), ()) if fitted is None else (fitted.columns, fitted.symbols, fitted.roles)
-        return Model(latent.with_values(**self._values(latent)), emission.with_values(**values), *names)
+        model = Model(latent.with_values(**self._values(latent)), emission.with_values(**values), *names)
+        return model if fitted is None else self._with_zeros_of(fitted, model)
+
+    def _with_zeros_of(self, fitted: Model, model: Model) -> Model:
+        """``model`` in which zeros that ``fitted`` has estimated are not structural, where nobody has changed them."""
+        masks = {
+            name: mask
+            for part in (fitted.latent, fitted.emission)
+            for name, mask in part.supports().items()
+            if same(getattr(self, self._attribute(name)), part.values()[name])
+        }
+        latent, emission = model.latent.with_supports(masks), model.emission.with_supports(masks)
+        return replace(model, latent=latent, emission=emission)
 
     def _unchanged(self, model: Model) -> bool:
         for part in (model.latent, model.emission):
@@ -176,6 +188,7 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
             latent = latent.with_values(**kept).start(self.n_components)
         else:
             latent = latent.with_values(**kept)
+        latent = latent.with_supports(model.latent.supports())
         return replace(model, latent=latent, emission=regulated(model.emission, emission))
 
     def _refused(self, name: str, now: Any, was: Any) -> ValueError:

@@ -134,7 +134,7 @@ class ModelEstimator(Attributes):
     def _with_prior(self, begun: Model, source: Source) -> Model:
         model = with_prior(begun, source, self.estimate, self._prior(source))
         model = constrained(model, self._fixed(), self.emission_groups)
-        return model if model.constraints is None else model.constraints.as_given(begun, model)
+        return model.held_as(begun)
 
     def _run(self, source: Source, old: Model | None, warm: bool) -> Fit:
         """Fits and stores, from new starts or from ``old``; an interrupt stores the best so far and goes on up.

@@ -15,7 +15,7 @@ from estep.statistics import Array
 
 MOST_STARTS = 1_000_000
 
-DERIVED = ("gaps", "n_counts", "n_symbols", "n_given")
+DERIVED = ("has_missing", "n_counts", "n_symbols", "n_given")
 """Numbers in families that follow from data and parameters; so do all arrays."""
 
 

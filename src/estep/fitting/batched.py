@@ -67,12 +67,13 @@ def grouped(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
 
 @dataclass(frozen=True, eq=False)
 class Batched:
-    """R mixtures with C components in all: ``weights`` (C,), and an emission of all of them.
+    """R mixtures with C components in all: ``weights`` (C,) and which may be above 0, and an emission of all of them.
 
     ``ends`` (R,): the components of a model end before there.
     """
 
     weights: Array
+    support: Array
     ends: Array
     emission: Emission
     columns: tuple[str, ...]
@@ -85,9 +86,13 @@ class Batched:
         parts: list[dict[str, Any]] = [m.emission.values() for m in models]
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
+        support = np.concatenate([m.latent.supports()["weights"] for m in models])
+        masks = [m.emission.supports() for m in models]
         ends = np.cumsum([m.n_components for m in models])
         one = models[0]
-        return cls(weights, ends, one.emission.with_values(**values), one.columns, one.symbols, one.roles)
+        emission = one.emission.with_values(**values)
+        emission = emission.with_supports({name: np.concatenate([m[name] for m in masks]) for name in masks[0]})
+        return cls(weights, support, ends, emission, one.columns, one.symbols, one.roles)
 
     penalty = 0.0
     """What the bound has beside the log-likelihood."""
@@ -109,14 +114,16 @@ class Batched:
     def model(self, i: int) -> Model:
         """The i-th model."""
         mine = slice(self._firsts[i], self.ends[i])
-        return Model(Independent(self.weights[mine]), self._of(mine), self.columns, self.symbols, self.roles)
+        latent = Independent(self.weights[mine]).with_supports({"weights": self.support[mine]})
+        return Model(latent, self._of(mine), self.columns, self.symbols, self.roles)
 
     def keep(self, which: Sequence[int]) -> Batched:
         """Those models alone."""
         parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
         mine = np.concatenate(parts)
         ends = np.cumsum([len(p) for p in parts])
-        return Batched(self.weights[mine], ends, self._of(mine), self.columns, self.symbols, self.roles)
+        emission = self._of(mine)
+        return Batched(self.weights[mine], self.support[mine], ends, emission, self.columns, self.symbols, self.roles)
 
     def place(self, component: int) -> tuple[int, int]:
         """Which model a component belongs to, and which of its components it is."""

@@ -7,89 +7,14 @@ those that are held.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from estep.emissions.factor_analysis import free_loadings
-from estep.interface import Emission, Notes
 from estep.model import Model
+from estep.parameters.constraints import Constraints
 from estep.statistics import Array, Statistics
-
-PROBABILITIES = ("weights", "startprob", "transmat", "mix_weights", "emissionprob")
-
-
-@dataclass(frozen=True, eq=False)
-class Constraints:
-    """``held``: by block, the components (K,) whose parameters stay; ``groups`` (K,): states of one group share one
-    emission."""
-
-    held: Mapping[str, Array] = field(default_factory=dict)
-    groups: Array | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a model file: components that are held by block, and the groups."""
-        held = {name: np.flatnonzero(mask).tolist() for name, mask in self.held.items()}
-        return {"fixed": held, "emission_groups": None if self.groups is None else self.groups.tolist()}
-
-    def emission(self, emission: Emission, s: Statistics) -> tuple[Emission, Notes]:
-        """The M-step of the emission."""
-        if self.groups is not None:
-            s = emission.pooled(s, self.groups)
-        held = {name: mask for name, mask in self.held.items() if name in emission.values()}
-        return emission.maximize_holding(s, held) if held else emission.maximize(s)
-
-    def latent(self, old: Any, new: Any) -> Any:
-        """The new latent part with the probabilities of the old one that are held; the others share what is left."""
-        values = {}
-        for name, mask in self.held.items():
-            was, now = old.values().get(name), new.values().get(name)
-            if was is None or now is None:
-                continue
-            if was.ndim == 2:
-                values[name] = np.where(mask[:, None], was, now)
-                continue
-            free = np.where(mask, 0.0, now)
-            left, total = 1 - was[mask].sum(), free.sum()
-            values[name] = np.where(mask, was, free * (left / total) if total > 0 else was)
-        return new.evolve(**values) if values else new
-
-    def as_given(self, given: Model, model: Model) -> Model:
-        """``model`` with what is held as ``given`` had it."""
-        values, now, kept = given.emission.values(), model.emission.values(), {}
-        for name, mask in self.held.items():
-            if name not in values:
-                continue
-            was, value = np.asarray(values[name]), np.asarray(now[name])
-            own = name not in model.emission.shared
-            kept[name] = np.where(mask.reshape(-1, *[1] * (value.ndim - 1)), was, value) if own else was
-        emission = model.emission.with_values(**kept) if kept else model.emission
-        return replace(model, latent=self.latent(given.latent, model.latent), emission=emission)
-
-    def n_fewer(self, model: Model) -> int:
-        """Parameters that are not free."""
-        values = {**model.latent.values(), **model.emission.values()}
-        fewer = 0
-        for name, mask in self.held.items():
-            value = np.asarray(values[name])
-            if name in PROBABILITIES:
-                rows = value[mask] if value.ndim > 1 else value[None] if mask.all() else np.ones((mask.sum(), 2))
-                fewer += int((rows > 0).sum() - len(rows))
-            elif name.endswith("loadings"):
-                D, R = value.shape[-2:]
-                noise = np.asarray(values[name.replace("loadings", "noise_variance")])
-                per = free_loadings(D, R, D if noise.ndim == value.ndim - 1 else 1)
-                fewer += per * int(np.prod(value.shape[1:-2], dtype=np.int64)) * int(mask.sum())
-            elif name == "covariances" and value.ndim > 1 and value.shape[-1] == value.shape[-2]:
-                D = value.shape[-1]
-                fewer += D * (D + 1) // 2 * int(mask.sum() if value.ndim > 2 else 1)
-            else:
-                fewer += int(np.prod(value.shape[1:], dtype=np.int64)) * int(mask.sum())
-        if self.groups is not None:
-            K = len(self.groups)
-            fewer += model.emission.n_parameters * (K - len(np.unique(self.groups))) // K
-        return fewer
 
 
 def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> Model:
@@ -122,10 +47,7 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
         if name in emission.values() and name not in emission.shared:
             _check_groups(name, mask, np.asarray(emission.values()[name]), groups)
     if groups is not None:
-        first = np.array([int(np.argmax(groups == g)) for g in groups])
-        emission = emission.with_values(
-            **{n: v if n in emission.shared else np.asarray(v)[first] for n, v in emission.values().items()}
-        )
+        emission = Constraints(held, groups).grouped(emission)
         emission.pooled(Statistics.zeros(emission.layout), groups)
     new = replace(model, emission=emission, constraints=Constraints(held, groups))
     own = {name: mask for name, mask in held.items() if name in emission.values()}

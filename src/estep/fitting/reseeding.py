@@ -60,9 +60,9 @@ def _row_scores(model: Model, rows: Source, execute: Execute) -> Array:
 
 
 def _loosened(model: Model, K: int) -> Independent | Chain:
-    """Probabilities blended with equal ones; zeros stay."""
-    values = {}
+    """Probabilities blended with equal ones; structural zeros stay."""
+    values, supports = {}, model.latent.supports()
     for name, p in model.latent.values().items():
-        support = np.asarray(p) > 0
+        support = supports[name]
         values[name] = (1 - MIX) * np.asarray(p) + MIX * support / support.sum(axis=-1, keepdims=True)
-    return model.latent.with_values(**values)  # type: ignore[return-value]
+    return model.latent.with_values(**values).with_supports(supports)  # type: ignore[return-value]

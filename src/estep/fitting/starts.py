@@ -220,7 +220,7 @@ def _start_latent(latent: Latent, source: Source, sample: Source, r: Array, rng:
         transmat = np.array([rng.dirichlet(row) for row in concentrations]) + _moves(source, K)
         transmat = np.where(latent.allowed(K), transmat / transmat.sum(axis=1, keepdims=True) + 1e-3, 0.0)
         transmat /= transmat.sum(axis=1, keepdims=True)
-        return replace(latent.start(K), transmat=transmat)
+        return latent.start(K).with_values(transmat=transmat)
     return latent.start(K)
 
 

@@ -32,7 +32,8 @@ from estep.parameters.values import Values
 from estep.priors import PRIORS, Conjugate
 
 FORMAT = "estep-model"
-VERSION = 1
+VERSION = 2
+READS = (1, 2)
 KEYS = {
     "format", "version", "latent", "emission", "prior", "constraints", "online", "columns", "symbols", "roles",
     "provenance",
@@ -197,8 +198,8 @@ def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f'it has no "format": "{FORMAT}"')
     version = document.get("version")
-    if version != VERSION or isinstance(version, bool):
-        raise ValueError(f"it has version {version!r}, this estep reads version {VERSION}")
+    if version not in READS or isinstance(version, bool):
+        raise ValueError(f"it has version {version!r}, this estep reads versions {' and '.join(map(str, READS))}")
     if unknown := sorted(set(document) - KEYS):
         raise ValueError(f"it has an unknown entry {unknown[0]!r}")
     provenance = document.get("provenance", {})
@@ -229,15 +230,17 @@ def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any
     if entry["name"] not in classes:
         raise ValueError(f"{key} {entry['name']!r} is unknown: load(path, families=[...]) takes classes of your own")
     kind: type[Values] = classes[entry["name"]]
-    entry = dict(entry)
+    entry = {"has_missing" if name == "gaps" else name: value for name, value in entry.items()}  # so in version 1
     for name, value in entry.items():
         if isinstance(value, dict) and "name" in value:
             entry[name] = _value(entry, name, classes)
         elif kind is Product and name == "parts":
             entry[name] = _parts(value, classes)
-        elif name == "gaps":
+        elif name == "support":
+            continue  # read by the value itself
+        elif name == "has_missing":
             if not isinstance(value, bool):
-                raise ValueError(f"{key}.gaps is {value!r}: it is true or false")
+                raise ValueError(f"{key}.has_missing is {value!r}: it is true or false")
         elif name != "name":
             _check_numbers(f"{key}.{name}", value)
     return kind.from_dict(entry)

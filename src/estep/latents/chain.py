@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from estep.inference.boundaries import Boundary
 from estep.interface import Latent
 from estep.kernels.spec import Spec
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
+from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 
@@ -53,6 +54,10 @@ class Chain(Latent, Conjugate):
         if self.begins == "stationary" and self.transmat is not None:
             object.__setattr__(self, "startprob", stationary(self.transmat))
 
+    def describe(self) -> dict[str, Parameter]:
+        start = Parameter(Probabilities(across=True), derived=self.begins == "stationary")
+        return {"startprob": start, "transmat": Parameter(Probabilities())}
+
     def _given(self) -> tuple[Array, Array]:
         if self.startprob is None or self.transmat is None:
             missing = "startprob" if self.startprob is None else "transmat"
@@ -78,7 +83,7 @@ class Chain(Latent, Conjugate):
         if transmat is None:
             allowed = self.allowed(K)
             transmat = allowed / allowed.sum(axis=1, keepdims=True)
-        return replace(self, startprob=startprob, transmat=transmat)
+        return self.with_values(startprob=startprob, transmat=transmat)
 
     @property
     def ordered(self) -> bool:
@@ -195,10 +200,10 @@ class Chain(Latent, Conjugate):
 
     def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
         """Counts of starts and of moves (MacKay 1997, "Ensemble learning for hidden Markov models")."""
-        startprob, transmat = self._given()
+        support = self.supports()
         return {
-            "startprob": prior["startprob"].update(s["start"], startprob > 0),
-            "transmat": prior["transmat"].update(s["transitions"], transmat > 0),
+            "startprob": prior["startprob"].update(s["start"], support["startprob"]),
+            "transmat": prior["transmat"].update(s["transitions"], support["transmat"]),
         }
 
     def expected(self, q: Mapping[str, Any]) -> Self:
@@ -219,12 +224,6 @@ class Chain(Latent, Conjugate):
             cumulative = first if t == 0 else then[states[t - 1]]
             states[t] = np.searchsorted(cumulative, u[t] * cumulative[-1], side="right")
         return states
-
-    @property
-    def n_parameters(self) -> int:
-        startprob, transmat = self._given()
-        starts = 0 if self.begins == "stationary" else (startprob > 0).sum() - 1
-        return int(starts + (transmat > 0).sum() - len(transmat))
 
 
 def _normalise(p: Array) -> Array:

@@ -14,6 +14,7 @@ from estep.data.summary import Summary
 from estep.inference.boundaries import Boundary
 from estep.interface import Latent
 from estep.kernels.spec import Spec
+from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -43,6 +44,9 @@ class Independent(Latent, Conjugate):
     def __post_init__(self) -> None:
         if self.weights is not None:
             self.freeze_probabilities("weights", (np.size(self.weights),))
+
+    def describe(self) -> dict[str, Parameter]:
+        return {"weights": Parameter(Probabilities(across=True))}
 
     @property
     def _weights(self) -> Array:
@@ -159,7 +163,7 @@ class Independent(Latent, Conjugate):
         return {"weights": Dirichlet(1 / self.n_components + (0 if variational else 1))}
 
     def update(self, prior: Mapping[str, Any], s: Statistics) -> dict[str, Prior]:
-        return {"weights": prior["weights"].update(s["counts"], self._weights > 0)}
+        return {"weights": prior["weights"].update(s["counts"], self.supports()["weights"])}
 
     def expected(self, q: Mapping[str, Any]) -> Self:
         return self.evolve(weights=expected_probabilities(q["weights"]))
@@ -170,7 +174,3 @@ class Independent(Latent, Conjugate):
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())
-
-    @property
-    def n_parameters(self) -> int:
-        return self.n_components - 1

@@ -28,11 +28,6 @@ RELATIVE = 1e-12
 EPS = float(np.finfo(np.float64).eps)
 
 
-def n_free(covariance_type: str, K: int, D: int) -> int:
-    """Free parameters in the covariances."""
-    return {"full": K * D * (D + 1) // 2, "tied": D * (D + 1) // 2, "diag": K * D, "spherical": K}[covariance_type]
-
-
 @cache
 def upper(D: int) -> tuple[Array, Array]:
     """Rows and columns of the entries i <= j, in the order in which they are packed."""

@@ -30,18 +30,16 @@ from estep.kernels.spec import NEVER, Spec
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array, Layout, Statistics
 
-ABOVE_0 = float(np.nextafter(0.0, 1.0))
-
 
 @dataclass(frozen=True, eq=False)
 class Cells(Emission):
     """Parameters are (K, D) each.
 
-    ``gaps``: the statistics have room for missing cells. What a missing cell has is a statistic of its own: its density
-    is one, so it takes back the constants of its column.
+    ``has_missing``: the statistics have room for missing cells. What a missing cell has is a statistic of its own: its
+    density is one, so it takes back the constants of its column.
     """
 
-    gaps: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
+    has_missing: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
 
     allows_missing: ClassVar[bool] = True
     can_fix_subset: ClassVar[bool] = True
@@ -52,8 +50,6 @@ class Cells(Emission):
     """What the cells must be, for the error that names one that is not."""
     allows_missing_cells: ClassVar[bool] = True
     """Whether a cell of a row may be missing, and not only a whole row."""
-    constraints: ClassVar[int] = 0
-    """Of the parameters of a component, how many follow from the others."""
 
     @abstractmethod
     def natural(self, summary: Summary) -> tuple[Array, Array]:
@@ -105,10 +101,10 @@ class Cells(Emission):
             raise missing(self.name, self.parameters[0])
         return value
 
-    def check(self, **limits: tuple[float, float]) -> None:
-        """Freezes the parameters (K, D); raises ValueError where one is not from its lower to its upper limit."""
+    def __post_init__(self) -> None:
+        """Freezes the parameters (K, D); raises ValueError where one is outside its domain."""
         shape = None
-        for name, (least, most) in limits.items():
+        for name, parameter in self.describe().items():
             value = self.values()[name]
             if value is None:
                 continue
@@ -119,27 +115,17 @@ class Cells(Emission):
             array = self.freeze(name, None)
             assert array is not None
             shape = array.shape
-            bad = (array < least) | (array > most)
-            if bad.any():
-                where = [int(i) for i in np.argwhere(bad)[0]]
-                lower = "above 0" if least == ABOVE_0 else f"from {least:g}"
-                upper = f" to {most:g}" if most < np.inf else ""
-                raise ValueError(f"{name}{where} is {array[tuple(where)]}: it is {lower}{upper}")
+            parameter.domain.check(name, array)
 
     @property
     def n_components(self) -> int:
         return len(self.first())
 
     @property
-    def n_parameters(self) -> int:
-        K, D = self.first().shape
-        return int(K * (D * len(self.parameters) - self.constraints))
-
-    @property
     def layout(self) -> Layout:
         """moments (K, 1 + F D): mass, then the sums of the statistics; with gaps, masses of missing cells (K, D)."""
         K, D = self.first().shape
-        return Layout.of(origin=self.centre(), moments=(K, 1 + (self.per_cell + self.gaps) * D))
+        return Layout.of(origin=self.centre(), moments=(K, 1 + (self.per_cell + self.has_missing) * D))
 
     @property
     def n_columns(self) -> int:
@@ -178,7 +164,7 @@ class Cells(Emission):
         return np.asarray(X[:, :-D] + np.tile(X[:, -D:], self.per_cell) * self.present_means(summary))
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(gaps=summary.missing, **self.limits(summary))
+        return self.evolve(has_missing=summary.missing, **self.limits(summary))
 
     def start(self, n_components: int, summary: Summary) -> Self:
         ready = self.adapt(summary)
@@ -286,7 +272,7 @@ class ConjugateCells(Cells, ConjugateEmission):
 
     def expected_statistics(self, mass: Array) -> Statistics:
         K, D = self.first().shape
-        rows = np.hstack([np.ones((K, 1)), self.mean_statistics().reshape(K, -1), np.zeros((K, D * self.gaps))])
+        rows = np.hstack([np.ones((K, 1)), self.mean_statistics().reshape(K, -1), np.zeros((K, D * self.has_missing))])
         return Statistics(self.layout, (rows * mass[:, None]).ravel())
 
 

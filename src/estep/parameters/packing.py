@@ -1,0 +1,69 @@
+"""Free parameters of a latent part or an emission: how many, and as coordinates without bounds.
+
+``free``: by parameter, the components (K,) whose values are free; parameters left out are free in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from estep.parameters.domains import Parameter
+from estep.parameters.values import Values
+from estep.statistics import Array
+
+Free = Mapping[str, Array]
+P = TypeVar("P", bound=Values)
+
+
+def count(part: Values, free: Free | None = None) -> int:
+    """Free coordinates. They depend on the structure alone: a probability that is estimated as zero counts."""
+    return sum(p.domain.count(value, support) for _, p, value, support in _chosen(part, free or {}))
+
+
+def pack(part: Values, free: Free | None = None) -> Array:
+    """The coordinates of all free parameters, one after the other; infinite for what is at an edge."""
+    parts = [p.domain.pack(value, support) for _, p, value, support in _chosen(part, free or {})]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def size(part: Values, free: Free | None = None) -> int:
+    """How many coordinates :func:`pack` gives."""
+    return sum(p.domain.size(value, support) for _, p, value, support in _chosen(part, free or {}))
+
+
+def unpack(part: P, coordinates: Array, free: Free | None = None) -> P:
+    """``part`` with its free parameters at other coordinates."""
+    values, at = {}, 0
+    for name, p, like, support in _chosen(part, free or {}):
+        stop = at + p.domain.size(like, support)
+        new = p.domain.unpack(coordinates[at:stop], like, support)
+        whole = np.array(part.values()[name])
+        mask = (free or {}).get(name)
+        if p.shared:
+            whole = new[0] if len(new) else whole
+        elif mask is None:
+            whole = new
+        else:
+            whole[mask] = new
+        values[name], at = whole, stop
+    return part.with_values(**values).with_supports(part.supports())
+
+
+def _chosen(part: Values, free: Free) -> Iterator[tuple[str, Parameter, Array, Array | None]]:
+    """Each parameter that does not follow from others, its values of the free components, and their support."""
+    supports = part.supports()
+    for name, p in part.describe().items():
+        value, mask, support = part.values()[name], free.get(name), supports.get(name)
+        if p.derived:
+            continue
+        if value is None:
+            raise ValueError(f"{name} is not known yet: fit, or give it")
+        if p.shared:
+            yield name, p, value[None][: int(mask is None or bool(mask.all()))], support
+        elif mask is None:
+            yield name, p, value, support
+        else:
+            yield name, p, value[mask], None if support is None else support[mask]
