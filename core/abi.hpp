@@ -92,6 +92,7 @@ struct Kernels {
     const char *level;
     int lanes;
     void (*log_densities)(const Spec &, const Rows &, double *out);
+    void (*accumulate)(const Spec &, const Rows &, const double *resp, double *stats);
     void (*mixture)(const Spec &, const int64_t *ends, int64_t models, const double *logweights, double sure,
                     const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);

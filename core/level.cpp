@@ -17,7 +17,7 @@
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
     static constexpr estep::Kernels table{
-        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, mixture, chain, viterbi, survey, draw, missing_distances,
+        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, accumulate, mixture, chain, viterbi, survey, draw, missing_distances,
         missing_moments};
     return &table;
 }

@@ -29,6 +29,8 @@ def outputs(level, model, source):
     out = {"log_densities": np.empty((n, K))}
     k.log_densities(spec, X, out["log_densities"])
     stats, resp = np.zeros(spec.statistics_size), np.empty((n, K))
+    out["accumulated"], given = np.zeros(spec.statistics_size), np.random.default_rng(n).random((n, K))
+    k.accumulate(spec, X, given * (given > 0.5), out["accumulated"])
     if isinstance(model.latent, Independent):
         loglik, counts, total = np.empty(n), np.zeros(K), np.zeros(1)
         k.mixture(spec, np.log(model.latent.weights), X, source.weights, counts, stats, total, loglik, resp)

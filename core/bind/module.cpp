@@ -142,6 +142,14 @@ void log_densities(const std::string &level, const OwnedSpec &o, const Data &x, 
     kernels(level).log_densities(o.spec, rows, out.data());
 }
 
+void accumulate(const std::string &level, const OwnedSpec &o, const Data &x, const Doubles &resp, const Out &stats) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0, std::nullopt);
+    require(static_cast<int64_t>(resp.size()) == rows.n * o.spec.K, "resp");
+    require(static_cast<int64_t>(stats.size()) == statistics_size(o.spec), "stats");
+    const Unlocked unlocked;
+    kernels(level, o.single).accumulate(o.spec, rows, resp.data(), stats.data());
+}
+
 void mixture(const std::string &level, const OwnedSpec &o, const Doubles &logweights, const Data &x,
              const MaybeDoubles &weight, const MaybeOut &counts, const MaybeOut &stats, const MaybeOut &totals,
              const MaybeOut &loglik, const MaybeOut &resp, const std::optional<Integers> &groups,
@@ -311,6 +319,7 @@ NB_MODULE(_core, m) {
         in("several"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
     m.def("levels", &levels);
     m.def("log_densities", &log_densities, in("level"), in("spec"), in("X"), out("out"));
+    m.def("accumulate", &accumulate, in("level"), in("spec"), in("X"), in("resp"), out("stats"));
     m.def("mixture", &mixture, in("level"), in("spec"), in("logweights"), in("X"), maybe("weight"), maybe_out("counts"),
           maybe_out("stats"), maybe_out("totals"), maybe_out("loglik"), maybe_out("resp"), in("ends") = nb::none(),
           in("allowed") = nb::none(), in("sure") = 0.0);

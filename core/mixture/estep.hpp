@@ -125,6 +125,24 @@ void mixture(const Spec &spec, const int64_t *ends, int64_t models, const double
     Mixture(spec, ends, models, logweights, sure, rows, out).run();
 }
 
+// Adds the statistics of the rows under responsibilities (n, K) that are given, weights included.
+void accumulate(const Spec &spec, const Rows &rows, const double *resp, double *stats) {
+    FlushDenormals guard;
+    const auto tile = make_tile(spec, rows);
+    const int64_t K = spec.K, ld = tile->ld;
+    Buffer L(K * ld);
+    for (int64_t first = 0; first < rows.n; first += tile->size) {
+        const int64_t n = std::min(tile->size, rows.n - first);
+        tile->load(rows, {first, nullptr}, n);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t k = 0; k < K; k++) L[k * ld + i] = static_cast<real>(resp[(first + i) * K + k]);
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t i = n; i < tile->padded; i++) L[k * ld + i] = 0;
+        tile->accumulate(L.data(), ld);
+    }
+    tile->finish(stats);
+}
+
 void log_densities(const Spec &spec, const Rows &rows, double *out) {
     const auto tile = make_tile(spec, rows);
     const int64_t K = spec.K, ld = tile->ld;

@@ -69,6 +69,14 @@ class Emission(Values, ABC):
     def evaluate(self, batch: Batch) -> Evaluation:
         """Log-densities of the rows, less the base measure, and how to accumulate their statistics."""
 
+    def accumulate(self, batch: Batch, r: Array, s: Statistics) -> None:
+        """Adds the statistics of the rows under responsibilities ``r`` (n, K), weights included, to ``s``."""
+        spec = self.kernel(batch.summary)
+        if spec is None:
+            self.evaluate(batch).accumulate(r, s)
+        else:
+            batch.accumulate(spec, r, s.vector)
+
     @abstractmethod
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The M-step: the parameters that maximise the expected log-likelihood, a function of ``s`` alone.

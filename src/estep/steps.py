@@ -257,9 +257,17 @@ class Steps:
         r = np.zeros((len(batch.X), self.n_components))
         weights = 1.0 if batch.row_weights is None else batch.row_weights[batch.own]
         r[np.arange(batch.own.start, batch.own.stop), states[batch.place]] = weights
-        self.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
+        self.accumulate(batch, r, Statistics(of_emission, s["emission"]))
         s["weight"] = batch.weight
         return s
+
+    def accumulate(self, batch: Batch, r: Array, s: Statistics) -> None:
+        """Adds the emission's statistics of the rows under responsibilities ``r`` (n, K), weights included."""
+        spec = self.kernel(batch.summary)
+        if spec is None:
+            self.evaluate(batch).accumulate(r, s)
+        else:
+            batch.accumulate(spec, r, s.vector)
 
     def sample_states(self, source: Source, rng: np.random.Generator, execute: Execute | None = None) -> Array:
         """States (n,) drawn from their posterior given the data; each sequence is held in memory as a whole."""

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from estep import kernels
 from estep.data.columns import Roles
 from estep.data.labels import Evidence
 from estep.data.missing import Patterns, is_missing, pattern_order, unsorted
 from estep.data.summary import Summary, summarize
+from estep.kernels.spec import Spec
 from estep.statistics import Array, weighted
 from estep.util.cached import cached_property
 
@@ -96,15 +98,27 @@ class Batch:
         """The weighted sum of x_i x_j (i <= j) over the rows about ``origin``, (D (D + 1) / 2,); kept."""
         kept: tuple[Array, Array] | None = self.__dict__.get("_cross_moments")
         if kept is None or not np.array_equal(kept[0], origin):
-            total = np.zeros((len(origin), len(origin)))
-            weights = self.row_weights
-            for i in range(self.own.start, self.own.stop, 4096):
-                some = slice(i, min(i + 4096, self.own.stop))
-                x = self.X[some].astype(np.float64) - origin
-                total += (x if weights is None else x * weights[some, None]).T @ x
-            kept = origin, total[np.triu_indices(len(origin))]
-            self.__dict__["_cross_moments"] = kept
+            kept = self.__dict__["_cross_moments"] = origin, self._cross_moments_of(self.row_weights, origin)
         return kept[1]
+
+    def _cross_moments_of(self, weights: Array | None, origin: Array) -> Array:
+        """As :meth:`cross_moments`, with weights (n,) of the rows."""
+        total = np.zeros((len(origin), len(origin)))
+        for i in range(self.own.start, self.own.stop, 4096):
+            some = slice(i, min(i + 4096, self.own.stop))
+            x = self.X[some].astype(np.float64) - origin
+            total += (x if weights is None else x * weights[some, None]).T @ x
+        return np.asarray(total[np.triu_indices(len(origin))])
+
+    def accumulate(self, spec: Spec, r: Array, stats: Array) -> None:
+        """Adds what ``spec`` sums up of the rows under responsibilities ``r`` (n, K), weights included."""
+        r = np.ascontiguousarray(r, dtype=np.float64)
+        if spec.shares:  # second moments are of all components together
+            assert spec.origin is not None
+            cross = self._cross_moments_of(r.sum(axis=1), spec.origin)
+            stats[-len(cross) :] += cross
+            spec, stats = spec.linear, stats[: -len(cross)]
+        kernels.active().accumulate(spec, self.X, r, stats)
 
     @cached_property
     def weight(self) -> float:

@@ -44,7 +44,7 @@ def reseeded(model: Model, source: Source, components: Sequence[int], execute: E
         r *= rows.weights[:, None]
     batch, s = rows.whole(), Statistics.zeros(model.emission.layout)
     blank = model.emission.with_values(**dict.fromkeys(model.emission.values())).start(K, rows.summary)
-    blank.evaluate(batch).accumulate(r, s)
+    blank.accumulate(batch, r, s)
     fresh, _ = blank.maximize(s)
     others = ~np.isin(np.arange(K), components)
     return replace(model, emission=fresh.keeping(model.emission, others), latent=_loosened(model, K))

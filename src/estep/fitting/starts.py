@@ -197,7 +197,7 @@ def _from_assignments(blank: Emission, given: Emission, sample: Source, r: Array
     for batch in sample.row_batches(CHUNK):
         mine = batch.place
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
-        blank.evaluate(batch).accumulate(r[mine] * weights, s)
+        blank.accumulate(batch, r[mine] * weights, s)
     started, _ = blank.maximize(s)
     whole, rough = blank.values(), started.values()
     smoothed = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.smoothed}

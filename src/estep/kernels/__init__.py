@@ -5,6 +5,8 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
 
 ``log_densities(spec, X, out)``
     fills ``out`` (n, K).
+``accumulate(spec, X, resp, stats)``
+    adds to ``stats`` the statistics of the rows under responsibilities ``resp`` (n, K), weights included.
 ``mixture(spec, logweights, X, weight, counts, stats, totals, loglik, resp, ends, *, sure)``
     adds to ``counts`` (K,), ``stats`` and ``totals`` (1,), the weighted log-likelihood; fills ``loglik`` (n,) and
     ``resp`` (n, K, weights included). Any output may be None. Several mixtures may be the columns of one spec: those
@@ -60,7 +62,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.kernels.reference import chain, densities, gaussian, missing, mixture, survey
+from estep.kernels.reference import chain, densities, gaussian, missing, mixture, statistics, survey
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array
 
@@ -73,6 +75,7 @@ class Kernels:
 
     level: str
     log_densities: Callable[..., None]
+    accumulate: Callable[..., None]
     mixture: Callable[..., None]
     chain: Callable[..., None]
     viterbi: Callable[..., None]
@@ -109,6 +112,7 @@ def load(level: str) -> Kernels:
         return Kernels(
             level,
             densities.log_densities,
+            statistics.accumulate,
             mixture.mixture,
             chain.chain,
             chain.viterbi,
@@ -131,6 +135,7 @@ def load(level: str) -> Kernels:
     return Kernels(
         level,
         bound(core.log_densities),
+        bound(core.accumulate),
         bound(core.mixture),
         bound(core.chain),
         bound(core.viterbi),

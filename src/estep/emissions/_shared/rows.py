@@ -7,7 +7,6 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch
 from estep.interface import Evaluation
-from estep.kernels.reference.statistics import statistics
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics
 
@@ -19,7 +18,7 @@ def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
     """An :class:`Evaluation` of the rows by the kernel ``spec``."""
 
     def accumulate(r: Array, s: Statistics) -> None:
-        s.vector += statistics(spec, batch.X, r)
+        batch.accumulate(spec, r, s.vector)
 
     return Evaluation(kernels.log_densities(spec, batch.X), accumulate)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from estep.kernels.reference.densities import densities_of
 from estep.kernels.reference.softmax import logsumexp, only_allowed, shares
-from estep.kernels.reference.statistics import statistics
+from estep.kernels.reference.statistics import accumulate
 from estep.kernels.spec import Spec
 from estep.statistics import Array
 
@@ -80,7 +80,7 @@ def chain(
         if start_counts is not None and begins and head == 0:
             start_counts += g[0]
         if stats is not None:
-            stats += statistics(spec, x[own], g[own])
+            accumulate(spec, x[own], g[own], stats)
         if gamma is not None:
             gamma[first + own.start : first + own.stop] = g[own]
 

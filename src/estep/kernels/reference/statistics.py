@@ -18,16 +18,14 @@ from estep.kernels.spec import Spec
 from estep.statistics import Array
 
 
-def statistics(spec: Spec, X: Array, r: Array) -> Array:
-    """The statistics of the rows under responsibilities ``r`` (n, K), flat."""
-    out = np.zeros(spec.statistics_size)
+def accumulate(spec: Spec, X: Array, r: Array, stats: Array) -> None:
+    """Adds the statistics of the rows under responsibilities ``r`` (n, K), flat."""
     for i in range(0, len(X), ROWS):
-        out += statistics_of(spec, X[i : i + ROWS], r[i : i + ROWS])
-    return out
+        stats += statistics_of(spec, X[i : i + ROWS], r[i : i + ROWS])
 
 
 def statistics_of(spec: Spec, X: Array, r: Array) -> Array:
-    """As :func:`statistics`, of few rows."""
+    """What :func:`accumulate` adds, of few rows."""
     if spec.kind == "dense":
         return np.zeros(0)
     if spec.members:
