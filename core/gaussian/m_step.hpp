@@ -41,6 +41,9 @@ inline bool factorise(int64_t n, int64_t D, const double *C, double *inverse, do
     return true;
 }
 
+// The least variance, as a fraction of the second moment about the origin that it is taken from: less is rounding.
+constexpr double RESOLVED = 4 * std::numeric_limits<double>::epsilon();
+
 // K Gaussians of D columns: covariances, and their inverse factors, are (K, D, D), or (K, D) if `diag`.
 struct Normals {
     int64_t K, D;
@@ -49,8 +52,8 @@ struct Normals {
 
     // Means, covariances, and of full ones the inverse factors and log-determinants (K,), from moments (K, features)
     // about the origin, divided by the mass `rows` (K,). False, and nothing is said of the results, where a component
-    // has less than `nothing` of all rows, or may be below the floor (D,) of a variance, which is `relative` of the
-    // column's; null: no floor.
+    // has less than `nothing` of all rows, a variance of rounding, or may be below the floor (D,) of a variance, which
+    // is `relative` of the column's; null: no floor.
     bool maximize(const double *moments, const double *rows, double nothing, const double *origin, const double *floor,
                   double relative, double *means, double *covariances, double *inverse, double *logdet) const {
         if (!moved(moments, rows, nothing, origin, means, covariances)) return false;
@@ -125,7 +128,8 @@ struct Normals {
             for (int64_t i = 0; i < D; i++) {
                 const double ci = share * centre[static_cast<size_t>(i)];
                 for (int64_t j = i; j < (diag ? i + 1 : D); j++) {
-                    const double spread = *second++ / rows[k] - ci * centre[static_cast<size_t>(j)];
+                    const double square = *second++ / rows[k], spread = square - ci * centre[static_cast<size_t>(j)];
+                    if (i == j && !(spread >= RESOLVED * square)) return false;
                     if (diag) covariances[k * D + i] = spread;
                     else covariances[(k * D + i) * D + j] = covariances[(k * D + j) * D + i] = spread;
                 }

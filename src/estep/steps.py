@@ -293,6 +293,11 @@ class Steps:
         """The emission's kernel for data with this summary, kept while the data stay the same."""
         return kept_kernel(self, summary, self._spec)
 
+    def release(self) -> None:
+        """Lets go of what is only for E-steps, and is found again where there are more."""
+        self.__dict__.pop("_kernel", None)
+        self.emission.release()
+
     def leaf_rows(self) -> int:
         """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
         rows = LEAF_WORK // (self.emission.work + 3 * self.latent.layout.size)

@@ -6,12 +6,16 @@ NaN is a missing cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from estep import kernels
+from estep.data.bulk import Bulk, bulk_of
 from estep.statistics import Array
+from estep.util.cached import cached_property
 
 FAR = 1e150  # the largest value: its square is in the range of float64
 LARGEST_SUM = 1e300  # of weighted squares; the smallest is one over it
@@ -34,21 +38,34 @@ class Summary:
     single: bool = False  # whether the data are in single precision
     missing: bool = False  # whether cells are missing; all else is of those that are there
     most_weight: float = 1.0  # of a row
+    find_bulk: Callable[[], Bulk] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        bulk = self.bulk
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        return state | {"find_bulk": partial(_same, bulk)}  # without the rows
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """Where most of the data are, found when it is first asked for."""
+        if self.find_bulk is None:
+            return Bulk(self.mean, self.variance, self.mean, np.sqrt(self.variance))
+        return self.find_bulk()
 
     @property
     def floor(self) -> Array:
-        """The smallest variance a component may have in each column: 1e-12 of the column's own.
+        """The smallest variance a component may have in each column: 1e-12 of that of the column's bulk.
 
         A constant column has none: 1e-12 of its squared value, or of 1.
         """
         value = np.clip(np.abs(self.mean), 1 / LARGEST, LARGEST)
         squared = np.where(self.mean == 0, 1.0, value**2)
-        return np.asarray(1e-12 * np.where(self.constant, squared, self.variance))
+        return np.asarray(1e-12 * np.where(self.constant, squared, self.bulk.variance))
 
     def some(self, columns: slice | list[int]) -> Summary:
         """That of some of the columns, without their names."""
         arrays = {n: getattr(self, n)[columns] for n in ("mean", "variance", "low", "high", "constant")}
-        return replace(self, **arrays, columns=())
+        return replace(self, **arrays, columns=(), find_bulk=lambda: self.bulk.some(columns))
 
     def require_values(self) -> None:
         """Raises ValueError naming a column without any value: nothing can be estimated from it."""
@@ -107,19 +124,14 @@ def summarize(X: Array, weights: Array | None, columns: tuple[str, ...], missing
         )
     mean = np.where(constant, used_low, mean)
     most = 1.0 if weights is None else float(weights.max(initial=0.0))
-    return Summary(
-        len(X),
-        mass,
-        mean,
-        second / max(mass, 1e-300),
-        low,
-        high,
-        constant,
-        columns,
-        X.dtype == np.float32,
-        missing,
-        most,
-    )
+    variance = second / max(mass, 1e-300)
+    bulk = partial(bulk_of, X, weights, mean, variance)
+    single = X.dtype == np.float32
+    return Summary(len(X), mass, mean, variance, low, high, constant, columns, single, missing, most, bulk)
+
+
+def _same(bulk: Bulk) -> Bulk:
+    return bulk
 
 
 def _survey_missing(X: Array, weights: Array | None, found: Array, name: Callable[[int], str]) -> float:

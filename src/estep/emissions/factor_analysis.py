@@ -134,9 +134,9 @@ class FactorAnalysis(Emission):
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
-        variance = np.maximum(summary.variance, summary.floor)
+        variance = np.maximum(summary.bulk.variance, summary.floor)
         fresh = {
-            "means": np.tile(summary.mean, (n_components, 1)),
+            "means": np.tile(summary.bulk.mean, (n_components, 1)),
             "loadings": np.zeros((n_components, D, self.n_factors)),
             "noise_variance": self._stored(np.tile(_of_type(variance, self.noise_type), (n_components, 1))),
         }

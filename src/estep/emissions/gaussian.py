@@ -25,6 +25,7 @@ from estep.kernels.reference import gaussian as reference
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
     RELATIVE,
+    RESOLVED,
     SMALL,
     TYPES,
     check,
@@ -149,8 +150,8 @@ class Gaussian(ConjugateEmission):
 
     def start(self, n_components: int, summary: Summary) -> Self:
         D = len(summary.mean)
-        means = np.tile(summary.mean, (n_components, 1))
-        variance = np.maximum(summary.variance, summary.floor)
+        means = np.tile(summary.bulk.mean, (n_components, 1))
+        variance = np.maximum(summary.bulk.variance, summary.floor)
         whole = of_variances(variance, self.covariance_type, n_components)
         shape = TYPES[self.covariance_type](n_components, D)
         for name, given, want in (("means", self.means, means.shape), ("covariances", self.covariances, shape)):
@@ -163,7 +164,7 @@ class Gaussian(ConjugateEmission):
     def adapt(self, summary: Summary) -> Self:
         """Origin and floor of the data; covariances below the floor are raised to it."""
         covariances, _ = clamp(self._covariances(), self.covariance_type, summary.floor)
-        return self.evolve(covariances=covariances, origin=summary.mean, floor=summary.floor)
+        return self.evolve(covariances=covariances, origin=summary.bulk.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)
@@ -220,19 +221,24 @@ class Gaussian(ConjugateEmission):
         twice = scaled[:, None] * centre if kept is None else 2 * own - scaled[:, None] * centre
         if kind == "tied":
             second, total = unpack(s["second"][None], D)[0], rows.sum()
+            squares = second.diagonal() / max(total, NOTHING)
             spread = (centre * safe[:, None]).T @ twice
             fresh = (second - (spread + spread.T) / 2) / total if total > 0 else old
         else:
             second = moments[:, 1 + D :] / safe[:, None]
             if kind == "full":
-                spread = centre[:, :, None] * twice[:, None, :]
-                fresh = unpack(second, D) - (spread + spread.swapaxes(1, 2)) / 2
+                fresh = unpack(second, D)
+                squares = fresh.diagonal(axis1=1, axis2=2).copy()
+                for C, one, other in zip(fresh, centre, twice, strict=True):
+                    spread = np.outer(one, other)
+                    C -= (spread + spread.T) / 2
             elif kind == "diag":
-                fresh = second - centre * twice
+                fresh, squares = second - centre * twice, second
             else:
+                squares = second / D
                 fresh = (second[:, 0] - (centre * twice).sum(axis=1)) / D
             fresh[unseen] = old[unseen]
-        covariances, factors, clamped = regularise(fresh, kind, self.floor, self.reg_covar)
+        covariances, factors, clamped = regularise(fresh, kind, self._resolved(squares), self.reg_covar)
         fixed = held.get("covariances")
         if fixed is not None:
             each = fixed[:1] if kind == "tied" else fixed
@@ -242,6 +248,11 @@ class Gaussian(ConjugateEmission):
         new = self.evolve(means=means, covariances=covariances)
         new.__dict__["factors"] = factors
         return new, notes
+
+    def _resolved(self, squares: Array) -> Array | None:
+        """The floor, raised to what rounding leaves of second moments ``squares``, (D,) or (K, D), about the origin."""
+        rounding = RESOLVED * squares
+        return self.floor if self.floor is None or (rounding <= self.floor).all() else np.maximum(self.floor, rounding)
 
     def _at_once(self, moments: Array, rows: Array) -> Self | None:
         """The same in one compiled call, where this takes less time and nothing has to be regularised; else None."""
@@ -292,7 +303,10 @@ class Gaussian(ConjugateEmission):
         if self.covariance_type in ("diag", "spherical"):
             return 0.0
         variances = np.diagonal(self._covariances(), axis1=-2, axis2=-1)
-        trace = ((inverse**2).sum(axis=-2) * variances).sum(axis=-1)
+        precisions = (inverse**2).sum(axis=-2)
+        trace = (precisions * variances).sum(axis=-1)
+        if self.covariance_type == "tied":  # what all share is a difference of squares of means
+            trace = trace + precisions @ ((self._means() - np.asarray(self.origin)) ** 2).mean(axis=0)
         return 4 * float(np.finfo(float).eps * np.max(trace))
 
     def kernel(self, summary: Summary) -> Spec | None:
@@ -385,9 +399,14 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
     in it where it resolves every component. ``inverse``: lower triangular (K, D, D), (D, D) for tied, or (K, D).
     """
     K, D = mu.shape
-    weights, shared = np.empty((K, 1 + D + (D * (D + 1) // 2 if kind == "full" else 0 if kind == "tied" else D))), None
+    wide = kind == "full" and D >= WIDE
+    pairs = {"full": 0 if wide else D * (D + 1) // 2, "tied": 0}.get(kind, D)
+    weights, shared = np.empty((K, 1 + D + pairs)), None
     radius = summary.radius(origin)
-    if kind == "tied":
+    if wide:
+        precisions = np.einsum("kij,kij->kj", inverse, inverse)  # their diagonals
+        size = float((precisions @ np.maximum(radius, np.abs(mu).max(axis=0)) ** 2).max())
+    elif kind == "tied":
         P, white = inverse.T @ inverse, mu @ inverse.T
         weights[:, 0] = const - 0.5 * (white * white).sum(axis=1)
         weights[:, 1:], shared = white @ inverse, halved(P[None])[0]
@@ -400,7 +419,7 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
     safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
     if single:
         safe = safe and EPS_SINGLE * size / (D * D if kind == "full" else D) <= SINGLE_MEAN
-    if safe and not (kind == "full" and D >= WIDE):
+    if safe and not wide:
         near = (mu, inverse, const) if kind in ("full", "diag") else (None, None, None)
         return Spec(kind, K, D, 0, False, False, single, weights, shared, origin, *near)
     if kind == "tied":

@@ -126,17 +126,17 @@ class LinearRegression(ConjugateEmission):
         P, D = self.n_given, len(summary.mean) - self.n_given
         if D < 1:
             raise ValueError(f"the data have no columns beside the {P} covariates")
-        variance = np.maximum(summary.variance, summary.floor)[P:]
+        variance = np.maximum(summary.bulk.variance, summary.floor)[P:]
         fresh: dict[str, Array] = {
             "coefficients": np.zeros((n_components, D, P)),
-            "intercepts": np.tile(summary.mean[P:], (n_components, 1)),
+            "intercepts": np.tile(summary.bulk.mean[P:], (n_components, 1)),
             "covariances": of_variances(variance, self.covariance_type, n_components),
         }
         given = {name: value for name, value in self.values().items() if value is not None}
         return self.with_values(**(fresh | given)).adapt(summary)
 
     def adapt(self, summary: Summary) -> Self:
-        return self.evolve(origin=summary.mean, floor=summary.floor)
+        return self.evolve(origin=summary.bulk.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         spec = self.kernel(batch.summary)

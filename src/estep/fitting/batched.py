@@ -162,6 +162,11 @@ class Batched:
         kept_kernel(self, leaves[0].summary, self.emission.kernel)  # or each thread would make its own
         return execute.add_up(lambda i: self.expect(leaves[i], prune), len(leaves))
 
+    def release(self) -> None:
+        """As :meth:`Model.release`."""
+        self.__dict__.pop("_kernel", None)
+        self.emission.release()
+
     def underflowed(self, total: Statistics, summary: Summary) -> bool:
         """As :meth:`Model.lost`."""
         spec = kept_kernel(self, summary, self.emission.kernel)

@@ -210,6 +210,8 @@ class _Run:
     reason: str | None = None
 
     def entered(self, models: Model | Batched, i: int, bound: float, seconds: float, passes: float) -> None:
+        for before, _ in self.seen[-1:]:
+            before.release()
         self.seen = [*self.seen[-1:], (models, i)]
         self.trace.bounds.append(bound)
         self.trace.seconds.append(seconds)

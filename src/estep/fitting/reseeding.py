@@ -30,7 +30,8 @@ def reseeded(model: Model, source: Source, components: Sequence[int], execute: E
     rows = source.some(used, None if weights is None else weights[used])
     worst = _row_scores(model, rows, execute)
     points = model.emission.clustering_features(rows.X, rows.summary).astype(np.float64)
-    scale = np.sqrt(np.maximum(points.var(axis=0), 1e-300))
+    bulk = rows.summary.bulk.some(slice(0, points.shape[1]))
+    scale = np.where(bulk.quartiles > 0, bulk.quartiles, np.sqrt(np.maximum(bulk.variance, 1e-300)))
     size = min(len(rows), max(2 * (points.shape[1] + 2), len(rows) // (SHARE * K)))
     r, free = np.zeros((len(rows), K)), np.ones(len(rows), bool)
     for k in components:

@@ -28,6 +28,7 @@ METHODS = ("kmeans", "k-means++", "random_from_data", "random", "split", "segmen
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
 RUNS, STEPS = 10, 10  # of "short": runs of EM, and the M-steps of each at most
 SAMPLE = 100_000
+ROUNDING = 8 * float(np.finfo(np.float64).eps)  # of a squared distance, relative to the squares it is taken from
 SWEEPS = 20  # of k-means, at most
 CHUNK = 8192
 BLEND = 0.01  # of the parameters of the whole data in a start, where these keep what is rare possible
@@ -244,10 +245,11 @@ def _assign(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
     summary = sample.summary
     rows = emission.clustering_features(sample.X, summary)
     columns = slice(0, rows.shape[1])  # the others say what is missing
-    mean, scale = summary.mean[columns], np.sqrt(np.maximum(summary.variance, summary.floor))[columns]
+    bulk = summary.bulk.some(columns)
+    spread = np.where(bulk.quartiles > 0, bulk.quartiles, np.sqrt(np.maximum(bulk.variance, summary.floor[columns])))
 
     def units(rows: Array) -> Array:
-        return np.asarray((rows - mean) / scale)
+        return np.asarray((rows - bulk.median) / spread)
 
     X = units(rows)
     weights = sample.weights
@@ -294,9 +296,13 @@ def _less_own(X: Array, centres: Array) -> Array:
 
 
 def _squared(X: Array, centres: Array) -> Array:
-    """Squared distances (n, K)."""
-    parts = [_less_own(X[i], centres) + (X[i] * X[i]).sum(axis=1)[:, None] for i in _chunks(len(X), len(centres))]
-    return np.asarray(np.maximum(np.concatenate(parts), 0.0))
+    """Squared distances (n, K); 0 where they are rounding."""
+    own, parts = (centres * centres).sum(axis=1), []
+    for i in _chunks(len(X), len(centres)):
+        squares = (X[i] * X[i]).sum(axis=1)[:, None]
+        d = _less_own(X[i], centres) + squares
+        parts.append(np.where(d > ROUNDING * (squares + own), d, 0.0))
+    return np.concatenate(parts)
 
 
 def nearest(X: Array, centres: Array) -> Array:

@@ -22,6 +22,7 @@ from estep.util.cached import cached_property
 BLOCKS = 64  # at most, as many vectors of statistics may be kept
 SHARES = 16  # blocks of small data
 LEAST = 64  # rows of a block, about
+LARGE = 2**17  # numbers of statistics from which on what an E-step keeps is let go after it
 TRUST = 3  # E-steps with few components a row that may have to be done again
 
 
@@ -75,6 +76,8 @@ class Passes:
         """
         total = self._possible(model, self._expect(model, rule))
         total["loglik"] += model.penalty
+        if len(total.vector) > LARGE:
+            model.release()
         return total
 
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:

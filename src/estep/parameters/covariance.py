@@ -26,6 +26,8 @@ SMALL = 16
 RELATIVE = 1e-12
 """The floor, as a fraction of each column's variance."""
 EPS = float(np.finfo(np.float64).eps)
+RESOLVED = 4 * EPS
+"""The least variance, as a fraction of the second moment about the origin that it is taken from: less is rounding."""
 
 
 @cache
@@ -117,22 +119,23 @@ def factorise(covariances: Array, covariance_type: str) -> tuple[Array, Array]:
 def regularise(
     covariances: Array, covariance_type: str, floor: Array | None, reg_covar: float | None
 ) -> tuple[Array, tuple[Array, Array], list[int]]:
-    """Covariances with ``reg_covar`` added and raised to the floor, their factors, and which components needed it."""
+    """Covariances with ``reg_covar`` added and raised to the floor, (D,) or (K, D); their factors, and which components
+    needed it."""
     covariances = add(covariances, covariance_type, reg_covar)
     if covariance_type in ("full", "tied"):
         with suppress(np.linalg.LinAlgError):
             factors = factorise(covariances, covariance_type)
-            if floor is None or _above(covariances, factors[0], floor):
+            if floor is None or bool(_above(covariances, factors[0], floor).all()):
                 return covariances, factors, []
     covariances, clamped = clamp(covariances, covariance_type, floor)
     return covariances, factorise(covariances, covariance_type), clamped
 
 
-def _above(covariances: Array, inverse: Array, floor: Array) -> bool:
-    """Whether all smallest eigenvalues, in units of the columns, are surely above the least: traces bound them."""
-    largest = covariances.diagonal(axis1=-2, axis2=-1) @ (RELATIVE / floor)
-    trace = (inverse**2).sum(axis=-2) @ floor / RELATIVE
-    return bool((trace * _least(len(floor), largest) <= 1).all())
+def _above(covariances: Array, inverse: Array, floor: Array) -> Array:
+    """Whether a matrix's smallest eigenvalue, in units of the columns, is surely above the least: traces bound it."""
+    largest = (covariances.diagonal(axis1=-2, axis2=-1) * (RELATIVE / floor)).sum(axis=-1)
+    trace = (np.einsum("...ij,...ij->...j", inverse, inverse) * floor).sum(axis=-1) / RELATIVE
+    return np.asarray(trace * _least(floor.shape[-1], largest) <= 1)
 
 
 def _least(D: int, largest: Array) -> Array:
@@ -150,7 +153,7 @@ def add(covariances: Array, covariance_type: str, reg_covar: float | None) -> Ar
 
 
 def clamp(covariances: Array, covariance_type: str, floor: Array | None) -> tuple[Array, list[int]]:
-    """Covariances raised to the floor, and which components (0 for tied) needed it.
+    """Covariances raised to the floor, (D,) or (K, D), and which components (0 for tied) needed it.
 
     Full matrices are clamped in their eigenvalues, in units of the columns' deviations, so that the result does not
     depend on the units.
@@ -158,19 +161,27 @@ def clamp(covariances: Array, covariance_type: str, floor: Array | None) -> tupl
     if floor is None:
         return covariances, []
     if covariance_type in ("diag", "spherical"):
-        least = floor if covariance_type == "diag" else floor.mean()
+        least = floor if covariance_type == "diag" else floor.mean(axis=-1)
         low = covariances < least
         return np.maximum(covariances, least), [int(k) for k in np.flatnonzero(low.reshape(len(low), -1).any(axis=1))]
     stack = covariances[None] if covariance_type == "tied" else covariances
-    deviations = np.sqrt(floor / RELATIVE)
-    unit = stack / deviations[:, None] / deviations
-    out, clamped = stack.copy(), []
-    for k in range(len(unit)):
-        values, vectors = np.linalg.eigh(unit[k])
-        least = _least(len(values), values[-1])
-        if values[0] >= least:
-            continue
-        clamped.append(k)
-        raised = (vectors * np.maximum(values, least)) @ vectors.T
-        out[k] = (raised + raised.T) / 2 * deviations[:, None] * deviations
+    raised = [_clamp_one(C, least) for C, least in zip(stack, np.broadcast_to(floor, stack.shape[:2]), strict=True)]
+    clamped = [k for k, C in enumerate(raised) if C is not None]
+    if not clamped:
+        return covariances, []
+    out = np.stack([C if new is None else new for C, new in zip(stack, raised, strict=True)])
     return (out[0] if covariance_type == "tied" else out), clamped
+
+
+def _clamp_one(C: Array, floor: Array) -> Array | None:
+    """A matrix raised to the floor; None where it is above."""
+    with suppress(np.linalg.LinAlgError):
+        if _above(C, factorise(C[None], "full")[0][0], floor):
+            return None
+    deviations = np.sqrt(floor / RELATIVE)
+    values, vectors = np.linalg.eigh(C / deviations[:, None] / deviations)
+    least = _least(len(values), values[-1])
+    if values[0] >= least:
+        return None
+    raised = (vectors * np.maximum(values, least)) @ vectors.T
+    return np.asarray((raised + raised.T) / 2 * deviations[:, None] * deviations)

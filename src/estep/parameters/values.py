@@ -120,6 +120,12 @@ class Values:
                 value.flags.writeable = False
         return new
 
+    def release(self) -> None:
+        """Lets go of what is kept beside the fields, and is found again when it is asked for."""
+        kept = {"_support", *(f.name for f in fields(self))}  # type: ignore[arg-type]
+        for name in [name for name in self.__dict__ if name not in kept]:
+            self.__dict__.pop(name, None)
+
     def to_dict(self) -> dict[str, Any]:
         """Fields by name, arrays as nested lists; ``type(self).from_dict`` reads it back to the same bits."""
         out: dict[str, Any] = {"name": self.name}

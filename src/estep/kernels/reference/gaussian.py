@@ -6,6 +6,8 @@ import numpy as np
 
 from estep.statistics import Array
 
+BLOCK = 64  # columns up to which an inverse is LAPACK's
+
 
 def factorise(covariances: Array, inverse: Array, logdet: Array) -> bool:
     """L^-1 (n, D, D), lower triangular, with L L' = ``covariances``, and log-determinants (n,), into the last two.
@@ -17,13 +19,27 @@ def factorise(covariances: Array, inverse: Array, logdet: Array) -> bool:
         return False
     deviations = np.sqrt(variances)
     scale = 1 / deviations
-    try:
-        L = np.linalg.cholesky(covariances * (scale[:, :, None] * scale[:, None, :]))
-    except np.linalg.LinAlgError:
-        return False
-    inverse[:] = np.linalg.inv(L) * np.tri(L.shape[-1]) * scale[:, None, :]
-    logdet[:] = 2 * np.log(L.diagonal(axis1=1, axis2=2) * deviations).sum(axis=1)
+    for k, C in enumerate(covariances):  # one at a time: of many columns, a few matrices are all that fits
+        try:
+            L = np.linalg.cholesky(C * scale[k, :, None] * scale[k])
+        except np.linalg.LinAlgError:
+            return False
+        _invert(L, inverse[k])
+        inverse[k] *= scale[k]
+        logdet[k] = 2 * np.log(L.diagonal() * deviations[k]).sum()
     return True
+
+
+def _invert(L: Array, out: Array) -> None:
+    """L^-1 of a lower triangular matrix: halves by themselves, what is below them by products."""
+    D, half = len(L), len(L) // 2
+    if D <= BLOCK:
+        out[:] = np.linalg.inv(L) * np.tri(D)
+        return
+    _invert(L[:half, :half], out[:half, :half])
+    _invert(L[half:, half:], out[half:, half:])
+    out[:half, half:] = 0.0
+    out[half:, :half] = -(out[half:, half:] @ L[half:, :half]) @ out[:half, :half]
 
 
 def normals(*_: object) -> bool:

@@ -1,0 +1,96 @@
+"""Where most of the data are: a centre and a scale that outliers do not move.
+
+The bulk of a column is what lies within its quartiles and FENCE times their range on either side; where half of the
+rows are alike, what lies within the 1% and 99% quantiles; where these are, all of it. Quantiles count weight and are
+the same from either end, so that shifts, scales, weights and the order of the rows change nothing. Of more than SAMPLE
+rows, as many are read, chosen by a hash of the row's number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from estep.statistics import Array
+
+SAMPLE = 65536
+FENCE = 50.0
+
+
+@dataclass(frozen=True, eq=False)
+class Bulk:
+    """Of each column, (D,): mean and variance of its bulk, its median and the range between its quartiles."""
+
+    mean: Array
+    variance: Array
+    median: Array
+    quartiles: Array
+
+    def some(self, columns: slice | list[int]) -> Bulk:
+        """That of some of the columns."""
+        return Bulk(self.mean[columns], self.variance[columns], self.median[columns], self.quartiles[columns])
+
+
+def bulk_of(X: Array, weights: Array | None, mean: Array, variance: Array) -> Bulk:
+    """The bulk of rows (n, D) with weights (n,); ``mean`` and ``variance`` (D,): those of all of them."""
+    rows = _sampled(len(X)) if len(X) > SAMPLE else slice(None)
+    X, weights = X[rows], None if weights is None else weights[rows]
+    found = np.array([_of_column(X[:, d], weights, *both) for d, both in enumerate(zip(mean, variance, strict=True))])
+    return Bulk(*found.reshape(-1, 4).T)
+
+
+def _sampled(n: int) -> Array:
+    """About SAMPLE of n rows: those whose number has a low hash (splitmix64: Steele, Lea & Flood 2014)."""
+    z = np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    return np.flatnonzero((z ^ (z >> np.uint64(31))) < np.uint64(int(SAMPLE / n * 2.0**64)))
+
+
+class _Found(NamedTuple):
+    mean: float
+    variance: float
+    median: float
+    quartiles: float
+
+
+def _of_column(values: Array, weights: Array | None, mean: float, variance: float) -> _Found:
+    x = np.asarray(values, dtype=np.float64)
+    used = ~np.isnan(x) if weights is None else ~np.isnan(x) & (weights > 0)
+    if not used.all():
+        x, weights = x[used], None if weights is None else weights[used]
+    if not len(x):
+        return _Found(mean, variance, mean, 0.0)
+    low, lower, upper, high, before, after = _quantiles(x, weights)
+    fence = FENCE * (upper - lower)
+    for least, most in ((lower - fence, upper + fence), (low, high)):
+        inside = (x >= least) & (x <= most)
+        some = x[inside]
+        if some.max() > some.min():
+            w = None if weights is None else weights[inside]
+            centre = before + float(np.average(some - before, weights=w))
+            spread = float(np.average((some - centre) ** 2, weights=w))
+            if spread > 0:
+                return _Found(centre, spread, before / 2 + after / 2, upper - lower)
+    return _Found(mean, variance, before / 2 + after / 2, upper - lower)
+
+
+def _quantiles(x: Array, weights: Array | None) -> list[float]:
+    """The quantiles at 1%, 25%, 75%, 99%, and the medians from below and above."""
+    parts, n = (0.01, 0.25, 0.5), len(x)
+    if weights is None:
+        below = [max(int(np.ceil(p * n)) - 1, 0) for p in parts]
+        places = [*below, *(n - 1 - i for i in below)]
+        ordered = np.partition(x, sorted(set(places)))
+        q = [float(ordered[i]) for i in places]
+    else:
+        order = np.argsort(x, kind="stable")
+        x, w = x[order], weights[order]
+        # from either end, the first value with that part of the weight; sums of halves and doubles are exact enough
+        up, down = np.cumsum(w), np.cumsum(w[::-1])
+        part = [p * (1 - 1e-12) for p in parts]
+        q = [float(x[np.searchsorted(up, p * up[-1])]) for p in part]
+        q += [float(x[::-1][np.searchsorted(down, p * down[-1])]) for p in part]
+    return [q[0], q[1], q[4], q[3], q[2], q[5]]
