@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from estep.execution.threads import Threads, threads
     from estep.fitting.bayes import with_prior
     from estep.fitting.constraints import constrained
-    from estep.fitting.loop import Fit, Trace, fit
+    from estep.fitting.restarts import fit
+    from estep.fitting.results import Fit, Trace
     from estep.fitting.selection import Selection, select
     from estep.fitting.starts import start_model
     from estep.fitting.stopping import Stop
@@ -59,7 +60,8 @@ HOMES = {
     "execution.threads": ("Threads", "threads"),
     "fitting.bayes": ("with_prior",),
     "fitting.constraints": ("constrained",),
-    "fitting.loop": ("Fit", "Trace", "fit"),
+    "fitting.restarts": ("fit",),
+    "fitting.results": ("Fit", "Trace"),
     "fitting.selection": ("Selection", "select"),
     "fitting.starts": ("start_model",),
     "fitting.stopping": ("Stop",),

@@ -7,7 +7,7 @@ in the responsibilities ``(n, K)`` that come back. An algorithm knows neither: i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -141,6 +141,37 @@ class Emission(Values, ABC):
         """Free parameters, for AIC and BIC: those that :meth:`describe` says are."""
         return packing.count(self)
 
+    # Where fits start.
+
+    @property
+    def n_parts(self) -> int:
+        """Parts of a component, for mixtures of another family: a start finds them as well."""
+        return 1
+
+    def of_parts(self) -> Emission:
+        """The family of all parts; itself where components have none."""
+        return self
+
+    def from_parts(self, parts: Emission, mass: Array) -> Emission:
+        """With these parts, and as weights that are not known what their ``mass`` (K, M) says."""
+        return parts
+
+    def centres(self) -> Array | None:
+        """Where the components lie as :meth:`clustering_features` has it, (K, D), if that is given; else None."""
+        return None
+
+    def simpler(self) -> Emission | None:
+        """A family that this one contains, whose fit is a start; None: there is none. Parameters given stay."""
+        return None
+
+    def around(self, simpler: Emission) -> Sequence[Self]:
+        """This family around a fitted :meth:`simpler` one, in ways of which the likeliest is a start."""
+        return ()
+
+    def comparable(self, summary: Summary) -> Self:
+        """The same with what has shrunk onto single values as wide as a component usually is, so that fits compare."""
+        return self
+
     # Hooks that a family may leave as they are.
 
     @property
@@ -240,6 +271,37 @@ class Emission(Values, ABC):
 
 class Latent(Values, ABC):
     """How the hidden variable moves: independent draws, or a chain."""
+
+    sequential: ClassVar[bool]
+    """Whether rows come in sequences, in which their order matters."""
+
+    batches: ClassVar[bool] = False
+    """Whether several models may be the columns of one kernel call."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether states are passed through from the first to the last."""
+        return False
+
+    @abstractmethod
+    def rows_apart(self) -> Latent:
+        """The same components where each row stands by itself, all alike in weight."""
+
+    @abstractmethod
+    def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
+        """The statistics of components that have so many rows (K,), first rows (K,), and moves (K, K)."""
+
+    @abstractmethod
+    def log_probability(self, s: Statistics) -> float:
+        """The expected log-likelihood of statistics under the parameters that are known."""
+
+    @abstractmethod
+    def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
+        """Parameters that are not known to start from, given what assignments say."""
+
+    @abstractmethod
+    def loosened(self, share: float) -> Self:
+        """Probabilities of which that share is spread evenly; structural zeros stay."""
 
     @property
     @abstractmethod

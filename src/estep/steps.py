@@ -234,7 +234,7 @@ class Steps:
         if self.constraints is None:
             return self
         latent, emission = self.constraints.as_given((given.latent, given.emission), (self.latent, self.emission))
-        return replace(self, latent=latent, emission=emission)
+        return replace(self, latent=latent, emission=self.constraints.grouped(emission))
 
     def _evolve(self, **values: Any) -> Self:
         """The same with other parameters of the same shapes: nothing to check, and the layouts are the same."""

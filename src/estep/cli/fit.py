@@ -29,7 +29,7 @@ from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.propose import proposed
 from estep.execution.threads import threads
-from estep.fitting.loop import Fit
+from estep.fitting.results import Fit
 from estep.fitting.selection import select
 from estep.fitting.stopping import Stop
 from estep.interface import Emission

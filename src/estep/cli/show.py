@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from estep.cli.text import plain
-from estep.fitting.loop import Fit, Iteration
+from estep.fitting.results import Fit, Iteration
 from estep.fitting.selection import Selection
 from estep.latents import Chain, Independent
 from estep.model import Model

@@ -297,6 +297,18 @@ class Source:
         )
         return replace(some, missing=self.summary.missing)
 
+    def window(self, first: int, rows: int) -> Source:
+        """So many rows from ``first`` on, with the parts of sequences in them."""
+        assert self.ends is not None
+        stop = min(first + rows, len(self))
+        inside = np.flatnonzero((self.ends > first) & (np.concatenate([[0], self.ends[:-1]]) < stop))
+        weights = None if self.weights is None else self.weights[inside]
+        ends = np.minimum(self.ends[inside], stop) - first
+        some = self.some(slice(first, stop))
+        new = replace(some, ends=ends.astype(np.int64), weights=weights)
+        new.__dict__["summary"] = self.summary
+        return new
+
     def chained(self) -> Source:
         """As sequences: rows without ends are one. Raises ValueError where such rows have different weights."""
         if self.unchained:

@@ -19,6 +19,7 @@ from estep.emissions._shared.rows import NOTHING, check_columns, missing
 from estep.emissions.gaussian import Gaussian
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
+from estep.parameters.covariance import NEAR, RELATIVE
 from estep.parameters.domains import ABOVE_0, Loadings, Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -106,6 +107,13 @@ class FactorAnalysis(Emission):
         one = Gaussian(means=means, origin=self.origin)
         return one.evolve(covariances=C, floor=self.floor)
 
+    def comparable(self, summary: Summary) -> Self:
+        """Noise at its floor is the squared scale of its column, divided among the components."""
+        means, _, noise = self._known()
+        K, D = means.shape
+        raised = np.where(noise <= NEAR * summary.floor, summary.floor / RELATIVE * K ** (-2 / D), noise)
+        return self.evolve(noise_variance=self._stored(raised))
+
     def describe(self) -> dict[str, Parameter]:
         loadings = Loadings(own_noise=self.noise_type == "diag")
         positive = Numbers(ABOVE_0)
@@ -148,7 +156,7 @@ class FactorAnalysis(Emission):
 
     def adapt(self, summary: Summary) -> Self:
         noise = np.maximum(self._known()[2], _of_type(summary.floor, self.noise_type))
-        return self.evolve(noise_variance=self._stored(noise), origin=summary.mean, floor=summary.floor)
+        return self.evolve(noise_variance=self._stored(noise), origin=summary.bulk.mean, floor=summary.floor)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return self.gaussian.evaluate(batch)

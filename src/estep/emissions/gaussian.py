@@ -37,6 +37,7 @@ from estep.parameters.covariance import (
     regularise,
     unpack,
     upper,
+    widened,
 )
 from estep.parameters.domains import Covariances, Numbers, Parameter
 from estep.priors import NormalInverseWishart, Prior
@@ -160,6 +161,25 @@ class Gaussian(ConjugateEmission):
         means = means if self.means is None else self.means
         covariances = whole if self.covariances is None else self.covariances
         return self.evolve(means=means, covariances=covariances).adapt(summary)
+
+    def centres(self) -> Array | None:
+        return self.means
+
+    def comparable(self, summary: Summary) -> Self:
+        """Variances at the floor are the squared scale of their column, divided among the components: s^2 / K^(2/D);
+        of matrices, eigenvalues in columns divided by their scales."""
+        ready = self.adapt(summary)
+        K, D = ready._means().shape
+        raised = widened(
+            ready._covariances(), self.covariance_type, ready._resolved_floor(), summary.floor, K ** (-2 / D)
+        )
+        return ready.evolve(covariances=raised)
+
+    def _resolved_floor(self) -> Array:
+        """The floor of each component, (K, D): see :meth:`_resolved`."""
+        squares = (self._means() - np.asarray(self.origin)) ** 2
+        squares = squares.mean(axis=0, keepdims=True) if self.covariance_type == "tied" else squares
+        return np.asarray(np.maximum(np.asarray(self.floor), RESOLVED * squares))
 
     def adapt(self, summary: Summary) -> Self:
         """Origin and floor of the data; covariances below the floor are raised to it."""

@@ -29,6 +29,7 @@ from estep.parameters.covariance import (
     regularise,
     unpack,
     upper,
+    widened,
 )
 from estep.parameters.domains import Covariances, Numbers, Parameter
 from estep.priors import MatrixNormalInverseWishart, Prior
@@ -106,6 +107,14 @@ class LinearRegression(ConjugateEmission):
         """Of rows as they are read: covariates and observation."""
         _, D, P = self._values()[0].shape
         return int(D + P)
+
+    def comparable(self, summary: Summary) -> Self:
+        """As :meth:`Gaussian.comparable`, for the errors."""
+        coefficients, _, covariances = self._values()
+        K, D, P = coefficients.shape
+        floor = summary.floor[P:]
+        least = np.broadcast_to(floor, (K, D))
+        return self.evolve(covariances=widened(covariances, self.covariance_type, least, floor, K ** (-2 / D)))
 
     def describe(self) -> dict[str, Parameter]:
         covariances = Parameter(Covariances(self.covariance_type), shared=self.covariance_type == "tied")

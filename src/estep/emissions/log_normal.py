@@ -57,6 +57,9 @@ class LogNormal(ConjugateEmission):
     def layout(self) -> Layout:
         return self.logs.layout
 
+    def comparable(self, summary: Summary) -> Self:
+        return self.evolve(logs=self.logs.comparable(summary))
+
     def describe(self) -> dict[str, Parameter]:
         return self.logs.describe()
 

@@ -6,7 +6,7 @@ of all states, state by state: part m of state k is its component k M + m.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -105,6 +105,24 @@ class MixtureOf(ConjugateEmission):
     def prepare(self, X: Array, summary: Summary) -> tuple[Array, Array | None]:
         return self.inner.prepare(X, summary)
 
+    @property
+    def n_parts(self) -> int:
+        return self.n_mix
+
+    def of_parts(self) -> Emission:
+        return self.inner
+
+    def simpler(self) -> Emission | None:
+        simpler = self.inner.simpler()
+        return None if simpler is None else type(self)(simpler, self.n_mix, self.mix_weights)
+
+    def around(self, simpler: Emission) -> Sequence[Self]:
+        assert isinstance(simpler, MixtureOf)
+        return [type(self)(parts, self.n_mix, simpler.mix_weights) for parts in self.inner.around(simpler.inner)]
+
+    def comparable(self, summary: Summary) -> Self:
+        return self.evolve(inner=self.inner.comparable(summary))
+
     def describe(self) -> dict[str, Parameter]:
         return {"mix_weights": Parameter(Probabilities()), **self.inner.describe()}
 
@@ -152,13 +170,12 @@ class MixtureOf(ConjugateEmission):
         weights = np.full((K, M), 1 / M) if self.mix_weights is None else self.mix_weights
         return type(self)(self.inner.start(K * M, summary), M, weights).with_supports(Values.supports(self))
 
-    def from_parts(self, inner: Emission, mass: Array) -> Self:
-        """With another inner family; weights that are not known as the parts' ``mass`` (K, M) has them."""
+    def from_parts(self, parts: Emission, mass: Array) -> Self:
         weights = self.mix_weights
         if weights is None:
             mass = mass + 1e-6 * max(mass.sum(), 1.0) / mass.size
             weights = mass / mass.sum(axis=1, keepdims=True)
-        return type(self)(inner, self.n_mix, weights).with_supports(Values.supports(self))
+        return type(self)(parts, self.n_mix, weights).with_supports(Values.supports(self))
 
     def adapt(self, summary: Summary) -> Self:
         return self.evolve(inner=self.inner.adapt(summary))

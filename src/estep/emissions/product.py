@@ -92,6 +92,9 @@ class Product(ConjugateEmission):
     def n_columns(self) -> int:
         return sum(len(columns) for columns, _ in self.parts)
 
+    def comparable(self, summary: Summary) -> Self:
+        return self._with([f.comparable(s) for f, s in zip(self.families, self._cut(summary), strict=True)])
+
     def describe(self) -> dict[str, Parameter]:
         return {f"{label}.{n}": p for label, family in self._labelled() for n, p in family.describe().items()}
 

@@ -6,7 +6,7 @@ Each row has a hidden scale, a gamma variable around 1, given which it is Gaussi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -73,6 +73,21 @@ class Student(Emission):
     @property
     def n_columns(self) -> int:
         return self.gaussian.n_columns
+
+    def centres(self) -> Array | None:
+        return self.gaussian.means
+
+    def simpler(self) -> Gaussian:
+        return self.gaussian
+
+    def around(self, simpler: Emission) -> Sequence[Self]:
+        assert isinstance(simpler, Gaussian)
+        K = simpler.n_components
+        tails = [self.dofs] if self.dofs is not None else [np.full(K, dofs) for dofs in (3.0, FIRST, 50.0, MOST)]
+        return [type(self)(simpler, dofs) for dofs in tails]
+
+    def comparable(self, summary: Summary) -> Self:
+        return self.evolve(gaussian=self.gaussian.comparable(summary))
 
     def describe(self) -> dict[str, Parameter]:
         return {**self.gaussian.describe(), "dofs": Parameter(Numbers(LEAST, MOST))}

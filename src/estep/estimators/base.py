@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,10 @@ from estep.execution.base import Execute
 from estep.execution.threads import threads
 from estep.fitting.bayes import with_prior
 from estep.fitting.constraints import constrained
-from estep.fitting.loop import Fit, Iteration, fit_restarts
-from estep.fitting.starts import start_model
+from estep.fitting.restarts import fit as fit_model
+from estep.fitting.restarts import fit_starts
+from estep.fitting.results import Fit, Iteration
+from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop
 from estep.inference.passes import Passes
 from estep.interface import Algorithm
@@ -150,18 +153,17 @@ class ModelEstimator(Attributes):
         if old is None:
             self._check_fixed({**latent.values(), **emission.values()})
         execute = self._execute()
-        streams = child_streams(self.random_state, 1 if old is not None else self.n_init)
+        streams = child_streams(self.random_state, self.n_init) if old is None else []
         dtype = np.float32 if source.single else np.float64
         source = prepared_to_fit(source, emission if old is None else old.emission)
 
-        def start(i: int) -> Model:
-            if old is not None:
-                return self._start_from(old, source)
-            begun = start_model(latent, emission, source, self.n_components, self.init_params, streams[i])
-            return self._with_prior(begun, source)
-
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
-        fit = fit_restarts(start, [0] * len(streams), source, algorithm, stop, execute, callbacks)[0]
+        if old is not None:
+            fit = fit_model(self._start_from(old, source), source, algorithm, stop, execute, callbacks)
+        else:
+            finish = partial(self._with_prior, source=source)
+            starts = Starts(latent, emission, source, self.n_components, self.init_params, streams, finish)
+            fit = fit_starts([starts], algorithm, stop, execute, callbacks)[0]
         self._store(fit, dtype)
         self.__dict__.pop("running_", None)
         if fit.stop_reason == "interrupted":

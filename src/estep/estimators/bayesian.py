@@ -72,7 +72,7 @@ class BayesianGaussianMixture(GaussianMixture):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: str = "portfolio",
         weight_concentration_prior_type: str = "dirichlet_process",
         weight_concentration_prior: float | None = None,
         mean_precision_prior: float | None = None,

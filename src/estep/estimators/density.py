@@ -13,7 +13,7 @@ from estep.data.forms import unpacked
 from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
 from estep.estimators.settings import as_dtype
-from estep.fitting.loop import Fit
+from estep.fitting.results import Fit
 from estep.interface import Emission
 from estep.model import Model
 from estep.statistics import Array, weighted

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
-from estep.fitting.loop import Fit
+from estep.fitting.results import Fit
 from estep.interface import Emission
 from estep.latents import Chain
 from estep.model import Model

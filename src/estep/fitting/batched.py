@@ -49,7 +49,7 @@ def grouped(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
     for model in models:
         alone = (
             not together
-            or not isinstance(model.latent, Independent)
+            or not model.latent.batches
             or bool(model.emission.shared)
             or model.prior is not None
             or model.constraints is not None

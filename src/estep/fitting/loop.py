@@ -1,25 +1,23 @@
-"""The loop: the only one. Any algorithm, any model, any data; stop rules, a trace, restarts.
+"""The loop: the only one. Any algorithm, any model, any data; stop rules, a trace, several models at once.
 
-The bound belongs to the model returned: ``fit`` returns the model that entered the last E-step, after n M-steps and
+The bound belongs to the model returned: a fit ends with the model that entered the last E-step, after n M-steps and
 n + 1 E-steps.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from estep.algorithms import make_algorithm
 from estep.data.prepare import prepared_to_fit
 from estep.data.source import Source
 from estep.execution.base import Execute
-from estep.execution.serial import Serial
-from estep.fitting.batched import Batched, grouped, initialised
-from estep.fitting.reseeding import reseeded
+from estep.fitting.batched import Batched, grouped
+from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated
 from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
@@ -27,177 +25,22 @@ from estep.model import Model
 
 ROUNDING_SINGLE = 1e-5
 """As ROUNDING, for data in single precision."""
-RESEEDED = "re-seeded where the rows were explained worst"
 
 
-@dataclass(frozen=True)
-class Event:
-    """What had to be done about a component by the M-step after so many E-steps."""
-
-    iteration: int
-    component: int
-    text: str
-
-
-@dataclass
-class Trace:
-    """What happened by iteration: the bound (a total; nan where it was not found), the seconds since the start, how
-    often the data had been read, and notes."""
-
-    bounds: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    passes: list[float] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """What a callback sees after each E-step."""
-
-    restart: int
-    n_restarts: int
-    iteration: int
-    bound: float
-    gain: float
-    model: Model
-
-
-Callback = Callable[[Iteration], object]
-
-
-@dataclass(frozen=True)
-class Restart:
-    """How far one start got; ``stop_reason`` "dropped": it was far behind and seemed to stay there."""
-
-    bound: float
-    n_iter: int
-    stop_reason: str
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted model with how it came about. ``bound`` is the total log-likelihood of ``model``; with priors, the
-    log-likelihood and the log-prior, or the evidence lower bound.
-
-    ``stop_reason``: "converged", "max_iter", "bound fell" or "interrupted".
-    """
-
-    model: Model
-    bound: float
-    n_iter: int
-    stop_reason: str
-    weight: float
-    trace: Trace
-    restarts: tuple[Restart, ...] = ()
-
-    @property
-    def converged(self) -> bool:
-        """Whether the gain fell below the tolerance."""
-        return self.stop_reason == "converged"
-
-    @property
-    def log_likelihood(self) -> float:
-        """The bound without the model's penalty: the log-likelihood, or that of expected densities."""
-        return self.bound - self.model.penalty
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the M-steps had to regularise, and what was re-seeded, each once."""
-        return tuple(dict.fromkeys(f"component {e.component}: {e.text}" for e in self.trace.events))
-
-    @property
-    def collapsed(self) -> tuple[int, ...]:
-        """The components that the last M-step had to regularise: they have shrunk onto few rows."""
-        last = len(self.trace.bounds) - 1 - (self.stop_reason == "bound fell")
-        return tuple(sorted({e.component for e in self.trace.events if e.iteration == last and e.text != RESEEDED}))
-
-
-def fit(
-    model: Model,
-    data: Any,
-    algorithm: Algorithm | str | None = None,
-    stop: Stop | None = None,
-    execute: Execute | None = None,
-    callbacks: Sequence[Callback] = (),
-) -> Fit:
-    """Fits ``model``, from its parameters on, to data of any form :func:`estep.data.inputs.as_source` takes.
-
-    An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
-    where the data are invalid or impossible under the model.
-    """
-    if not isinstance(model, Model):
-        raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
-    how, rule, run = ways(algorithm, stop, execute)
-    loop = _Loop(model.source(data), how, rule, run, callbacks, [0])
-    return _repaired(loop, loop.run([model], 0)[0])
-
-
-def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
-    """What a fit is given, or its defaults. Raises TypeError naming what is of another kind."""
-    for name, value, kind in (("stop", stop, Stop), ("execute", execute, Execute)):
-        if value is not None and not isinstance(value, kind):
-            way = "estep.Stop(tol, max_iter)" if kind is Stop else "estep.threads(n)"
-            raise TypeError(f"{name} is {value!r}: give one made by {way}")
-    return make_algorithm("em" if algorithm is None else algorithm), stop or Stop(), execute or Serial()
-
-
-def fit_restarts(
-    start: Callable[[int], Model],
-    groups: Sequence[int],
+def fit_together(
+    models: Sequence[Model],
     source: Source,
     algorithm: Algorithm,
     stop: Stop,
     execute: Execute,
     callbacks: Sequence[Callback] = (),
-) -> dict[int, Fit]:
-    """The best fit of each race, ``start(i)`` giving a start for race ``races[i]``; an interrupt keeps the best so far.
+) -> list[Fit]:
+    """The fits of some models, from their parameters on, in a race with each other (see :func:`dominated`).
 
-    Mixtures run at the same time, as the columns of one model. A start that is :func:`dominated` beside the best so far
-    of its race is dropped; ``restarts`` says how far each got. An interrupt may leave races without a fit.
+    Nothing is repaired; an interrupt may leave models without a fit.
     """
-    loop, fits = _Loop(source, algorithm, stop, execute, callbacks, groups), list[Fit]()
-    with execute.running():
-        try:
-            starts = initialised(start, len(groups), execute)
-            for models in grouped(starts, algorithm.batched and source.evidence is None):
-                fits += loop.run(models, len(fits))
-                if any(f.stop_reason == "interrupted" for f in fits):
-                    break
-        except KeyboardInterrupt:
-            if not fits:
-                raise
-    by_group: dict[int, list[Fit]] = {}
-    for group, one in zip(groups, fits, strict=False):
-        by_group.setdefault(group, []).append(one)
-    return {group: _repaired(loop, _best(some, groups.count(group))) for group, some in by_group.items()}
-
-
-def _repaired(loop: _Loop, fit: Fit) -> Fit:
-    """The fit, or one without its collapsed components: see :class:`Stop`."""
-    model, tries = fit.model, [fit]
-    plain = model.prior is None and model.constraints is None and not model.emission.shared
-    for _ in range(loop.stop.reseeds if plain and model.n_components > 1 and loop.stop.max_iter else 0):
-        last = tries[-1]
-        if not last.collapsed or last.stop_reason == "interrupted":
-            break
-        start = reseeded(last.model, loop.source, last.collapsed, loop.execute)
-        again = _Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, [0])
-        try:
-            new = again.run([start], 0)[0]
-        except ValueError:  # impossible from there
-            break
-        new.trace.events[:0] = [Event(0, k, RESEEDED) for k in last.collapsed]
-        tries.append(new)
-    best = min(tries, key=lambda f: (len(f.collapsed), -f.bound))
-    return replace(best, restarts=fit.restarts)
-
-
-def _best(fits: Sequence[Fit], n_starts: int) -> Fit:
-    """The fit with the fewest collapsed components, of those that with the highest bound."""
-    interrupted = len(fits) < n_starts or any(f.stop_reason == "interrupted" for f in fits)
-    best = min(fits, key=lambda f: (len(f.collapsed), -f.bound))
-    restarts = tuple(Restart(f.bound, f.n_iter, f.stop_reason) for f in fits)
-    return replace(best, restarts=restarts, stop_reason="interrupted" if interrupted else best.stop_reason)
+    loop = Loop(source, algorithm, stop, execute, callbacks, [0] * len(models))
+    return loop.run_all(models, range(len(models)))
 
 
 @dataclass
@@ -216,6 +59,11 @@ class _Run:
         self.trace.bounds.append(bound)
         self.trace.seconds.append(seconds)
         self.trace.passes.append(passes)
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the M-step before the last E-step had to regularise a component."""
+        return bool(self.trace.events) and self.trace.events[-1].iteration >= len(self.trace.bounds) - 1
 
     def settled(self, stop: Stop) -> bool:
         """Whether no parameter has changed by more than ``stop.tol``."""
@@ -248,7 +96,7 @@ def _pick(models: Model | Batched, i: int) -> Model:
     return models.model(i) if isinstance(models, Batched) else models
 
 
-class _Loop:
+class Loop:
     """The only loop: any algorithm, one model or several at once."""
 
     def __init__(
@@ -263,16 +111,32 @@ class _Loop:
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
         self.callbacks, self.groups = callbacks, groups
         self.highest: dict[int, dict[int, float]] = {group: {} for group in groups}  # bounds of the runs of each race
+        self.deadline = time.perf_counter() + stop.max_time if stop.max_time is not None else np.inf
         self.weight = source.weight_of_values or 1.0
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
 
-    def run(self, models: Sequence[Model], first: int) -> list[Fit]:
-        """Fits the models, the starts from number ``first`` on, together."""
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time of the stop rule is over."""
+        return time.perf_counter() >= self.deadline
+
+    def run_all(self, models: Iterable[Model], numbers: Iterable[int]) -> list[Fit]:
+        """Fits the models, the starts of these numbers, those together that may be; none begins when time is over."""
+        fits, numbers = list[Fit](), list(numbers)
+        with self.execute.running():
+            for some in grouped(models, self.algorithm.batched and self.source.evidence is None):
+                fits += self.run(some, numbers[len(fits) : len(fits) + len(some)])
+                if fits[-1].stop_reason == "interrupted" or self.out_of_time:
+                    break
+        return fits
+
+    def run(self, models: Sequence[Model], numbers: Sequence[int]) -> list[Fit]:
+        """Fits the models, the starts of these numbers, together."""
         self.source = prepared_to_fit(self.source, models[0].emission)
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
         data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
-        runs = [_Run(first + i) for i in range(len(models))]
-        active, begun = runs, time.perf_counter()
+        runs = [_Run(number) for number in numbers]
+        active, began = runs, time.perf_counter()
         current: Any = Batched.of(models) if len(models) > 1 else models[0]
         state = self.algorithm.init(current)
         with self.execute.running():
@@ -280,7 +144,7 @@ class _Loop:
                 try:
                     step = self.algorithm.step(current, data, state)
                     current, bounds = step.entered or current, np.atleast_1d(step.bound).tolist()
-                    self._enter(active, current, bounds, time.perf_counter() - begun, data.count)
+                    self._enter(active, current, bounds, time.perf_counter() - began, data.count)
                     going = self._judge(active, current)
                     self._note(active, step.notes, current)
                     current, state = _keep(step.model, going, len(active)), step.state
@@ -300,8 +164,9 @@ class _Loop:
     ) -> None:
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds, passes)
-            highest = self.highest[self.groups[run.number]]
-            highest[run.number] = max(highest.get(run.number, -np.inf), bound)
+            if not run.collapsed:
+                highest = self.highest[self.groups[run.number]]
+                highest[run.number] = max(highest.get(run.number, -np.inf), bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
                 callback(self._iteration(run, _pick(current, i)))
@@ -321,12 +186,14 @@ class _Loop:
             run.reason = stop.reason(bounds, self.weight, rounding, self.relative, emission.maximizes)
             if by_change and run.reason in (None, "max_iter") and run.settled(stop):
                 run.reason = "converged"
+            if run.reason is None and self.out_of_time:
+                run.reason = "max_time"
             if run.reason is None and dominated(bounds, self._rival(run), self.weight):
                 run.reason = "dropped"
         return [i for i, run in enumerate(active) if run.reason is None]
 
     def _rival(self, run: _Run) -> float:
-        """The highest bound of the other runs of its race."""
+        """The highest bound of the other runs of its group that have not collapsed: a spike has no bound."""
         highest = self.highest[self.groups[run.number]]
         return max((bound for number, bound in highest.items() if number != run.number), default=-np.inf)
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from estep.algorithms.phases import whole
 from estep.data.inputs import as_source
 from estep.data.prepare import prepared_to_fit
@@ -20,8 +18,10 @@ from estep.emissions import make_emission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
 from estep.fitting.bayes import with_prior
-from estep.fitting.loop import Callback, Fit, fit_restarts, ways
-from estep.fitting.starts import check_components, start_model
+from estep.fitting.restarts import fit_starts, ways
+from estep.fitting.results import Callback, Fit
+from estep.fitting.starts.begin import check_components
+from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
@@ -65,7 +65,7 @@ def select(
     given: Any = None,
     criterion: str = "bic",
     n_init: int = 1,
-    init_params: str = "kmeans",
+    init_params: str = "portfolio",
     random_state: Any = 0,
     algorithm: Algorithm | str | None = None,
     estimate: str = "ml",
@@ -99,7 +99,7 @@ def select(
     if not numbers:
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
     whole("n_init", n_init, 1, 1_000_000)
-    chain, only = not isinstance(hidden, Independent), used_columns(family)
+    chain, only = hidden.sequential, used_columns(family)
     source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain)
     if source.n_given:
         family = family.given_columns(source.n_given)
@@ -110,13 +110,14 @@ def select(
     seed = as_seed(random_state)
     streams = [child_streams(copy.deepcopy(seed), n_init) for _ in numbers]  # the same for each number
 
-    def start(i: int) -> Model:
-        which, again = divmod(i, n_init)
-        begun = start_model(hidden, family, source, numbers[which], init_params, streams[which][again])
+    def finish(begun: Model) -> Model:
         return with_prior(begun, source, estimate, prior)
 
-    groups = np.repeat(np.arange(len(numbers)), n_init).tolist()
-    fits = fit_restarts(start, groups, source, how, rule, run, callbacks)
+    groups = [
+        Starts(hidden, family, source, number, init_params, own, finish)
+        for number, own in zip(numbers, streams, strict=True)
+    ]
+    fits = fit_starts(groups, how, rule, run, callbacks)
     return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
 
 

@@ -28,13 +28,15 @@ class Stop:
     fall towards their fixed point: both rules of gains then ask that it changes by ``tol`` a row at most, twice.
 
     Where a fit ends with components that have collapsed onto few rows, these are put where the rows are explained worst
-    and the fit goes on, ``reseeds`` times at most; the fit with the fewest collapsed components is kept.
+    and the fit goes on, ``reseeds`` times at most; that fit is kept whose likelihood is higher where variances at the
+    floor are taken as wide as components usually are. ``max_time`` (seconds): a fit ends then with the best so far.
     """
 
     tol: float = 1e-8
     max_iter: int = 1000
     rule: str = "gain"
     reseeds: int = 3
+    max_time: float | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.tol, Real) and np.isfinite(self.tol) and self.tol >= 0):
@@ -43,6 +45,8 @@ class Stop:
             raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
         if not isinstance(self.reseeds, int) or isinstance(self.reseeds, bool) or self.reseeds < 0:
             raise ValueError(f"reseeds is {self.reseeds!r}: it is a whole number from 0")
+        if self.max_time is not None and not (isinstance(self.max_time, Real) and self.max_time > 0):
+            raise ValueError(f"max_time is {self.max_time!r}: it is None or seconds above 0")
         if self.rule not in ("gain", "aitken", "parameters"):
             raise ValueError(f"the stop rule is {self.rule!r}: it is 'gain', 'aitken' or 'parameters'")
 

@@ -14,6 +14,7 @@ from estep.data.summary import Summary
 from estep.inference.boundaries import Boundary
 from estep.interface import Latent
 from estep.kernels.spec import Spec
+from estep.latents.independent import Independent
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
@@ -38,6 +39,7 @@ class Chain(Latent, Conjugate):
     topology: Any = field(default=None, kw_only=True, metadata={"transient": True})
 
     name: ClassVar[str] = "chain"
+    sequential: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"startprob": (Dirichlet,), "transmat": (Dirichlet,)}
 
@@ -89,6 +91,36 @@ class Chain(Latent, Conjugate):
     def ordered(self) -> bool:
         """Whether the topology begins in the first state and never goes back."""
         return isinstance(self.topology, str) and self.topology in ORDERED
+
+    def rows_apart(self) -> Independent:
+        return Independent(np.full(self.n_components, 1 / self.n_components))
+
+    def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
+        K = len(starts)
+        s = Statistics.zeros(Layout.of(start=(K,), transitions=(K, K)))
+        s["start"], s["transitions"] = starts, moves
+        return s
+
+    def log_probability(self, s: Statistics) -> float:
+        known = ((s["start"], self.startprob), (s["transitions"], self.transmat))
+        return sum(float((n * np.log(np.maximum(p, SMALLEST))).sum()) for n, p in known if p is not None)
+
+    def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
+        """A uniform start, and transitions drawn around staying, together with the moves of labelled rows."""
+        K = len(s["start"])
+        if self.transmat is not None:
+            return self.start(K)
+        concentrations = np.ones((K, K)) + K * np.eye(K)
+        transmat = np.array([rng.dirichlet(row) for row in concentrations]) + s["transitions"]
+        transmat = np.where(self.allowed(K), transmat / transmat.sum(axis=1, keepdims=True) + 1e-3, 0.0)
+        return self.start(K).with_values(transmat=transmat / transmat.sum(axis=1, keepdims=True))
+
+    def loosened(self, share: float) -> Self:
+        masks, values = self.supports(), {}
+        for name, p in zip(self.parameters, self._given(), strict=True):
+            mask = masks.get(name, p > 0)
+            values[name] = (1 - share) * p + share * mask / mask.sum(axis=-1, keepdims=True)
+        return self.with_values(**values).with_supports(masks)
 
     def allowed(self, n_components: int) -> Array:
         """Which transitions may be, (K, K)."""

@@ -38,6 +38,8 @@ class Independent(Latent, Conjugate):
     weights: Array | None = None
 
     name: ClassVar[str] = "independent"
+    sequential: ClassVar[bool] = False
+    batches: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("weights",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"weights": (Dirichlet, DirichletProcess)}
 
@@ -66,6 +68,27 @@ class Independent(Latent, Conjugate):
         if self.weights is not None:
             return self
         return type(self)(np.full(n_components, 1 / n_components))
+
+    def rows_apart(self) -> Self:
+        return self
+
+    def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
+        return Statistics(Layout.of(counts=(len(occupancy),)), np.array(occupancy))
+
+    def log_probability(self, s: Statistics) -> float:
+        return 0.0 if self.weights is None else float(s["counts"] @ np.log(np.maximum(self.weights, 1e-300)))
+
+    def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
+        """Weights as the assignments have them."""
+        counts = s["counts"]
+        if self.weights is not None:
+            return self
+        return type(self)((counts / counts.sum() + 1e-6) / (1 + 1e-6 * len(counts)))
+
+    def loosened(self, share: float) -> Self:
+        mask = self.supports()["weights"]
+        blended = (1 - share) * self._weights + share * mask / mask.sum()
+        return self.with_values(weights=blended).with_supports({"weights": mask})
 
     @cached_property
     def _log_weights(self) -> Array:

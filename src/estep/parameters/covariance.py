@@ -185,3 +185,25 @@ def _clamp_one(C: Array, floor: Array) -> Array | None:
         return None
     raised = (vectors * np.maximum(values, least)) @ vectors.T
     return np.asarray((raised + raised.T) / 2 * deviations[:, None] * deviations)
+
+
+NEAR = 2.0
+"""A variance is at its floor up to so many times it."""
+
+
+def widened(covariances: Array, covariance_type: str, least: Array, floor: Array, share: float) -> Array:
+    """Covariances in which variances at the floor ``least`` (K, D), of matrices eigenvalues, are ``share`` of the
+    columns' squared scales, of which ``floor`` (D,) is RELATIVE."""
+    scales = floor / RELATIVE
+    if covariance_type == "spherical":
+        return np.where(covariances <= NEAR * least.mean(axis=1), share * scales.mean(), covariances)
+    if covariance_type == "diag":
+        return np.where(covariances <= NEAR * least, share * scales, covariances)
+    stack = covariances[None] if covariance_type == "tied" else covariances
+    deviations, out = np.sqrt(scales), []
+    for C, low in zip(stack, np.broadcast_to(least, (len(stack), len(floor))), strict=True):
+        values, vectors = np.linalg.eigh(C / deviations[:, None] / deviations)
+        narrow = values <= NEAR * np.maximum(_least(len(values), values[-1]), (low / scales).max())
+        raised = (vectors * np.where(narrow, share, values)) @ vectors.T if narrow.any() else None
+        out.append(C if raised is None else (raised + raised.T) / 2 * deviations[:, None] * deviations)
+    return out[0] if covariance_type == "tied" else np.stack(out)

@@ -228,6 +228,14 @@ class Cells(Emission):
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
         return new, new.limit_notes()
 
+    def comparable(self, summary: Summary) -> Self:
+        """Components at a limit have the parameters of the whole data."""
+        at_limit = self.at_limit()
+        if not at_limit.any():
+            return self
+        whole = self.with_values(**dict.fromkeys(self.values())).start(self.n_components, summary)
+        return whole.keeping(self, ~at_limit)
+
     def limit_notes(self) -> Notes:
         """What to say of components that have reached a limit."""
         text = f"{' and '.join(self.parameters)} at their limit"

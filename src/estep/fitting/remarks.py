@@ -1,0 +1,60 @@
+"""What is to be said of a fit as a whole: its starts, its components, its columns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estep.data.source import Source
+from estep.fitting.results import REACHED, Fit
+from estep.interface import Emission
+from estep.model import Model
+
+MANY = 5
+"""Starts from which on it is said how many have reached the best optimum."""
+SAME = 1e-6
+"""Parameters that differ by less, relatively, are the same."""
+
+
+def remarks(fit: Fit, source: Source) -> tuple[str, ...]:
+    """All of them, in plain words."""
+    return (*_of_starts(fit), *_of_columns(source), *_of_components(fit.model))
+
+
+def _of_starts(fit: Fit) -> list[str]:
+    n, best = len(fit.restarts), max((r.bound for r in fit.restarts), default=0.0)
+    if n < MANY:
+        return []
+    reached = sum(r.bound >= min(best, fit.bound) - REACHED and r.stop_reason != "dropped" for r in fit.restarts)
+    if reached == n:
+        return [f"all {n} starts reached one optimum"]
+    more = ": more may find a better one" if reached <= 1 else ""
+    return [f"{reached} of {n} starts reached the best optimum{more}"]
+
+
+def _of_columns(source: Source) -> list[str]:
+    summary = source.summary
+    if source.preparation or summary.n_rows < 2:
+        return []
+    names = summary.columns or ("",) * len(summary.constant)
+    said = (f"column {d} ({names[d]})" if names[d] else f"column {d}" for d in np.flatnonzero(summary.constant))
+    return [f"{column} is constant: its variances are at the floor" for column in said]
+
+
+def _of_components(model: Model) -> list[str]:
+    what = "states" if model.latent.sequential else "components"
+    pairs = _identical(model.emission)
+    return [f"{what} {j} and {k} are identical" for j, k in pairs]
+
+
+def _identical(emission: Emission) -> list[tuple[int, int]]:
+    """Pairs of components whose parameters are the same, each with the first that it equals."""
+    K = emission.n_components
+    values = [np.asarray(v).reshape(K, -1) for n, v in emission.values().items() if n not in emission.shared]
+    flat = np.hstack(values) if values else np.zeros((K, 0))
+    scale = np.abs(flat).max(axis=0, initial=0.0) + 1e-300
+    pairs = []
+    for k in range(1, K if flat.size else 1):
+        same = (np.abs(flat[:k] - flat[k]) <= SAME * scale).all(axis=1)
+        if same.any():
+            pairs.append((int(np.argmax(same)), k))
+    return pairs

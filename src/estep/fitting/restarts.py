@@ -1,0 +1,170 @@
+"""Fits of models and of starts: which of several fits is the best, and what is done about collapsed components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from estep.algorithms import make_algorithm
+from estep.execution.base import Execute
+from estep.execution.serial import Serial
+from estep.fitting.batched import initialised
+from estep.fitting.loop import Loop
+from estep.fitting.remarks import remarks
+from estep.fitting.results import RESEEDED, Callback, Event, Fit, Restart
+from estep.fitting.starts.perturb import moved
+from estep.fitting.starts.portfolio import Starts
+from estep.fitting.stopping import Stop
+from estep.interface import Algorithm
+from estep.model import Model
+
+ROUND = 3  # perturbed starts that go together
+
+
+def fit(
+    model: Model,
+    data: Any,
+    algorithm: Algorithm | str | None = None,
+    stop: Stop | None = None,
+    execute: Execute | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Fit:
+    """Fits ``model``, from its parameters on, to data of any form :func:`estep.as_source` takes.
+
+    An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
+    where the data are invalid or impossible under the model.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
+    how, rule, run = ways(algorithm, stop, execute)
+    loop = Loop(model.source(data), how, rule, run, callbacks, [0])
+    done = _repaired(loop, loop.run([model], [0])[0], 0)
+    return replace(done, remarks=remarks(done, loop.source))
+
+
+def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
+    """What a fit is given, or its defaults. Raises TypeError naming what is of another kind."""
+    for name, value, kind in (("stop", stop, Stop), ("execute", execute, Execute)):
+        if value is not None and not isinstance(value, kind):
+            way = "estep.Stop(tol, max_iter)" if kind is Stop else "estep.threads(n)"
+            raise TypeError(f"{name} is {value!r}: give one made by {way}")
+    return make_algorithm("em" if algorithm is None else algorithm), stop or Stop(), execute or Serial()
+
+
+def fit_starts(
+    groups: Sequence[Starts],
+    algorithm: Algorithm,
+    stop: Stop,
+    execute: Execute,
+    callbacks: Sequence[Callback] = (),
+) -> dict[int, Fit]:
+    """The best fit of each group of starts, all of the same data; an interrupt keeps the best so far.
+
+    Mixtures run at the same time, as the columns of one model. A start that is :func:`estep.fitting.stopping.dominated`
+    by the best so far of its group is dropped; ``restarts`` says how far each got. Perturbed starts come last, some at
+    a time. An interrupt, or the end of the time, may leave groups without a fit.
+    """
+    offsets = np.cumsum([0, *(len(starts) for starts in groups)]).tolist()
+    of_number = [g for g, starts in enumerate(groups) for _ in range(len(starts))]
+    loop = Loop(groups[0].source, algorithm, stop, execute, callbacks, of_number)
+    fits: dict[int, Fit] = {}
+    with execute.running():
+        try:
+            _fresh(groups, offsets, loop, fits)
+            _perturbed(groups, offsets, loop, fits)
+        except KeyboardInterrupt:
+            if not fits:
+                raise
+    interrupted = len(fits) < len(of_number) and not loop.out_of_time
+    out: dict[int, Fit] = {}
+    for g, starts in enumerate(groups):
+        own = {n - offsets[g]: f for n, f in fits.items() if of_number[n] == g}
+        if not own:
+            continue
+        best = _best(own.values(), loop)
+        reason = "interrupted" if interrupted or any(f.stop_reason == "interrupted" for f in own.values()) else None
+        tried = tuple(Restart(f.bound, f.n_iter, f.stop_reason, starts.kind(i)) for i, f in sorted(own.items()))
+        best = replace(
+            _repaired(loop, replace(best, stop_reason=reason or best.stop_reason), offsets[g]), restarts=tried
+        )
+        out[g] = replace(best, remarks=remarks(best, loop.source))
+    return out
+
+
+def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:
+    """Fits the starts that are made of the data alone, all groups together."""
+    todo = [(g, i) for g, starts in enumerate(groups) for i in starts.fresh()]
+    numbers = [offsets[g] + i for g, i in todo]
+    models = initialised(lambda j: groups[todo[j][0]].start(todo[j][1]), len(todo), loop.execute)
+    fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
+    _end_if_interrupted(fits)
+
+
+def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:
+    """Fits perturbed starts, ROUND of each group at a time, each from the best of its group so far."""
+    waiting = {g: sorted(set(range(len(starts))) - set(starts.fresh())) for g, starts in enumerate(groups)}
+    while any(waiting.values()) and not loop.out_of_time:
+        todo = [(g, i) for g, numbers in waiting.items() for i in numbers[:ROUND]]
+        waiting = {g: numbers[ROUND:] for g, numbers in waiting.items()}
+        best = {}
+        for g, starts in enumerate(groups):
+            own = [fits[offsets[g] + i] for i in range(len(starts)) if offsets[g] + i in fits]
+            best[g] = _best(own, loop).model if own else None
+        todo = [(g, i) for g, i in todo if best[g] is not None]
+        numbers = [offsets[g] + i for g, i in todo]
+
+        def start(j: int, todo: list[tuple[int, int]] = todo, best: dict[int, Any] = best) -> Model:
+            g, i = todo[j]
+            return groups[g].perturbed(i, best[g], Serial())
+
+        models = initialised(start, len(todo), loop.execute)
+        fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
+        _end_if_interrupted(fits)
+
+
+def _end_if_interrupted(fits: dict[int, Fit]) -> None:
+    if any(f.stop_reason == "interrupted" for f in fits.values()):
+        raise KeyboardInterrupt
+
+
+def _best(fits: Iterable[Fit], loop: Loop) -> Fit:
+    """The fit with the highest bound, where variances at their floor are as wide as components usually are."""
+    some = list(fits)
+    return some[0] if len(some) == 1 else max(some, key=lambda f: comparable(f, loop))
+
+
+def comparable(fit: Fit, loop: Loop) -> float:
+    """The bound by which fits are compared. A variance at its floor would outweigh all else: the likelihood of most
+    mixtures is unbounded."""
+    if not fit.collapsed:
+        return fit.bound
+    model = fit.model
+    wide = model.emission.comparable(loop.source.summary)
+    scored = replace(model, emission=wide, prior=None, posterior=None, constraints=None)
+    return scored.score(loop.source, execute=loop.execute) + model.penalty
+
+
+def _repaired(loop: Loop, fit: Fit, number: int) -> Fit:
+    """The fit, or a better one with its collapsed components put elsewhere: see :class:`Stop`."""
+    model = fit.model
+    plain = model.prior is None and model.constraints is None and not model.emission.shared
+    best, last, value = fit, fit, None
+    for _ in range(loop.stop.reseeds if plain and model.n_components > 1 and loop.stop.max_iter else 0):
+        if not 0 < len(last.collapsed) < model.n_components or last.stop_reason == "interrupted" or loop.out_of_time:
+            break
+        value = comparable(best, loop) if value is None else value
+        start = moved(last.model, loop.source, last.collapsed, None, loop.execute)
+        again = Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, loop.groups)
+        again.deadline = loop.deadline
+        try:
+            new = again.run([start], [number])[0]
+        except ValueError:  # impossible from there
+            break
+        new.trace.events[:0] = [Event(0, k, RESEEDED) for k in last.collapsed]
+        last, found = new, comparable(new, loop)
+        if found > value:
+            best, value = new, found
+    return best

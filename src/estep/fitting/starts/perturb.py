@@ -1,0 +1,138 @@
+"""Models a step away from one that is fitted: a component moved, or two merged and one split (Ueda et al. 2000)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from estep.data.source import Source
+from estep.execution.base import Execute
+from estep.fitting.starts import assign
+from estep.fitting.starts.align import counts_of
+from estep.fitting.starts.begin import from_responsibilities
+from estep.fitting.starts.sample import SAMPLE, units, weights_of
+from estep.fitting.starts.seeds import kmeans, plus_plus
+from estep.interface import Latent
+from estep.model import Model
+from estep.statistics import Array
+
+SHARE = 4
+"""A component that is moved starts from its share of the rows, divided by this."""
+LOOSE = 0.1
+"""How much of the weights, or transitions, are those of a component that nothing is known of."""
+WORST = 0.05
+"""The part of the rows, explained worst, of which one is where a component moves."""
+
+
+def moved(
+    model: Model, source: Source, components: Sequence[int], rng: np.random.Generator | None, execute: Execute
+) -> Model:
+    """``model`` with those components put where it explains the rows worst: at the very worst ones, or with ``rng`` at
+    some of those that are explained badly. ``source`` is prepared."""
+    rows = _used(source)
+    badly = _row_scores(model, rows, execute)
+    points = units(rows, model.emission.clustering_features(rows.X, rows.summary))
+    K = model.n_components
+    size = min(len(rows), max(2 * (points.shape[1] + 2), len(rows) // (SHARE * K)))
+    r, free = np.zeros((len(rows), K)), np.ones(len(rows), bool)
+    for k in components:
+        if not free.any():
+            break
+        left = np.flatnonzero(free)
+        worst = left[np.argsort(badly[left], kind="stable")]
+        seed = worst[0] if rng is None else worst[rng.integers(max(1, int(WORST * len(worst))))]
+        near = ((points - points[seed]) ** 2).sum(axis=1)
+        mine = np.argsort(near, kind="stable")[:size]
+        r[mine, k], free[mine] = 1.0, False
+    latent = model.latent.loosened(LOOSE)
+    return _changed(model, rows, r, np.isin(np.arange(K), components), latent, rng)
+
+
+def rearranged(model: Model, source: Source, rng: np.random.Generator, execute: Execute) -> Model:
+    """``model`` with two components that share rows merged, and another split in two."""
+    source = _window(source, rng)
+    r = model.predict_proba(source, execute=execute, on_impossible="skip")
+    r = np.where(np.isnan(r), 1 / r.shape[1], r)
+    sample = source.independent()
+    weights, K = weights_of(sample), r.shape[1]
+    mass = weights @ r + 1e-300
+    overlap = (r * weights[:, None]).T @ r / np.sqrt(mass[:, None] * mass)
+    pairs = np.array(np.triu_indices(K, 1))
+    chance = overlap[pairs[0], pairs[1]] + 0.1 * overlap.mean()
+    a, b = pairs[:, rng.choice(pairs.shape[1], p=chance / chance.sum())]
+    others = np.setdiff1d(np.arange(K), (a, b)) if K > 2 else np.array([a])
+    c = rng.choice(others, p=mass[others] / mass[others].sum())
+    half = _half(sample, model, r[:, c] if c != a else r[:, a] + r[:, b], rng)
+    new = r.copy()
+    new[:, a] = r[:, a] + r[:, b]
+    whole = new[:, c].copy()
+    new[:, b], new[:, c] = whole * half, whole * ~half
+    new = assign.obey(new, sample, K)
+    s = model.latent.statistics_of(*counts_of(new, sample, source))
+    latent = model.latent.maximize(s).loosened(LOOSE)
+    return _changed(model, sample, new, np.isin(np.arange(K), (a, b, c)), latent, rng)
+
+
+def _half(sample: Source, model: Model, r: Array, rng: np.random.Generator) -> Array:
+    """Which rows (n,) go to one of the halves of a component: of two clusters, of two slices, or near its middle."""
+    X = units(sample, model.emission.clustering_features(sample.X, sample.summary))
+    w = r * weights_of(sample)
+    if w.sum() <= 0:
+        return np.asarray(rng.random(len(X)) < 0.5)
+    way = rng.integers(3)
+    if way == 0:
+        return np.asarray(kmeans(X, plus_plus(X, 2, w, rng), w) == 0)
+    if way == 1:
+        return np.asarray(assign.sliced(X, 2, w, rng) == 0)
+    centre = w @ X / w.sum()
+    apart = ((X - centre) ** 2).sum(axis=1)
+    order = np.argsort(apart, kind="stable")
+    middle = apart[order[np.searchsorted(np.cumsum(w[order]), w.sum() / 2)]]
+    return np.asarray(apart <= middle)
+
+
+def _changed(
+    model: Model, rows: Source, r: Array, components: Array, latent: Latent, rng: np.random.Generator | None
+) -> Model:
+    """``model`` with the components of the mask (K,) from their responsibilities, and this latent part."""
+    old, K = model.emission, model.n_components
+    blank = old.with_values(**dict.fromkeys(old.values())).start(K, rows.summary)
+    if old.of_parts() is not old:
+        stream = np.random.default_rng(0) if rng is None else rng
+        by_part = assign.shared_out(r, rows, old, "kmeans", stream)
+        parts = from_responsibilities(blank.of_parts(), rows, by_part)
+        mass = np.tensordot(weights_of(rows), by_part.reshape(*r.shape, -1), axes=1)
+        fresh = blank.from_parts(parts, mass)
+    else:
+        fresh = from_responsibilities(blank, rows, r)
+    emission = fresh.keeping(old, ~components)
+    new = replace(model, emission=emission, latent=latent)
+    return new.held_as(model)
+
+
+def _used(source: Source) -> Source:
+    """The rows of positive weight, as independent ones."""
+    weights = source.row_weights
+    used = np.arange(len(source)) if weights is None else np.flatnonzero(weights > 0)
+    return source.some(used, None if weights is None else weights[used])
+
+
+def _window(source: Source, rng: np.random.Generator) -> Source:
+    """Rows of positive weight: all, or some SAMPLE of them; of sequences, as many in a row."""
+    if source.ends is None:
+        some = _used(source)
+        if len(some) <= SAMPLE:
+            return some
+        keep = np.sort(rng.choice(len(some), SAMPLE, replace=False))
+        return some.some(keep, None if some.weights is None else some.weights[keep])
+    if len(source) <= SAMPLE:
+        return source
+    return source.window(int(rng.integers(len(source) - SAMPLE)), SAMPLE)
+
+
+def _row_scores(model: Model, rows: Source, execute: Execute) -> Array:
+    """The log-density of each row by itself, whatever comes before it."""
+    alone = Model(model.latent.rows_apart(), model.emission)
+    return alone.score_units(replace(rows, evidence=None), execute=execute)
