@@ -9,7 +9,7 @@ from estep.algorithms import EM
 from estep.execution.serial import Serial
 from estep.fitting import loop, stopping
 from estep.fitting.batched import Batched, grouped
-from estep.fitting.loop import fit_restarts
+from estep.fitting.loop import fit_together
 from estep.fitting.stopping import dominated
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
@@ -56,13 +56,12 @@ def test_starts_together_end_as_each_alone(family, monkeypatch):
     monkeypatch.setattr(loop, "dominated", lambda *_: False)
     models, source = some(family, R=5)
     stop = Stop(tol=1e-6)
-    best = fit_restarts(models.__getitem__, [0] * 5, source, EM(), stop, Serial())[0]
-    alone = [estep.fit(m, source, stop=stop) for m in models]
-    assert [r.n_iter for r in best.restarts] == [f.n_iter for f in alone]
-    np.testing.assert_allclose([r.bound for r in best.restarts], [f.bound for f in alone], rtol=1e-10)
-    assert [r.stop_reason for r in best.restarts] == [f.stop_reason for f in alone]
-    assert best.bound == max(r.bound for r in best.restarts)
-    np.testing.assert_allclose(best.model.score(source), best.bound, rtol=1e-12)
+    together = fit_together(models, source, EM(), stop, Serial())
+    alone = [fit_together([m], source, EM(), stop, Serial())[0] for m in models]
+    assert [f.n_iter for f in together] == [f.n_iter for f in alone]
+    np.testing.assert_allclose([f.bound for f in together], [f.bound for f in alone], rtol=1e-10)
+    assert [f.stop_reason for f in together] == [f.stop_reason for f in alone]
+    np.testing.assert_allclose(together[1].model.score(source), together[1].bound, rtol=1e-12)
 
 
 def test_who_goes_alone():

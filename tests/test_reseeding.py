@@ -6,6 +6,8 @@ import pytest
 import estep
 from estep import Model, Stop
 from estep.emissions import Gaussian
+from estep.fitting.loop import Loop
+from estep.fitting.restarts import comparable
 from estep.latents import Chain, Independent
 
 
@@ -53,10 +55,10 @@ def test_starts_without_a_collapse_win():
     good = Model(
         Independent(np.full(3, 1 / 3)), Gaussian("full", [[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]], [np.eye(2)] * 3)
     )
-    fits = estep.fitting.loop.fit_restarts(
-        lambda i: [start, good][i], [0, 0], start.source(X), estep.algorithms.EM(), Stop(), estep.Serial()
-    )[0]
-    assert fits.collapsed == () and len(fits.restarts) == 2 and fits.notes == ()
+    loop = Loop(start.source(X), estep.algorithms.EM(), Stop(), estep.Serial(), (), [0, 0])
+    spike, whole = loop.run_all([start, good], [0, 1])
+    assert spike.collapsed == (1,) and whole.collapsed == () and spike.bound > whole.bound
+    assert comparable(spike, loop) < comparable(whole, loop) == whole.bound
     with pytest.raises(ValueError, match="reseeds is -1"):
         Stop(reseeds=-1)
 

@@ -164,8 +164,10 @@ class Loop:
     ) -> None:
         for i, (run, bound) in enumerate(zip(active, bounds, strict=True)):
             run.entered(current, i, bound, seconds, passes)
-            if not run.collapsed:
-                highest = self.highest[self.groups[run.number]]
+            highest = self.highest[self.groups[run.number]]
+            if run.collapsed:
+                highest.pop(run.number, None)
+            else:
                 highest[run.number] = max(highest.get(run.number, -np.inf), bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:

@@ -17,11 +17,11 @@ from estep.fitting.remarks import remarks
 from estep.fitting.results import RESEEDED, Callback, Event, Fit, Restart
 from estep.fitting.starts.perturb import moved
 from estep.fitting.starts.portfolio import Starts
-from estep.fitting.stopping import Stop
+from estep.fitting.stopping import Stop, dominated
 from estep.interface import Algorithm
 from estep.model import Model
 
-ROUND = 3  # perturbed starts that go together
+ROUND = 3  # perturbed starts that go together, where they are the columns of one model
 
 
 def fit(
@@ -100,15 +100,16 @@ def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[
     numbers = [offsets[g] + i for g, i in todo]
     models = initialised(lambda j: groups[todo[j][0]].start(todo[j][1]), len(todo), loop.execute)
     fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
-    _end_if_interrupted(fits)
+    _resumed(loop, fits)
 
 
 def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:
     """Fits perturbed starts, ROUND of each group at a time, each from the best of its group so far."""
     waiting = {g: sorted(set(range(len(starts))) - set(starts.fresh())) for g, starts in enumerate(groups)}
     while any(waiting.values()) and not loop.out_of_time:
-        todo = [(g, i) for g, numbers in waiting.items() for i in numbers[:ROUND]]
-        waiting = {g: numbers[ROUND:] for g, numbers in waiting.items()}
+        size = ROUND if groups[0].latent.batches else 1
+        todo = [(g, i) for g, numbers in waiting.items() for i in numbers[:size]]
+        waiting = {g: numbers[size:] for g, numbers in waiting.items()}
         best = {}
         for g, starts in enumerate(groups):
             own = [fits[offsets[g] + i] for i in range(len(starts)) if offsets[g] + i in fits]
@@ -122,12 +123,32 @@ def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: d
 
         models = initialised(start, len(todo), loop.execute)
         fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
-        _end_if_interrupted(fits)
+        _resumed(loop, fits)
 
 
-def _end_if_interrupted(fits: dict[int, Fit]) -> None:
-    if any(f.stop_reason == "interrupted" for f in fits.values()):
-        raise KeyboardInterrupt
+def _resumed(loop: Loop, fits: dict[int, Fit]) -> None:
+    """Goes on with starts that were dropped because of one that has collapsed since: its bound means nothing. Raises
+    KeyboardInterrupt where a fit was interrupted."""
+    while True:
+        if any(f.stop_reason == "interrupted" for f in fits.values()):
+            raise KeyboardInterrupt
+        values = {number: comparable(f, loop) for number, f in fits.items()}
+        best: dict[int, float] = {}
+        for number, value in values.items():
+            best[loop.groups[number]] = max(best.get(loop.groups[number], -np.inf), value)
+        again = [
+            number
+            for number, f in fits.items()
+            if f.stop_reason == "dropped"
+            and not dominated(f.trace.bounds, best[loop.groups[number]], loop.weight)
+            and not loop.out_of_time
+        ]
+        for number, value in values.items():
+            loop.highest[loop.groups[number]][number] = value
+        if not again:
+            return
+        for number, new in zip(again, loop.run_all([fits[n].model for n in again], again), strict=False):
+            fits[number] = fits[number].followed_by(new)
 
 
 def _best(fits: Iterable[Fit], loop: Loop) -> Fit:

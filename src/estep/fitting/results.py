@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from estep.model import Model
 
@@ -74,6 +74,17 @@ class Fit:
     trace: Trace
     restarts: tuple[Restart, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    def followed_by(self, other: Fit) -> Fit:
+        """This fit and the one that went on from its model, as one."""
+        one, two, last = self.trace, other.trace, len(self.trace.bounds) - 1
+        trace = Trace(
+            one.bounds + two.bounds[1:],
+            one.seconds + [one.seconds[-1] + s for s in two.seconds[1:]],
+            one.passes + [one.passes[-1] + p for p in two.passes[1:]],
+            one.events + [replace(e, iteration=e.iteration + last) for e in two.events],
+        )
+        return replace(other, n_iter=self.n_iter + other.n_iter, trace=trace)
 
     @property
     def converged(self) -> bool:

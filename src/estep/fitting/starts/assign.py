@@ -13,6 +13,7 @@ from estep.fitting.starts.seeds import kmeans, nearest, plus_plus, squared
 from estep.interface import Emission
 from estep.statistics import Array
 
+MOST = 2000  # rows that are agglomerated
 WINDOW = 12  # rows of a local mean, on either side
 
 
@@ -78,12 +79,22 @@ def _labels(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
         return nearest(X, units(sample, means))
     if method == "projection":
         return sliced(X, K, weights, rng)
+    if method == "ward":
+        return agglomerated(X * _deviations(sample, X.shape[1]), K, weights, rng)
     if method == "random_from_data":
         p = None if weights is None else weights / weights.sum()
         n_used = len(X) if weights is None else int((weights > 0).sum())
         return nearest(X, X[rng.choice(len(X), min(K, n_used), replace=False, p=p)])
     centres = plus_plus(X, K, weights, rng)
     return nearest(X, centres) if method == "k-means++" else kmeans(X, centres, weights)
+
+
+def _deviations(sample: Source, D: int) -> Array:
+    """What takes columns from units of their quartiles to those of their deviations."""
+    bulk = sample.summary.bulk.some(slice(0, D))
+    return np.asarray(
+        np.where(bulk.quartiles > 0, bulk.quartiles, 1.0) / np.sqrt(np.where(bulk.quartiles > 0, bulk.variance, 1.0))
+    )
 
 
 def _among_labelled(X: Array, weights: Array | None, allowed: Array, rng: np.random.Generator) -> Array:
@@ -111,6 +122,20 @@ def sliced(X: Array, K: int, weights: Array | None, rng: np.random.Generator) ->
     labels = np.empty(n, np.int64)
     labels[order] = np.searchsorted(cuts, share - share[0] / 2)
     return labels
+
+
+def agglomerated(X: Array, K: int, weights: Array | None, rng: np.random.Generator) -> Array:
+    """Labels (n,) of the K clusters that Ward's agglomeration ends with, of MOST rows at most; other rows go to the
+    nearest mean."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    n = len(X)
+    p = None if weights is None else weights / weights.sum()
+    some = np.arange(n) if n <= MOST else rng.choice(n, MOST, replace=False, p=p)
+    labels = fcluster(linkage(X[some], "ward"), K, "maxclust") - 1 if len(some) > 1 else np.zeros(1, np.int64)
+    if n <= MOST:
+        return np.asarray(labels, dtype=np.int64)
+    return nearest(X, np.array([X[some[labels == k]].mean(axis=0) for k in range(labels.max() + 1)]))
 
 
 # Assignments of whole sequences, as labels of all rows

@@ -23,7 +23,7 @@ from estep.statistics import Array, Statistics
 from estep.util.streams import as_seed
 
 METHODS = (
-    "kmeans", "k-means++", "random_from_data", "random", "projection", "split", "cuts", "spread", "segmental", "short",
+    "kmeans", "k-means++", "random_from_data", "random", "projection", "ward", "split", "cuts", "spread", "segmental", "short",
 )  # fmt: skip
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
 RUNS, STEPS = 10, 10  # of "short": runs of EM, and the M-steps of each at most
@@ -43,7 +43,7 @@ def start_model(
 
     ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
     (rows as seeds), "random" (random responsibilities, what symbols always use), "projection" (slices along a column or
-    another direction taken at random), "split" (each sequence in K equal
+    another direction taken at random), "ward" (agglomeration of at most 2000 rows: Ward 1963), "split" (each sequence in K equal
     parts, in order; what "kmeans" is for left-right chains), "cuts" (in K parts cut at random), "spread" (clusters of
     how far rows are from the mean of those around them: states that differ in spread), "segmental" ("split" or k-means,
     then Viterbi training: segmental k-means, Juang & Rabiner 1990) or "short" (the best of ten short runs of EM from
@@ -188,10 +188,11 @@ def _or_none(moves: Array | None, K: int) -> Array:
 
 
 def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng: np.random.Generator) -> Model:
-    """The best of RUNS runs of EM from random rows, on the subsample where rows are independent."""
+    """The best of RUNS runs of EM from random rows and slices, on the subsample where rows are independent."""
     some = source if latent.sequential or source.evidence is not None else subsample(source, rng)
     streams = rng.spawn(RUNS)
-    starts = [start_model(latent, emission, some, K, "random_from_data", stream) for stream in streams]
+    kinds = ("random_from_data", "projection")
+    starts = [start_model(latent, emission, some, K, kinds[i % 2], stream) for i, stream in enumerate(streams)]
     stop = Stop(max_iter=STEPS, reseeds=0)
     return _model_of(max(fit_together(starts, some, EM(), stop, Serial()), key=lambda f: f.bound))
 

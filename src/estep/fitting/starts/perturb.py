@@ -22,8 +22,12 @@ SHARE = 4
 """A component that is moved starts from its share of the rows, divided by this."""
 LOOSE = 0.1
 """How much of the weights, or transitions, are those of a component that nothing is known of."""
-WORST = 0.05
+WORST = 0.5
 """The part of the rows, explained worst, of which one is where a component moves."""
+CUTS = (0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+"""Where a state may be cut."""
+FEW, SHAKEN = 0.1, 0.3
+"""The part of a component's rows that it is taken from when it is shaken, and the share of its transitions."""
 
 
 def moved(
@@ -43,7 +47,8 @@ def moved(
         left = np.flatnonzero(free)
         worst = left[np.argsort(badly[left], kind="stable")]
         seed = worst[0] if rng is None else worst[rng.integers(max(1, int(WORST * len(worst))))]
-        near = ((points - points[seed]) ** 2).sum(axis=1)
+        in_time = rng is not None and model.latent.sequential and rng.random() < 0.5
+        near = np.abs(np.arange(len(points)) - seed) if in_time else ((points - points[seed]) ** 2).sum(axis=1)
         mine = np.argsort(near, kind="stable")[:size]
         r[mine, k], free[mine] = 1.0, False
     latent = model.latent.loosened(LOOSE)
@@ -75,13 +80,82 @@ def rearranged(model: Model, source: Source, rng: np.random.Generator, execute: 
     return _changed(model, sample, new, np.isin(np.arange(K), (a, b, c)), latent, rng)
 
 
+def shaken(model: Model, source: Source, rng: np.random.Generator, execute: Execute) -> Model:
+    """``model`` with all components from a few of their rows, and looser weights or transitions."""
+    source = _window(source, rng)
+    r = model.predict_proba(source, execute=execute, on_impossible="skip")
+    r = np.where(np.isnan(r), 1 / r.shape[1], r)
+    thinned = r * np.where(rng.random(r.shape) < FEW, 1.0, 1e-3)
+    everyone = np.ones(r.shape[1], bool)
+    return _changed(model, source.independent(), thinned, everyone, model.latent.loosened(SHAKEN), rng)
+
+
+def recut(model: Model, source: Source, rng: np.random.Generator, execute: Execute) -> Model:
+    """A chain that passes through its states in order, with two that follow each other merged and another cut in two:
+    those that differ least, and where the halves differ most, or the next best (binary segmentation)."""
+    source, K = _window(source.chained(), rng), model.n_components
+    ends = np.asarray(source.ends)
+    path = model.decode(source, execute=execute, on_impossible="skip")[0].clip(0)
+    sample = source.independent()
+    X, w = units(sample, model.emission.clustering_features(sample.X, sample.summary)), weights_of(sample)
+    losses = [_apart(X, w, path == k, path == k + 1) for k in range(K - 1)]
+    merged = path - (path > _one_of(np.argsort(losses), rng))
+    within = _place_in_run(merged, ends)
+    cuts = [(c, f) for c in range(K - 1) for f in CUTS]
+    gains = [-_apart(X, w, (merged == c) & (within <= f), (merged == c) & (within > f)) for c, f in cuts]
+    c, f = cuts[_one_of(np.argsort(gains), rng)]
+    r = assign.one_hot(merged + (merged > c) + ((merged == c) & (within > f)), K)
+    latent = model.latent.maximize(model.latent.statistics_of(*counts_of(r, sample, source))).loosened(LOOSE)
+    return _changed(model, sample, r, np.ones(K, bool), latent, rng)
+
+
+def _apart(X: Array, w: Array, one: Array, other: Array) -> float:
+    """By how much the squared distances to their means grow where two sets of rows are one (Ward 1963)."""
+    a, b = w[one].sum(), w[other].sum()
+    if a <= 0 or b <= 0:
+        return 0.0
+    between = w[one] @ X[one] / a - w[other] @ X[other] / b
+    return float(a * b / (a + b) * (between**2).sum())
+
+
+def _one_of(order: Array, rng: np.random.Generator) -> int:
+    """One of those in order, the first the likeliest."""
+    chance = 1.0 / (1.0 + np.arange(len(order)))
+    return int(order[rng.choice(len(order), p=chance / chance.sum())])
+
+
+def _place_in_run(states: Array, ends: Array) -> Array:
+    """How far each row is through the run of rows of its state in its sequence, from above 0 to 1."""
+    begins = np.ones(len(states), bool)
+    begins[1:] = states[1:] != states[:-1]
+    begins[ends[ends < len(states)]] = True
+    firsts = np.flatnonzero(begins)
+    lengths = np.diff(firsts, append=len(states))
+    return np.asarray((np.arange(len(states)) - np.repeat(firsts, lengths) + 1) / np.repeat(lengths, lengths))
+
+
+def redrawn(model: Model, rng: np.random.Generator) -> Model:
+    """``model`` with the transitions, or weights, drawn anew around staying."""
+    values, masks = {}, model.latent.supports()
+    for name, value in model.latent.values().items():
+        p = np.asarray(value)
+        K = p.shape[-1]
+        drawn = rng.standard_gamma(np.ones(p.shape) + K * (np.eye(K) if p.ndim > 1 else 0.0)) * masks.get(name, p > 0)
+        values[name] = drawn / drawn.sum(axis=-1, keepdims=True)
+    latent = model.latent.with_values(**values).with_supports(masks)
+    return replace(model, latent=latent).held_as(model)
+
+
 def _half(sample: Source, model: Model, r: Array, rng: np.random.Generator) -> Array:
-    """Which rows (n,) go to one of the halves of a component: of two clusters, of two slices, or near its middle."""
+    """Which rows (n,) go to one of the halves of a component: of two clusters, of two slices, or near its middle; of a
+    chain's states, the first ones too."""
     X = units(sample, model.emission.clustering_features(sample.X, sample.summary))
     w = r * weights_of(sample)
     if w.sum() <= 0:
         return np.asarray(rng.random(len(X)) < 0.5)
-    way = rng.integers(3)
+    way = rng.integers(4 if model.latent.sequential else 3)
+    if way == 3:
+        return np.asarray(np.cumsum(w) <= rng.random() * w.sum())
     if way == 0:
         return np.asarray(kmeans(X, plus_plus(X, 2, w, rng), w) == 0)
     if way == 1:

@@ -17,7 +17,7 @@ from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
 from estep.fitting.starts.begin import METHODS, check, complete, start_model
-from estep.fitting.starts.perturb import moved, rearranged
+from estep.fitting.starts.perturb import moved, rearranged, recut, redrawn, shaken
 from estep.fitting.stopping import Stop
 from estep.interface import Emission, Latent
 from estep.model import Model
@@ -25,6 +25,12 @@ from estep.model import Model
 PORTFOLIO = "portfolio"
 SIMPLER = 4  # starts of a family that is contained in the one to be fitted
 PERTURBED = "perturbed"
+WAYS = {
+    False: ("moved", "rearranged"),
+    True: ("shaken", "moved", "shaken", "redrawn", "shaken", "rearranged"),
+}
+IN_ORDER = ("recut", "recut", "shaken", "recut", "rearranged")
+"""How perturbed starts are, by turns: of rows by themselves, of sequences, and of states that follow each other."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Starts:
             return ("split", *contains, "cuts", "random", "cuts", "random_from_data")
         if self.latent.sequential:
             return ("kmeans", *contains, "spread", "projection", "short", "random_from_data", "random")
-        return ("kmeans", *contains, "short", "projection", "random_from_data", "projection", "random")
+        return ("kmeans", *contains, "ward", "short", "projection", "random_from_data", "short", "projection", "random")
 
     def start(self, i: int) -> Model:
         """Start ``i``, made of the data alone."""
@@ -92,7 +98,15 @@ class Starts:
         """Start ``i``, a step away from the best so far; anew where that leads nowhere."""
         rng, plain = self.streams[i], replace(best, prior=None, posterior=None)
         try:
-            if (i // 2) % 2:
+            ways = IN_ORDER if self.latent.ordered else WAYS[self.latent.sequential]
+            way = ways[(i // 2 - 1) % len(ways)]
+            if way == "recut":
+                model = recut(plain, self.source, rng, execute)
+            elif way == "shaken":
+                model = shaken(plain, self.source, rng, execute)
+            elif way == "redrawn":
+                model = redrawn(plain, rng)
+            elif way == "rearranged":
                 model = rearranged(plain, self.source, rng, execute)
             else:
                 model = moved(plain, self.source, [int(rng.integers(self.n_components))], rng, execute)
