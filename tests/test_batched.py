@@ -85,7 +85,7 @@ def test_a_component_is_named_by_its_model():
 def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
     def fit():
         if family == "hmm":
-            return estep.GaussianHMM(3, n_init=8, random_state=1).fit(FAITHFUL).fit_
+            return estep.GaussianHMM(4, n_init=12, random_state=1).fit(FAITHFUL).fit_
         kind = "tied" if family == "tied" else "full"
         return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
 

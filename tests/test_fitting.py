@@ -55,13 +55,15 @@ def test_an_interrupt_in_a_later_start_keeps_the_best():
     X = estep.datasets.load_faithful().X
 
     def interrupt(it):
-        if it.restart == 2 and it.iteration == 5:
+        if it.restart == 3 and it.iteration == 5:
             raise KeyboardInterrupt
 
     fit = estep.GaussianMixture(3, n_init=10, random_state=0, callbacks=[interrupt])
     with pytest.raises(KeyboardInterrupt):
         fit.fit(X)
-    assert [r.stop_reason for r in fit.fit_.restarts] == ["interrupted"] * 10  # they run together
+    assert [r.stop_reason for r in fit.fit_.restarts] == [
+        "interrupted"
+    ] * 6  # those made of the data alone run together
     assert all(r.n_iter == 5 for r in fit.fit_.restarts)
     assert fit.fit_.bound == max(r.bound for r in fit.fit_.restarts)
     hmm = estep.PoissonHMM(2, n_init=10, random_state=0, callbacks=[interrupt])

@@ -31,11 +31,12 @@ from estep.emissions.propose import proposed
 from estep.execution.threads import threads
 from estep.fitting.results import Fit
 from estep.fitting.selection import select
+from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
 from estep.interface import Emission
 from estep.io.files import check_target
 from estep.io.model_file import save, to_document
-from estep.latents import Chain, Independent
+from estep.latents import TOPOLOGIES, Chain, Independent
 from estep.model import Model
 
 MOST_CANDIDATES = 1000
@@ -64,6 +65,15 @@ def fit_command(
     ] = None,
     given: Given = None,
     n_init: Annotated[int, typer.Option(min=1, max=1_000_000, help="Starts, of which the best is kept.")] = 1,
+    init: Annotated[
+        str, typer.Option("--init", help=f"{PORTFOLIO}: kinds of starts by turns; or all of one kind.")
+    ] = PORTFOLIO,
+    topology: Annotated[
+        str | None, typer.Option(help=f"hmm: {'|'.join(TOPOLOGIES)}: which transitions there may be.")
+    ] = None,
+    max_time: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which the best so far is kept.")
+    ] = None,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
     stop_rule: Annotated[str, typer.Option(help="gain|aitken|parameters: what --tol is of.")] = "gain",
@@ -95,7 +105,9 @@ def fit_command(
         family = MixtureOf(family, mix)
     if given is not None:
         family = family.given_columns(table.source.n_given)
-    latent = Chain() if kind == "hmm" else Independent()
+    if topology is not None and (kind != "hmm" or topology not in TOPOLOGIES):
+        raise ValueError(f"--topology {topology!r}: it is for hmm, one of {', '.join(TOPOLOGIES)}")
+    latent = Chain(topology=topology) if kind == "hmm" else Independent()
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
     with Progress(console(error=True)) as progress:
@@ -106,10 +118,11 @@ def fit_command(
             latent,
             criterion=criterion,
             n_init=n_init,
+            init_params=init,
             random_state=seed,
             algorithm=make_algorithm(algorithm or ("squarem" if emission == "student" else "em")),
             estimate=estimate,
-            stop=Stop(tol, max_iter, stop_rule),
+            stop=Stop(tol, max_iter, stop_rule, max_time=max_time),
             execute=threads(n_threads),
             callbacks=[progress],
         )
@@ -194,7 +207,7 @@ def _report(
             shown.print(selection_table(result))
         shown.print(parameter_table(model))
         shown.print(summary_table(result))
-    for note in fit.notes:
+    for note in (*fit.notes, *fit.remarks):
         say(f"{note}")
     if failure:
         raise fail(failure)

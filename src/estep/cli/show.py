@@ -165,6 +165,8 @@ def _reason(reason: str) -> str:
     texts = {
         "converged": "converged: the gain fell below --tol",
         "max_iter": "at --max-iter, not converged",
+        "max_time": "at --max-time: this is the best model so far",
+        "dropped": "dropped: another start did better",
         "interrupted": "interrupted: this is the best model so far",
         "bound fell": "the likelihood fell: the model before is kept",
     }
@@ -184,6 +186,7 @@ def result_dict(fit: Fit, seconds: float, document: dict[str, Any]) -> dict[str,
         "stop_reason": fit.stop_reason,
         "aic": model.aic(fit.log_likelihood),
         "bic": model.bic(fit.log_likelihood, fit.weight),
+        "notes": [*fit.notes, *fit.remarks],
         "parameters": parameters,
         "model": document,
         "seconds": seconds,

@@ -258,6 +258,7 @@ class Gaussian(ConjugateEmission):
                 squares = second / D
                 fresh = (second[:, 0] - (centre * twice).sum(axis=1)) / D
             fresh[unseen] = old[unseen]
+        self._fill_constant(fresh)
         covariances, factors, clamped = regularise(fresh, kind, self._resolved(squares), self.reg_covar)
         fixed = held.get("covariances")
         if fixed is not None:
@@ -268,6 +269,15 @@ class Gaussian(ConjugateEmission):
         new = self.evolve(means=means, covariances=covariances)
         new.__dict__["factors"] = factors
         return new, notes
+
+    def _fill_constant(self, fresh: Array) -> None:
+        """Puts columns in which no component varies at the floor: that is no component's doing."""
+        if self.floor is None or self.covariance_type == "spherical":
+            return
+        matrices = self.covariance_type in ("full", "tied")
+        variances = fresh.diagonal(axis1=-2, axis2=-1) if matrices else fresh
+        for d in np.flatnonzero((np.atleast_2d(variances) == 0).all(axis=0)):
+            fresh[(..., d, d) if matrices else (..., d)] = self.floor[d]
 
     def _resolved(self, squares: Array) -> Array | None:
         """The floor, raised to what rounding leaves of second moments ``squares``, (D,) or (K, D), about the origin."""

@@ -27,6 +27,8 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
     tol: float
     stop_rule: str
     max_iter: int
+    max_time: float | None = None
+    reseeds: int = 3
     n_init: int
     init_params: str
     random_state: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ from estep.model import Model
 from estep.util.numbers import as_numbers
 from estep.util.streams import as_seed, child_streams
 
+LOG = logging.getLogger("estep")
+
 
 class ModelEstimator(Attributes):
     """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
@@ -46,7 +49,8 @@ class ModelEstimator(Attributes):
         """For "auto": families for the columns of X, shown, and kept in ``emission_``."""
         if self._emission() == "auto":
             self.emission_ = propose(X)
-            print(f"{type(self).__name__} proposes a {self.emission_.preparation}")
+            text = f"{type(self).__name__} proposes a {self.emission_.preparation}"
+            print(text) if self.verbose else LOG.info(text)
 
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""
@@ -74,7 +78,9 @@ class ModelEstimator(Attributes):
         for name, value in self.get_params(deep=False).items():
             if name.endswith("_init") and name != "n_init" and value is not None:
                 as_numbers(value, name)
-        return Stop(self.tol, self.max_iter, self.stop_rule), make_algorithm(self.algorithm)
+        return Stop(self.tol, self.max_iter, self.stop_rule, self.reseeds, self.max_time), make_algorithm(
+            self.algorithm
+        )
 
     @contextmanager
     def _unchanged_if_it_fails(self) -> Iterator[None]:
@@ -230,8 +236,11 @@ class ModelEstimator(Attributes):
             )
         if fit.notes:
             way_out = "The component has shrunk onto few rows: lower n_components, or give reg_covar or a prior"
+            if set(fit.collapsed) <= set(fit.one_value):
+                clusters = (f"component {k} is a cluster of {n} rows of one value" for k, n in fit.one_value.items())
+                way_out = "; ".join(clusters) or "None of them is collapsed now"
             warnings.warn(
-                f"{name}: {'; '.join(fit.notes)}. {way_out if fit.collapsed else 'None of them is collapsed now'}",
+                f"{name}: {'; '.join(fit.notes)}. {way_out}",
                 ConvergenceWarning,
                 stacklevel=4,
             )

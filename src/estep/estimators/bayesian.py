@@ -71,6 +71,8 @@ class BayesianGaussianMixture(GaussianMixture):
         stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         weight_concentration_prior_type: str = "dirichlet_process",

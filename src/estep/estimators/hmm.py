@@ -29,9 +29,15 @@ class GaussianHMM(Hidden):
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
-    init_params : {"kmeans", "k-means++", "random", "random_from_data", "split", "segmental", "short"}
-        "split": each sequence in K equal parts; "segmental": Viterbi training after that or k-means; "short": the best
-        of ten short runs of EM.
+    max_time : float, optional
+        Seconds after which the fit ends with its best so far.
+    reseeds : int
+        How often components that have collapsed onto few rows are put elsewhere, at most.
+    init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short", \
+            "split", "cuts", "spread", "segmental"}
+        "portfolio": start 0 is k-means (of symbols random, of states in order "split"), odd starts are of several kinds
+        by turns, even ones perturb the best fit so far. A kind's name: all starts are of that kind, see
+        :func:`estep.start_model`.
     startprob_init, transmat_init, means_init, covariances_init : arrays, optional
         Starts (K,), (K, K), (K, D) ..., any subset. Zeros in startprob_init and transmat_init stay zero.
     topology : {"ergodic", "left-right", "bakis", "banded"} or array (K, K), optional
@@ -64,7 +70,7 @@ class GaussianHMM(Hidden):
     n_iter_ : int
         M-steps.
     stop_reason_ : str
-        "converged", "max_iter", "bound fell" or "interrupted".
+        "converged", "max_iter", "max_time", "bound fell" or "interrupted".
     lower_bound_ : float
         Total log-likelihood, of the model returned; with a prior the bound.
     lower_bounds_ : list of float
@@ -84,6 +90,8 @@ class GaussianHMM(Hidden):
         stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         startprob_init: Any = None,
@@ -146,6 +154,8 @@ class GMMHMM(Hidden):
         stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         startprob_init: Any = None,
@@ -194,6 +204,8 @@ class CategoricalHMM(Hidden):
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         startprob_init: Any = None,
@@ -232,6 +244,8 @@ class PoissonHMM(Hidden):
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         startprob_init: Any = None,
@@ -274,6 +288,8 @@ class HMM(Hidden):
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         startprob_init: Any = None,

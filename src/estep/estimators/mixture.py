@@ -32,8 +32,14 @@ class GaussianMixture(Mixture):
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
+    max_time : float, optional
+        Seconds after which the fit ends with its best so far.
+    reseeds : int
+        How often components that have collapsed onto few rows are put elsewhere, at most.
         M-steps of one start at most; starts, of which the best is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data", "short"}
+    init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short"}
+        "portfolio": start 0 is k-means, odd starts are of several kinds by turns, even ones perturb the best fit so
+        far. A kind's name: all starts are of that kind, see :func:`estep.start_model`.
         "short": the best of ten short runs of EM from random rows.
     weights_init, means_init, covariances_init, precisions_init : arrays, optional
         Starts (K,), (K, D) ..., any subset; covariances or precisions as ``covariance_type`` shapes them.
@@ -62,7 +68,7 @@ class GaussianMixture(Mixture):
     n_iter_ : int
         M-steps.
     stop_reason_ : str
-        "converged", "max_iter", "bound fell" or "interrupted".
+        "converged", "max_iter", "max_time", "bound fell" or "interrupted".
     lower_bound_ : float
         Mean log-likelihood of a row, of the model returned; with a prior the bound, divided by the number of rows.
     lower_bounds_ : list of float
@@ -82,6 +88,8 @@ class GaussianMixture(Mixture):
         stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         weights_init: Any = None,
@@ -172,6 +180,8 @@ class MixtureModel(Mixture):
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         weights_init: Any = None,
@@ -212,6 +222,8 @@ class StudentMixture(Mixture):
         stop_rule: str = "gain",
         reg_covar: float | None = None,
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         weights_init: Any = None,
@@ -250,6 +262,8 @@ class BernoulliMixture(Mixture):
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
+        max_time: float | None = None,
+        reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
         weights_init: Any = None,

@@ -6,6 +6,7 @@ n + 1 E-steps.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
 from estep.model import Model
 
+LOG = logging.getLogger("estep")
 ROUNDING_SINGLE = 1e-5
 """As ROUNDING, for data in single precision."""
 
@@ -169,6 +171,7 @@ class Loop:
                 highest.pop(run.number, None)
             else:
                 highest[run.number] = max(highest.get(run.number, -np.inf), bound)
+            LOG.debug("start %d iteration %d bound %.6f", run.number, len(run.trace.bounds) - 1, bound)
         for i, run in enumerate(active if self.callbacks else ()):
             for callback in self.callbacks:
                 callback(self._iteration(run, _pick(current, i)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from estep.data.source import Source
+from estep.execution.base import Execute
 from estep.fitting.results import REACHED, Fit
 from estep.interface import Emission
 from estep.model import Model
@@ -17,7 +18,22 @@ SAME = 1e-6
 
 def remarks(fit: Fit, source: Source) -> tuple[str, ...]:
     """All of them, in plain words."""
-    return (*_of_starts(fit), *_of_columns(source), *_of_components(fit.model))
+    clusters = [f"component {k} is a cluster of {n} rows of one value" for k, n in fit.one_value.items()]
+    return (*_of_starts(fit), *_of_columns(source), *clusters, *_of_components(fit.model))
+
+
+def of_one_value(fit: Fit, source: Source, execute: Execute) -> dict[int, int]:
+    """Components at their floor that have more rows than they need, all alike: how many rows each."""
+    if not fit.collapsed:
+        return {}
+    states = fit.model.decode(source, execute=execute, on_impossible="skip")[0]
+    points = fit.model.emission.clustering_features(source.X, source.summary)
+    found = {}
+    for k in fit.collapsed:
+        mine = points[states == k]
+        if len(mine) >= 2 * (points.shape[1] + 2) and (mine == mine[0]).all():
+            found[k] = len(mine)
+    return found
 
 
 def _of_starts(fit: Fit) -> list[str]:

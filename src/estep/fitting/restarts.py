@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.batched import initialised
 from estep.fitting.loop import Loop
-from estep.fitting.remarks import remarks
+from estep.fitting.remarks import of_one_value, remarks
 from estep.fitting.results import RESEEDED, Callback, Event, Fit, Restart
 from estep.fitting.starts.perturb import moved
 from estep.fitting.starts.portfolio import Starts
@@ -21,6 +22,7 @@ from estep.fitting.stopping import Stop, dominated
 from estep.interface import Algorithm
 from estep.model import Model
 
+LOG = logging.getLogger("estep")
 ROUND = 3  # perturbed starts that go together, where they are the columns of one model
 
 
@@ -41,8 +43,7 @@ def fit(
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
     loop = Loop(model.source(data), how, rule, run, callbacks, [0])
-    done = _repaired(loop, loop.run([model], [0])[0], 0)
-    return replace(done, remarks=remarks(done, loop.source))
+    return _told(_repaired(loop, loop.run([model], [0])[0], 0), loop)
 
 
 def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
@@ -78,20 +79,30 @@ def fit_starts(
         except KeyboardInterrupt:
             if not fits:
                 raise
-    interrupted = len(fits) < len(of_number) and not loop.out_of_time
     out: dict[int, Fit] = {}
     for g, starts in enumerate(groups):
         own = {n - offsets[g]: f for n, f in fits.items() if of_number[n] == g}
         if not own:
             continue
         best = _best(own.values(), loop)
-        reason = "interrupted" if interrupted or any(f.stop_reason == "interrupted" for f in own.values()) else None
+        lacking = len(own) < len(starts) and not loop.out_of_time
+        reason = "interrupted" if lacking or any(f.stop_reason == "interrupted" for f in own.values()) else None
         tried = tuple(Restart(f.bound, f.n_iter, f.stop_reason, starts.kind(i)) for i, f in sorted(own.items()))
         best = replace(
             _repaired(loop, replace(best, stop_reason=reason or best.stop_reason), offsets[g]), restarts=tried
         )
-        out[g] = replace(best, remarks=remarks(best, loop.source))
+        out[g] = _told(best, loop)
     return out
+
+
+def _told(fit: Fit, loop: Loop) -> Fit:
+    """The fit with its remarks, which go to the log as well."""
+    fit = replace(fit, one_value=of_one_value(fit, loop.source, loop.execute))
+    fit = replace(fit, remarks=remarks(fit, loop.source))
+    LOG.info("bound %.6f after %d iterations: %s", fit.bound, fit.n_iter, fit.stop_reason)
+    for text in (*fit.notes, *fit.remarks):
+        LOG.info("%s", text)
+    return fit
 
 
 def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from estep.model import Model
@@ -63,7 +63,8 @@ class Fit:
     log-likelihood and the log-prior, or the evidence lower bound.
 
     ``stop_reason``: "converged", "max_iter", "max_time", "bound fell" or "interrupted". ``remarks``: what is to be
-    said of the model and the starts as a whole.
+    said of the model and the starts as a whole. ``one_value``: the rows, all alike, of components that are clusters of
+    these.
     """
 
     model: Model
@@ -74,6 +75,7 @@ class Fit:
     trace: Trace
     restarts: tuple[Restart, ...] = ()
     remarks: tuple[str, ...] = ()
+    one_value: Mapping[int, int] = field(default_factory=dict)
 
     def followed_by(self, other: Fit) -> Fit:
         """This fit and the one that went on from its model, as one."""

@@ -98,7 +98,8 @@ class Chain(Latent, Conjugate):
     def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
         K = len(starts)
         s = Statistics.zeros(Layout.of(start=(K,), transitions=(K, K)))
-        s["start"], s["transitions"] = starts, moves
+        masks = self.supports()
+        s["start"], s["transitions"] = starts * masks.get("startprob", 1.0), moves * masks.get("transmat", 1.0)
         return s
 
     def log_probability(self, s: Statistics) -> float:

@@ -181,7 +181,7 @@ def _clamp_one(C: Array, floor: Array) -> Array | None:
     deviations = np.sqrt(floor / RELATIVE)
     values, vectors = np.linalg.eigh(C / deviations[:, None] / deviations)
     least = _least(len(values), values[-1])
-    if values[0] >= least:
+    if values[0] >= least * (1 - 1e-9):  # what has been put at the floor is not below it by rounding
         return None
     raised = (vectors * np.maximum(values, least)) @ vectors.T
     return np.asarray((raised + raised.T) / 2 * deviations[:, None] * deviations)

@@ -23,7 +23,8 @@ from estep.statistics import Array, Statistics
 from estep.util.streams import as_seed
 
 METHODS = (
-    "kmeans", "k-means++", "random_from_data", "random", "projection", "ward", "split", "cuts", "spread", "segmental", "short",
+    "kmeans", "k-means++", "random_from_data", "random", "projection", "ward", "short", "split", "cuts", "spread",
+    "segmental",
 )  # fmt: skip
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
 RUNS, STEPS = 10, 10  # of "short": runs of EM, and the M-steps of each at most
@@ -42,13 +43,16 @@ def start_model(
     """A model to start a fit from. Parameters that ``latent`` and ``emission`` have already are kept.
 
     ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
-    (rows as seeds), "random" (random responsibilities, what symbols always use), "projection" (slices along a column or
-    another direction taken at random), "ward" (agglomeration of at most 2000 rows: Ward 1963), "split" (each sequence in K equal
-    parts, in order; what "kmeans" is for left-right chains), "cuts" (in K parts cut at random), "spread" (clusters of
-    how far rows are from the mean of those around them: states that differ in spread), "segmental" ("split" or k-means,
-    then Viterbi training: segmental k-means, Juang & Rabiner 1990) or "short" (the best of ten short runs of EM from
-    random rows: Biernacki, Celeux & Govaert 2003). Components found are put in the order in which they go best with
-    parameters that are given. Raises ValueError where there are more components than rows.
+    (rows as seeds), "random" (random responsibilities, what symbols always use), "projection" (slices along a column
+    or another direction taken at random), "ward" (agglomeration of at most 2000 rows: Ward 1963), "short" (the best of
+    ten short runs of EM from random rows and slices: Biernacki, Celeux & Govaert 2003).
+
+    Of sequences also "split" (each in K equal parts, in order; what "kmeans" is for left-right chains), "cuts" (in K
+    parts cut at random), "spread" (clusters of how far rows are from the mean of those around them: states that differ
+    in spread), "segmental" ("split" or k-means, then Viterbi training: segmental k-means, Juang & Rabiner 1990).
+
+    Components found are put in the order in which they go best with parameters that are given. Raises ValueError where
+    there are more components than rows.
     """
     check(latent, emission, source, n_components)
     if method not in METHODS:
