@@ -22,13 +22,12 @@ SLOWER = 1.03
 
 def problems():
     """Name and run(n) of every row, and whether n are fits: else iterations of one."""
-    import estep
     from problems import PROBLEMS, SINGLE
     from whole import WHOLE
 
     def fits(whole, n):
         for _ in range(n):
-            estep.GaussianMixture(whole.components, random_state=0, **whole.ours).fit(whole.data)
+            whole.fit(0)
 
     iterations = [(p.name, p.ours, False) for p in [*PROBLEMS, *(single for _, single in SINGLE)]]
     return iterations + [(w.name, partial(fits, w), True) for w in WHOLE]
