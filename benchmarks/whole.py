@@ -1,8 +1,8 @@
 """Whole fits, start and stop rule included, ours and the peer's, to an equal or better likelihood.
 
 ``python benchmarks/whole.py [--runs 9] [--only TEXT]``. The peer's tolerance is tightened by tens until the next gains
-less than 1e-3 nats; rows where its optimum is worse by more than 0.01 nats are marked and left out of the mean. A second
-table has both at their defaults.
+less than 1e-3 nats; rows where its optimum is worse by more than 0.01 nats are marked and left out of the mean.
+``defaults``: the ratio to the peer at its own defaults.
 """
 
 import argparse

@@ -12,6 +12,7 @@ from estep.algorithms import ALGORITHMS, EM, Annealed, Hard, Incremental, Online
 from estep.emissions import Bernoulli, Categorical, Gaussian, MixtureOf, Poisson
 from estep.execution.threads import Threads
 from estep.inference.passes import Best, Passes, Sampled, Tempered
+from estep.inference.sample import sample_states
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
@@ -158,7 +159,7 @@ def test_rules(latent, family):
         np.testing.assert_allclose(s["latent"].sum(), 400, rtol=1e-9)
         np.testing.assert_allclose(s["weight"], 400)
     n = 300
-    drawn = [model.sample_states(data.source, np.random.default_rng(i)) for i in range(n)]
+    drawn = [sample_states(model, data.source, np.random.default_rng(i), None) for i in range(n)]
     shares = np.stack([(np.array(drawn) == k).mean(axis=0) for k in range(3)], axis=1)
     r = model.predict_proba(data.source)
     assert np.abs(shares - r).max() < 5 * np.sqrt(0.25 / n)

@@ -9,6 +9,7 @@ from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execution.serial import Serial
 from estep.execution.threads import threads
 from estep.inference.boundaries import Boundaries
+from estep.inference.e_step import expect_all
 from estep.latents import Chain
 from models import FAMILIES, draw, make_model, read, rows_of, use
 
@@ -52,7 +53,7 @@ def everything(model, source, rows, execute=None):
     boundaries = Boundaries(leaves, model.n_components)
     execute = Serial() if execute is None else execute
     with execute.running():
-        s = model.expect_all(leaves, boundaries, execute)
+        s = expect_all(model, leaves, boundaries, execute)
     return s, leaves
 
 
@@ -212,8 +213,8 @@ def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
     model = Model(Chain(*CHAINS[name](K)), vague("gaussian", K))
     source = one_sequence(model, 6000)
     want = model.score(source), model.predict_proba(source), *model.decode(source)
-    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 512)
-    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.latents.chain, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.latents.chain, "LEAF_WORK", 1)
     assert len(source.leaves(model.leaf_rows())) == 11
     for execute in (None, threads(2)):
         np.testing.assert_allclose(model.score(source, execute=execute), want[0], rtol=1e-11)
@@ -225,8 +226,8 @@ def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
 
 
 def test_threads_do_not_change_a_bit(compiled, monkeypatch):
-    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 1024)
-    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.latents.chain, "CHAIN_ROWS", 1024)
+    monkeypatch.setattr(estep.latents.chain, "LEAF_WORK", 1)
     model = Model(Chain(*CHAINS["forgets"](4)), vague("gaussian", 4))
     source = one_sequence(model, 20_000)
     fits = [estep.fit(model, source, stop=estep.Stop(tol=0, max_iter=4), execute=threads(n)) for n in (1, 2, 3)]
@@ -235,8 +236,8 @@ def test_threads_do_not_change_a_bit(compiled, monkeypatch):
 
 
 def test_impossible_steps_are_named_wherever_they_are(compiled, monkeypatch):
-    monkeypatch.setattr(estep.steps, "CHAIN_ROWS", 512)
-    monkeypatch.setattr(estep.steps, "LEAF_WORK", 1)
+    monkeypatch.setattr(estep.latents.chain, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.latents.chain, "LEAF_WORK", 1)
     model = Model(Chain([1.0, 0.0], [[1.0, 0.0], [0.0, 1.0]]), Categorical([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]))
     X = np.zeros((5000, 1), np.int32)
     X[3210] = 2

@@ -11,6 +11,8 @@ from estep import Model, Stop, as_source, with_prior
 from estep.algorithms import ALGORITHMS
 from estep.emissions import Gaussian
 from estep.execution.threads import Threads
+from estep.inference.e_step import densities
+from estep.inference.sample import sample_states
 from estep.latents import Independent
 from models import make_model
 
@@ -51,7 +53,7 @@ def test_a_chain_with_evidence_is_enumerated(family, level):
     assert logprob[0] == pytest.approx(best, rel=1e-11) and mask[np.arange(6), path].all()
     transitions = model.expect(source.whole())["latent"][3:].reshape(3, 3)
     np.testing.assert_allclose(transitions, xi, atol=1e-10)
-    drawn = model.sample_states(source, np.random.default_rng(0))
+    drawn = sample_states(model, source, np.random.default_rng(0), None)
     assert mask[np.arange(6), drawn].all()
 
 
@@ -127,7 +129,7 @@ def test_a_long_sequence_in_stretches():
     labels = some_labels(states, 0.1, 3)
     whole, cut = as_source(X, labels=labels).chained(), model.source(X, labels=labels)
     assert len(cut.leaves(model.leaf_rows())) > 1
-    one = model.latent.posterior(*model._densities(whole.whole()), whole.whole())
+    one = model.latent.posterior(*densities(model, whole.whole()), whole.whole())
     np.testing.assert_allclose(model.score(cut), one[0], rtol=1e-12)
     r = model.predict_proba(cut)
     known = labels >= 0

@@ -190,8 +190,11 @@ def test_the_bound_does_not_stop_early():
 @pytest.mark.parametrize("latent", ["independent", "chain"])
 def test_results_do_not_depend_on_threads(family, latent, monkeypatch):
     """Bit for bit, with enough leaves for several threads."""
-    for limit, value in (("LEAF_ROWS", 256), ("LEAST_ROWS", 256), ("CHAIN_ROWS", 256), ("LEAF_WORK", 1)):
-        monkeypatch.setattr(f"estep.steps.{limit}", value)
+    for limit, value in (
+        ("interface.latent.LEAF_ROWS", 256), ("interface.latent.LEAST_ROWS", 256), ("interface.latent.LEAF_WORK", 1),
+        ("latents.chain.CHAIN_ROWS", 256), ("latents.chain.LEAF_WORK", 1),
+    ):  # fmt: skip
+        monkeypatch.setattr(f"estep.{limit}", value)
     truth = make_model(family, latent, K=3, D=2)
     X = truth.sample(6000, 1)[0]
 

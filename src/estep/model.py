@@ -1,34 +1,36 @@
-"""A model: latent x emission. Mixtures and hidden Markov models are the same class with another latent part."""
+"""A model: latent x emission. Mixtures and hidden Markov models are the same class with another latent part.
+
+What is asked of a model is answered in :mod:`estep.inference`, a file a question.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
-from estep.data.columns import frame_of, is_frame
-from estep.data.given import beside
+from estep.data.columns import Roles, frame_of, is_frame
 from estep.data.inputs import as_source
 from estep.data.prepare import prepared
 from estep.data.source import Batch, Source
-from estep.emissions._shared.tables import as_table, used_columns
+from estep.data.summary import Summary
+from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
-from estep.execution.serial import Serial
-from estep.inference.boundaries import Boundaries, Boundary, same_filter, same_path, same_posterior
-from estep.latents import Chain, Independent
-from estep.statistics import Array, Statistics, weighted
-from estep.steps import LEAF_ROWS, Steps
-from estep.util.memory import require_memory
-
-RARE = 1e-20
-"""A transition that matters only where much follows."""
+from estep.inference import decode, e_step, m_step, sample, score, smooth
+from estep.inference.constraints import Constraints
+from estep.interface import Boundary, Emission, Evaluation, Latent, Notes
+from estep.kernels.spec import Spec
+from estep.parameters import packing
+from estep.priors import Conjugate, Prior
+from estep.statistics import Array, Layout, Statistics, weighted
+from estep.util.cached import cached_property
 
 
 @dataclass(frozen=True, eq=False)
-class Model(Steps):
+class Model:
     """A latent part and an emission, both with their parameters; immutable.
 
     ``columns`` names the columns of the data, covariates first (an empty name: it had none), ``roles`` those that are
@@ -39,6 +41,126 @@ class Model(Steps):
     latent part and emission hold expected parameters (see :func:`estep.with_prior`). ``constraints``: parameters that
     stay as they are (see :func:`estep.constrained`).
     """
+
+    latent: Latent
+    emission: Emission
+    columns: tuple[str, ...] = ()
+    symbols: tuple[Any, ...] = ()
+    roles: Roles = ()
+    beta: float = 1.0
+    prior: Mapping[str, Prior] | None = None
+    posterior: Mapping[str, Any] | None = None
+    constraints: Constraints | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.latent, Latent) or not isinstance(self.emission, Emission):
+            raise TypeError(
+                f"a Model is a latent part and an emission, not {type(self.latent).__name__} and "
+                f"{type(self.emission).__name__}"
+            )
+        if self.latent.n_components != self.emission.n_components:
+            raise ValueError(
+                f"the {self.latent.name} part has {self.latent.n_components} components, "
+                f"the {self.emission.name} emission {self.emission.n_components}"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # what is cached stays behind
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.latent.n_components
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters, for AIC and BIC."""
+        if self.constraints is None:
+            return self.latent.n_parameters + self.emission.n_parameters
+        return packing.count(self.latent, self._free) + packing.count(self.emission, self._free)
+
+    @property
+    def _free(self) -> dict[str, Array]:
+        """The components (K,) that are free, by block; blocks left out are."""
+        return {} if self.constraints is None else self.constraints.free(self.emission)
+
+    def pack(self) -> Array:
+        """The free parameters as coordinates without bounds, (n_coordinates,): logarithms of what is positive and of
+        ratios of probabilities, Cholesky factors of covariances. What is at an edge is infinite."""
+        return np.concatenate([packing.pack(part, self._free) for part in (self.latent, self.emission)])
+
+    def unpack(self, coordinates: Array) -> Self:
+        """The model with its free parameters at other coordinates (see :meth:`pack`), in the chart of this one.
+
+        Raises ValueError for another number of them.
+        """
+        at = packing.size(self.latent, self._free)
+        size = at + packing.size(self.emission, self._free)
+        if np.shape(coordinates) != (size,):
+            raise ValueError(f"coordinates has shape {np.shape(coordinates)}, expected {(size,)}")
+        latent = packing.unpack(self.latent, coordinates[:at], self._free)
+        emission = packing.unpack(self.emission, coordinates[at:], self._free)
+        emission = emission if self.constraints is None else self.constraints.grouped(emission)
+        return replace(self, latent=latent, emission=emission)
+
+    @property
+    def layout(self) -> Layout:
+        """Log-likelihood and weight, then the statistics of the latent part, then those of the emission."""
+        return self.layouts[0]
+
+    @cached_property
+    def layouts(self) -> tuple[Layout, Layout, Layout]:
+        """Of the whole, the latent part and the emission."""
+        latent, emission = self.latent.layout, self.emission.layout
+        blocks = (("loglik", ()), ("weight", ()), ("latent", (latent.size,)), ("emission", (emission.size,)))
+        return Layout(blocks, emission.origin), latent, emission
+
+    @property
+    def estimate(self) -> str:
+        """How the parameters are estimated: "ml", "map" or "vb"."""
+        return "ml" if self.prior is None else "map" if self.posterior is None else "vb"
+
+    @cached_property
+    def penalty(self) -> float:
+        """What the bound has beside the log-likelihood: the log-prior, or minus the divergence of the posterior."""
+        if self.prior is None:
+            return 0.0
+        if self.posterior is None:
+            return sum(part.log_prior(self.prior) for part in self._conjugates)
+        return -float(sum(q.divergence(self.prior[name]) for name, q in self.posterior.items()))
+
+    @property
+    def _conjugates(self) -> tuple[Conjugate, Conjugate]:
+        assert isinstance(self.latent, Conjugate) and isinstance(self.emission, ConjugateEmission)
+        return self.latent, self.emission
+
+    @cached_property
+    def moving(self) -> Latent:
+        """The latent part as the E-step reads it."""
+        return self.latent if self.posterior is None else self.latent.expected(self.posterior)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """Log-densities of the rows as the E-step reads them, and how to accumulate their statistics."""
+        if self.posterior is None:
+            return self.emission.evaluate(batch)
+        assert isinstance(self.emission, ConjugateEmission)
+        return self.emission.evaluate_expected(self.posterior, batch)
+
+    def _spec(self, summary: Summary) -> Any:
+        if self.posterior is None:
+            return self.emission.kernel(summary)
+        assert isinstance(self.emission, ConjugateEmission)
+        return self.emission.expected(self.posterior, summary)
+
+    def kernel(self, summary: Summary) -> Spec | None:
+        """The emission's kernel for data with this summary, kept while the data stay the same."""
+        return e_step.kept_kernel(self, summary, self._spec)
+
+    def leaf_rows(self) -> int:
+        """Rows of a leaf: a function of family and shape alone, so that the sum never depends on the machine."""
+        return self.latent.leaf_rows(self.emission.work)
+
+    # Data
 
     def source(
         self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
@@ -54,7 +176,7 @@ class Model(Steps):
         self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
     ) -> Source:
         """As :meth:`source`, with the rows as they came."""
-        chain, P = not isinstance(self.latent, Independent), self.emission.n_covariates
+        chain, P = self.latent.sequential, self.emission.n_covariates
         if not chain and lengths is not None:
             raise ValueError("a mixture has no sequences: leave lengths out")
         if given is not None and not P:
@@ -94,23 +216,51 @@ class Model(Steps):
                 "leave the column out where all rows are one sequence"
             )
 
+    # Estimation
+
+    def expect(self, batch: Batch, boundary: Boundary | None = None, prune: bool = False) -> Statistics:
+        """The E-step of one batch: expected sufficient statistics under this model.
+
+        ``prune``: the components of a mixture with next to no part in a row may be left out of it, where that is
+        faster; those with next to no part in any row (:meth:`estep.interface.Latent.underflowed`) then lose digits.
+        """
+        return e_step.expect(self, batch, boundary, prune)
+
+    def maximize(self, s: Statistics) -> tuple[Self, Notes]:
+        """The M-step: the model that maximises the bound, given the statistics."""
+        return m_step.maximize(self, s)
+
+    def held_as(self, given: Self) -> Self:
+        """With what is held as ``given`` has it."""
+        if self.constraints is None:
+            return self
+        latent, emission = self.constraints.as_given((given.latent, given.emission), (self.latent, self.emission))
+        return replace(self, latent=latent, emission=self.constraints.grouped(emission))
+
+    def evolve(self, **values: Any) -> Self:
+        """The same with other parameters of the same shapes: nothing to check, and the layouts are the same."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, **values)
+        for kept in ("_kernel", "penalty", "moving"):
+            new.__dict__.pop(kept, None)
+        return new
+
+    def tempered(self, beta: float) -> Self:
+        """All probabilities to the power ``beta``, for an E-step with flatter posteriors; not for scores."""
+        new = replace(self, beta=beta)
+        new.__dict__["moving"] = self.moving.tempered(beta)
+        return new
+
+    def release(self) -> None:
+        """Lets go of what is only for E-steps, and is found again where there are more."""
+        self.__dict__.pop("_kernel", None)
+        self.emission.release()
+
+    # Questions
+
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        source = self.source(data, lengths, given=given).in_double()
-        # what is unlikely at a boundary may become likely again where some transitions are next to impossible
-        both_ways = isinstance(self.latent, Chain) and bool((np.asarray(self.moving.values()["transmat"]) < RARE).any())
-
-        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-            s = Statistics.zeros(self.latent.layout) if both_ways and boundary is not None else None
-            return (
-                self.moving.posterior(*self._densities(batch), batch, s, boundary=boundary, prune=True)
-                + batch.base_of_units
-            )
-
-        loglik = self._units(source, leaf, execute, same_posterior if both_ways else same_filter, backward=both_ways)
-        if source.empty is not None:
-            loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
-        return _as_came(data, source, loglik)
+        return score.score_units(self, data, self.source(data, lengths, given=given), execute)
 
     def score(
         self,
@@ -137,19 +287,8 @@ class Model(Steps):
         Raises ValueError naming the first row or sequence that is impossible under the model; with
         ``on_impossible="skip"`` its probabilities are NaN, and a warning names the first five.
         """
-        source = self.source(data, lengths, given=given).in_double()
-        out = np.empty((len(source), self.n_components))
-
-        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-            spec, rows = self._densities(batch)
-            r = np.empty((len(batch.X), self.n_components))
-            loglik = self.moving.posterior(spec, rows, batch, responsibilities=r, boundary=boundary)
-            np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
-            return loglik
-
-        loglik = self._units(source, leaf, execute, same_posterior)
-        out[self.impossible_rows(source, loglik, on_impossible)] = np.nan
-        return _as_came(data, source, out)
+        source = self.source(data, lengths, given=given)
+        return smooth.predict_proba(self, data, source, execute, on_impossible)
 
     def decode(
         self,
@@ -169,57 +308,18 @@ class Model(Steps):
         if algorithm not in ("viterbi", "posterior"):
             raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
         source = self.source(data, lengths, given=given)
-        states = np.empty(len(source), np.int64)
-        if algorithm == "posterior":
-            p = self.predict_proba(source, execute=execute, on_impossible=on_impossible)
-            states[:] = p.argmax(axis=1)
-            logprob = self.path_log_probability(source, states)
-            states[np.isnan(p[:, 0])] = -1
-            return _as_came(data, source, states), _as_came(data, source, logprob)
-
-        def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-            spec, rows = self._densities(batch)
-            states[batch.place], logprob = self.moving.decode(spec, rows, batch, boundary)
-            return logprob + batch.base_of_units
-
-        def message_pass(batch: Batch, boundary: Boundary | None, backward: bool) -> None:
-            self.moving.decode(*self._densities(batch), batch, boundary)
-
-        logprob = self._units(source, leaf, execute, same_path, message_pass=message_pass)
-        states[self.impossible_rows(source, logprob, on_impossible)] = -1
-        return _as_came(data, source, states), _as_came(data, source, logprob)
+        return decode.decode(self, data, source, algorithm, execute, on_impossible)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
-        steps = np.empty(len(source))
-        for batch in source.row_batches(LEAF_ROWS):
-            logb = self.evaluate(batch).log_densities
-            chosen = np.take_along_axis(logb, states[batch.place, None], axis=1)[:, 0]
-            steps[batch.place] = chosen if batch.base is None else chosen + batch.base
-        return self.moving.path_log_probability(steps, states, source.ends)
+        return decode.path_log_probability(self, source, states)
 
     def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).
 
         Raises ValueError for a number of rows that no memory holds.
         """
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
-        require_memory(f"n is {n}: so many rows", int(n) * 8 * (self.emission.n_columns + 2))
-        rng = np.random.default_rng(random_state)
-        states = self.latent.sample(int(n), rng)
-        if given is not None:
-            covariates = self._covariates(given, int(n))
-            return self.emission.sample_given(states, covariates, rng), states
-        rows = self.emission.sample(states, rng)
-        return (rows[:, as_table(self.emission, self.columns)] if self.emission.rows == "table" else rows), states
-
-    def _covariates(self, given: Any, n: int) -> Array:
-        """Covariates (n, P) by themselves."""
-        P = self.emission.n_covariates
-        both = beside(Source(np.zeros((n, 1))), given, wanted=self.columns[:P])
-        self.emission.given_columns(both.n_given)
-        return both.X[:, : both.n_given]
+        return sample.sample(self, self.columns, n, random_state, given)
 
     def aic(self, log_likelihood: float) -> float:
         """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""
@@ -234,95 +334,3 @@ class Model(Steps):
         if not n > 0:
             raise ValueError("no row has a value: there is nothing to compare models by")
         return float(self.n_parameters * np.log(n) - 2 * log_likelihood)
-
-    def impossible_rows(self, source: Source, loglik: Array, on_impossible: str) -> Array:
-        """Numbers of the rows of units with log-likelihood -inf. Raises ValueError where there are any, or warns."""
-        if on_impossible not in ("raise", "skip"):
-            raise ValueError(f"on_impossible is {on_impossible!r}: it is 'raise' or 'skip'")
-        if on_impossible == "raise":
-            self.raise_impossible(source, loglik)
-            return np.empty(0, np.int64)
-        impossible = loglik == -np.inf
-        if impossible.any():
-            unit = "row" if source.ends is None else "sequence"
-            which = sorted(source.place(int(u)) if source.ends is None else int(u) for u in np.flatnonzero(impossible))
-            first = ", ".join(map(str, which[:5])) + (", ..." if len(which) > 5 else "")
-            warnings.warn(
-                f"{len(which)} {unit}{'s are' if len(which) > 1 else ' is'} impossible under the model and skipped: "
-                f"{unit} {first}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-        if source.ends is not None:
-            impossible = np.repeat(impossible, np.diff(source.ends, prepend=0))
-        return np.flatnonzero(impossible)
-
-    def raise_impossible(self, source: Source, loglik: Array) -> None:
-        """Raises ValueError where a unit of ``source`` has log-likelihood -inf, naming it and the step it is due to."""
-        impossible = loglik == -np.inf
-        if source.weights is not None:
-            impossible &= source.weights > 0
-        if not impossible.any():
-            return
-        unit = int(np.argmax(impossible))
-        if source.ends is None:
-            raise ValueError(f"row {source.place(unit)} is impossible under the model: every component gives it 0")
-        first = int(source.ends[unit - 1]) if unit else 0
-        step = self._impossible_step(source.some(slice(first, source.ends[unit])))
-        raise ValueError(
-            f"sequence {unit} is impossible under the model from step {step} on (row {first + step}): "
-            "a zero in the start, transition or emission probabilities, or its labels, forbid it"
-        )
-
-    def _impossible_step(self, sequence: Source) -> int:
-        assert isinstance(self.latent, Chain)
-        assert self.latent.startprob is not None and self.latent.transmat is not None
-        reached = self.latent.startprob > 0
-        for batch in sequence.row_batches(LEAF_ROWS):
-            possible = self.evaluate(batch).log_densities > -np.inf
-            allowed = batch.allowed(self.n_components)
-            possible = possible if allowed is None else possible & (allowed != 0)
-            for t, row in enumerate(possible, start=batch.first_row):
-                reached = (reached if t == 0 else reached @ (self.latent.transmat > 0)) & row
-                if not reached.any():
-                    return t
-        return len(sequence) - 1
-
-    def _units(
-        self,
-        source: Source,
-        leaf: Callable[[Batch, Boundary | None], Array],
-        execute: Execute | None,
-        agree: Callable[[Array, Array, bool], bool],
-        message_pass: Callable[[Batch, Boundary | None, bool], None] | None = None,
-        backward: bool = True,
-    ) -> Array:
-        """What ``leaf`` finds for each unit; a sequence in chunks has the sum of theirs."""
-        self.kernel(source.summary)  # or each thread would make its own
-        leaves = source.leaves(self.leaf_rows())
-        boundaries = Boundaries(leaves, self.n_components)
-        found: list[Any] = [None] * len(leaves)
-        how = Serial() if execute is None else execute
-        alone = self._message_pass if message_pass is None else message_pass
-
-        def work(i: int) -> None:
-            found[i] = leaf(leaves[i], boundaries.of[i])
-
-        with how.running():
-            boundaries.run(
-                lambda: how.each(work, len(leaves)),
-                lambda i, back: alone(leaves[i], boundaries.of[i], back),
-                agree,
-                backward,
-            )
-        out = np.zeros(source.n_sequences)
-        for batch, values in zip(leaves, found, strict=True):
-            first = batch.first_row if batch.ends is None else batch.first_sequence
-            out[first : first + len(values)] += values
-        return out
-
-
-def _as_came(data: Any, source: Source, values: Array) -> Array:
-    """Values of the rows of ``source`` in the order of ``data``, from which it was made."""
-    sorted_before = isinstance(data, Source) and data.order is source.order
-    return values if sorted_before else source.unsorted(values)

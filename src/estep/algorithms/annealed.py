@@ -9,9 +9,8 @@ import numpy as np
 
 from estep.algorithms.phases import Phases, whole
 from estep.algorithms.stochastic import shaken
-from estep.inference.passes import Passes, Tempered
-from estep.interface import Notes
-from estep.model import Model
+from estep.inference.passes import Tempered
+from estep.interface import AnyModel, Data, Notes
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Annealed(Phases):
     def n_steps(self) -> int:
         return self.levels * self.steps + 1
 
-    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+    def advance(self, model: AnyModel, data: Data, k: int, kept: Any) -> tuple[AnyModel, Any, Notes]:
         if k == self.n_steps - 1:
             total = shaken(model, data, np.random.default_rng(self.seed))
         else:

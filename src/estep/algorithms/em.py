@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from estep.inference.passes import Passes
-from estep.interface import Algorithm, Step
-from estep.model import Model
+from estep.interface import Algorithm, AnyModel, Data, Step
 
 
 class EM(Algorithm):
@@ -16,10 +14,10 @@ class EM(Algorithm):
     monotone: ClassVar[bool] = True
     batched: ClassVar[bool] = True
 
-    def init(self, model: Model) -> None:
+    def init(self, model: AnyModel) -> None:
         return None
 
-    def step(self, model: Model, data: Passes, state: Any) -> Step:
+    def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         total = data.expect(model)
         proposal, notes = model.maximize(total)
         return Step(proposal, state, total["loglik"], notes)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from estep.inference.passes import Best, Passes
-from estep.interface import Algorithm, Step
-from estep.model import Model
+from estep.inference.passes import Best
+from estep.interface import Algorithm, AnyModel, Data, Step
 
 
 class Hard(Algorithm):
@@ -20,10 +19,10 @@ class Hard(Algorithm):
     name: ClassVar[str] = "hard"
     monotone: ClassVar[bool] = True
 
-    def init(self, model: Model) -> None:
+    def init(self, model: AnyModel) -> None:
         return None
 
-    def step(self, model: Model, data: Passes, state: Any) -> Step:
+    def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         total = data.expect(model, Best())
         proposal, notes = model.maximize(total)
         return Step(proposal, state, total["loglik"], notes)

@@ -7,9 +7,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from estep.algorithms.phases import Phases, whole
-from estep.inference.passes import Passes
-from estep.interface import Notes
-from estep.model import Model
+from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Array, Statistics
 
 
@@ -31,7 +29,7 @@ class Incremental(Phases):
     def n_steps(self) -> int:
         return 1 + self.epochs
 
-    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+    def advance(self, model: AnyModel, data: Data, k: int, kept: Any) -> tuple[AnyModel, Any, Notes]:
         notes: Notes = ()
         if kept is None:
             sums = _Sums([data.expect_block(model, i) for i in range(data.n_blocks)])

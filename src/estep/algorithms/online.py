@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.phases import Phases, whole
-from estep.inference.passes import Passes
-from estep.interface import Notes
-from estep.model import Model
+from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Array, Layout, Statistics
 
 
@@ -69,7 +67,7 @@ class Online(Phases):
         g = (running.blocks + 1 + self.delay) ** -self.exponent
         return Running(block.layout, (1 - g) * running.mean + g * mean, running.blocks + 1, running.weight + weight)
 
-    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+    def advance(self, model: AnyModel, data: Data, k: int, kept: Any) -> tuple[AnyModel, Any, Notes]:
         if k == 0:  # one block may be all alike: the first statistics are those of all
             total = data.expect(model)
             model, notes = model.maximize(total)

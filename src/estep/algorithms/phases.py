@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.em import EM
-from estep.inference.passes import Passes
-from estep.interface import Algorithm, Notes, Step
-from estep.model import Model
+from estep.interface import Algorithm, AnyModel, Data, Notes, Step
 
 
 class Phases(Algorithm):
@@ -24,13 +22,13 @@ class Phases(Algorithm):
         """Steps before EM."""
 
     @abstractmethod
-    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+    def advance(self, model: AnyModel, data: Data, k: int, kept: Any) -> tuple[AnyModel, Any, Notes]:
         """Step ``k`` of the prelude: the next model, what to keep for the next step, and notes."""
 
-    def init(self, model: Model) -> tuple[int, Any]:
+    def init(self, model: AnyModel) -> tuple[int, Any]:
         return 0, None
 
-    def step(self, model: Model, data: Passes, state: Any) -> Step:
+    def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         k, kept = state
         if k >= self.n_steps:
             return EM().step(model, data, state)

@@ -10,9 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.inference.passes import Passes
-from estep.interface import Algorithm, Notes, Step
-from estep.model import Model
+from estep.interface import Algorithm, AnyModel, Data, Notes, Step
 from estep.statistics import Array, Statistics
 
 
@@ -20,7 +18,7 @@ from estep.statistics import Array, Statistics
 class _Plain:
     """Where three EM steps led, in case the long step is worse than the model before the third."""
 
-    model: Model
+    model: AnyModel
     bound: float
 
 
@@ -34,10 +32,10 @@ class Squarem(Algorithm):
     name: ClassVar[str] = "squarem"
     monotone: ClassVar[bool] = True
 
-    def init(self, model: Model) -> _Plain | None:
+    def init(self, model: AnyModel) -> _Plain | None:
         return None
 
-    def step(self, model: Model, data: Passes, state: Any) -> Step:
+    def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         plain: _Plain | None = state
         s0, entered = self._expect(model, data, plain), None
         if s0 is None or (plain is not None and not s0["loglik"] >= plain.bound):  # the long step was too long
@@ -53,7 +51,7 @@ class Squarem(Algorithm):
         notes = tuple(dict.fromkeys((*notes, *more, *most)))
         return Step(third if long is None else long, kept, float(s0["loglik"]), notes, entered)
 
-    def _expect(self, model: Model, data: Passes, plain: _Plain | None) -> Statistics | None:
+    def _expect(self, model: AnyModel, data: Data, plain: _Plain | None) -> Statistics | None:
         """The E-step; None where that of a long step cannot be done."""
         try:
             return data.expect(model)
@@ -62,7 +60,7 @@ class Squarem(Algorithm):
                 raise
             return None
 
-    def _long(self, model: Model, total: Statistics, s0: Array, s1: Array, s2: Array) -> Model | None:
+    def _long(self, model: AnyModel, total: Statistics, s0: Array, s1: Array, s2: Array) -> AnyModel | None:
         """The model of the extrapolated statistics; None where none beyond the plain step is allowed."""
         r, v = s1 - s0, (s2 - s1) - (s1 - s0)
         scale = np.maximum(np.abs(s2), 1e-6 * float(total["weight"]))  # none outweighs the others, nor one that dies
@@ -83,7 +81,7 @@ def _vanished(was: Array | None, now: Array | None) -> bool:
     return bool(((np.asarray(now) == 0) & (np.asarray(was) != 0)).any())
 
 
-def _allowed(model: Model, s: Statistics) -> Model | None:
+def _allowed(model: AnyModel, s: Statistics) -> AnyModel | None:
     """The model of these statistics, None where their parameters are not parameters or had to be mended.
 
     A probability that would become zero is no parameter either: it would stay zero for ever.

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.algorithms.phases import Phases, whole
-from estep.inference.passes import Passes, Sampled
-from estep.interface import Notes
-from estep.model import Model
+from estep.inference.passes import Sampled
+from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Statistics
 
 EXPECTED = 0.1
@@ -34,12 +33,12 @@ class Stochastic(Phases):
     def n_steps(self) -> int:
         return self.steps
 
-    def advance(self, model: Model, data: Passes, k: int, kept: Any) -> tuple[Model, Any, Notes]:
+    def advance(self, model: AnyModel, data: Data, k: int, kept: Any) -> tuple[AnyModel, Any, Notes]:
         proposal, notes = model.maximize(shaken(model, data, np.random.default_rng([self.seed, k])))
         return proposal, None, notes
 
 
-def shaken(model: Model, data: Passes, rng: np.random.Generator) -> Statistics:
+def shaken(model: AnyModel, data: Data, rng: np.random.Generator) -> Statistics:
     """Statistics of drawn states, with a little of the expected ones: what was not drawn stays possible."""
     total = data.expect(model, Sampled(rng))
     total.vector *= 1 - EXPECTED

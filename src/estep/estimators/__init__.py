@@ -13,11 +13,11 @@ from estep.emissions import Bernoulli, Gaussian, MixtureOf, Student
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.hmm import GMMHMM, HMM, CategoricalHMM, GaussianHMM, PoissonHMM
 from estep.estimators.mixture import BernoulliMixture, GaussianMixture, MixtureModel, StudentMixture
+from estep.inference.constraints import Constraints
 from estep.interface import Emission
 from estep.io.model_file import read
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.parameters.constraints import Constraints
 
 __all__ = [
     "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM", "GaussianMixture",

@@ -50,7 +50,7 @@ class ModelEstimator(Attributes):
         if self._emission() == "auto":
             self.emission_ = propose(X)
             text = f"{type(self).__name__} proposes a {self.emission_.preparation}"
-            print(text) if self.verbose else LOG.info(text)
+            LOG.warning(text)  # a choice that is made for the user: it shows where nobody listens
 
     def _check_fixed(self, values: dict[str, Any]) -> None:
         """Raises ValueError for a block that is to stay as it is, and is not given."""

@@ -17,14 +17,13 @@ from estep.data.columns import Roles
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.execution.base import Execute
-from estep.inference.boundaries import Boundaries
-from estep.interface import Emission, Notes
-from estep.kernels.spec import dense
+from estep.inference.e_step import kept_kernel, sound
+from estep.interface import Boundary, Emission, Notes
+from estep.kernels.spec import Spec, dense
 from estep.latents import Independent
-from estep.latents.independent import SURE, underflowed
+from estep.latents.independent import SURE
 from estep.model import Model
 from estep.statistics import Array, Layout, Statistics
-from estep.steps import kept_kernel, sound
 from estep.util.cached import cached_property
 
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
@@ -137,11 +136,11 @@ class Batched:
         blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
-    def expect(self, batch: Batch, prune: bool = False) -> Statistics:
+    def expect(self, batch: Batch, boundary: Boundary | None = None, prune: bool = False) -> Statistics:
         """The E-step of one batch for all models; ``loglik`` is (R,). ``prune``: see :meth:`Model.expect`."""
         layout, of_emission = self._layouts
         s = Statistics.zeros(layout)
-        run, spec = kernels.active().mixture, kept_kernel(self, batch.summary, self.emission.kernel)
+        run, spec = kernels.active().mixture, self.kernel(batch.summary)
         if spec is not None:
             outputs = (s["latent"], s["emission"], s["loglik"], None, None)
             run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if prune else 0.0)
@@ -155,22 +154,19 @@ class Batched:
         s["weight"] = batch.weight
         return s
 
-    def expect_all(
-        self, leaves: list[Batch], boundaries: Boundaries, execute: Execute, prune: bool = False
-    ) -> Statistics:
-        """The E-step of all leaves; independent rows have no boundaries."""
-        kept_kernel(self, leaves[0].summary, self.emission.kernel)  # or each thread would make its own
-        return execute.add_up(lambda i: self.expect(leaves[i], prune), len(leaves))
+    def kernel(self, summary: Summary) -> Spec | None:
+        """As :meth:`Model.kernel`."""
+        return kept_kernel(self, summary, self.emission.kernel)
+
+    @property
+    def moving(self) -> Independent:
+        """All weights as one mixture's, for what they have in common with these."""
+        return Independent().evolve(weights=self.weights)
 
     def release(self) -> None:
         """As :meth:`Model.release`."""
         self.__dict__.pop("_kernel", None)
         self.emission.release()
-
-    def underflowed(self, total: Statistics, summary: Summary) -> bool:
-        """As :meth:`Model.lost`."""
-        spec = kept_kernel(self, summary, self.emission.kernel)
-        return spec is not None and spec.prunes and underflowed(self.weights, total["latent"], float(total["weight"]))
 
     def maximize(self, s: Statistics) -> tuple[Batched, Notes]:
         """The M-step of all models."""

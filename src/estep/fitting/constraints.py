@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from estep.inference.constraints import Constraints
 from estep.model import Model
-from estep.parameters.constraints import Constraints
 from estep.statistics import Array, Statistics
 
 

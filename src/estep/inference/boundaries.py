@@ -9,12 +9,12 @@ chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from estep.data.source import Batch
+from estep.interface import Boundary
 from estep.statistics import Array
 
 T = TypeVar("T")
@@ -24,22 +24,6 @@ SMALL, SMALL_SINGLE = 1e-25, 1e-12
 """Entries below this part of a message do not count where nothing says what follows from them."""
 AT_ODDS = 1e-150
 """Where what came before and what follows agree by less than this, linear space has lost what would tell."""
-
-
-@dataclass
-class Boundary:
-    """What a chunk is told, and what it says; all are logs (K,), up to a constant.
-
-    ``left``: the filtered distribution (most probable path: the scores) at the row before. ``right``: the likelihood
-    of all that follows (most probable path: 0 for the state that follows, else -inf). None: guessed from the halo.
-    ``messages`` (4, K): both as used, then at the chunk's last row what ``left`` means to the next chunk, and at
-    its first what ``right`` means to the one before. ``logs``: the kernel works in log space throughout.
-    """
-
-    messages: Array
-    left: Array | None = None
-    right: Array | None = None
-    logs: bool = False
 
 
 def _counts(chunk: Batch) -> bool:

@@ -13,9 +13,12 @@ import numpy as np
 
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
-from estep.fitting.batched import Batched
 from estep.inference.boundaries import Boundaries
-from estep.model import Model
+from estep.inference.decode import decode, path_log_probability
+from estep.inference.e_step import complete, expect_all
+from estep.inference.impossible import raise_impossible
+from estep.inference.sample import sample_states
+from estep.interface import AnyModel
 from estep.statistics import Statistics, weighted
 from estep.util.cached import cached_property
 
@@ -88,9 +91,9 @@ class Passes:
             boundaries = Boundaries(self._leaves, self._n_components)
             return self._pruned(model.tempered(rule.beta), self._leaves, boundaries)
         if isinstance(rule, Best):
-            states = model.decode(self.source, execute=self.execute)[0]
+            states = decode(model, self.source, self.source, "viterbi", self.execute, "raise")[0]
         else:
-            states = model.sample_states(self.source, rule.rng, self.execute)
+            states = sample_states(model, self.source, rule.rng, self.execute)
         self.count += 1
         return self._complete(model, states)
 
@@ -98,17 +101,23 @@ class Passes:
         """The E-step of some leaves with few components a row, and with all where that loses digits: after some times
         (components may have a weight that is given, and no rows) at once."""
         if self._trust:
-            total: Statistics = model.expect_all(leaves, boundaries, self.execute, prune=True)
-            if not model.underflowed(total, self.source.summary):
+            total = expect_all(model, leaves, boundaries, self.execute, prune=True)
+            if not self._underflowed(model, total):
                 return total
             self._trust -= 1
-        return model.expect_all(leaves, boundaries, self.execute)  # type: ignore[no-any-return]
+        return expect_all(model, leaves, boundaries, self.execute)
 
-    def _complete(self, model: Model, states: Any) -> Statistics:
+    def _underflowed(self, model: AnyModel, total: Statistics) -> bool:
+        """Whether statistics of a pruned E-step may lack digits."""
+        spec = model.kernel(self.source.summary)
+        pruned = spec is not None and spec.prunes
+        return pruned and model.moving.underflowed(total["latent"], float(total["weight"]))
+
+    def _complete(self, model: AnyModel, states: Any) -> Statistics:
         """The statistics of the data with all states known."""
-        total = self.execute.add_up(lambda i: model.complete(self._leaves[i], states), len(self._leaves))
+        total = self.execute.add_up(lambda i: complete(model, self._leaves[i], states), len(self._leaves))
         model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
-        loglik = model.path_log_probability(self.source, states)
+        loglik = path_log_probability(model, self.source, states)
         total["loglik"] = weighted(loglik, self.source.weights)
         return total
 
@@ -119,7 +128,7 @@ class Passes:
         """Blocks of rows, or of whole sequences, that :meth:`expect_block` takes by themselves; alike in size."""
         return len(self._blocks)
 
-    def expect_block(self, model: Model, i: int) -> Statistics:
+    def expect_block(self, model: Any, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
         leaves, boundaries, weight = self._blocks[i]
         self.count += weight / self.weight
@@ -128,8 +137,8 @@ class Passes:
     def _possible(self, model: Any, total: Statistics) -> Statistics:
         impossible = np.asarray(total["loglik"] == -np.inf)
         if impossible.any():
-            one: Model = model.model(int(impossible.argmax())) if isinstance(model, Batched) else model
-            one.raise_impossible(self.source, one.score_units(self.source))
+            one = model.model(int(impossible.argmax())) if impossible.ndim else model
+            raise_impossible(one, self.source, one.score_units(self.source))
         return total
 
     @cached_property

@@ -11,8 +11,8 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
-from estep.inference.boundaries import Boundary
-from estep.interface import Latent
+from estep.interface import Boundary, Latent
+from estep.interface.latent import LEAF_WORK
 from estep.kernels.spec import Spec
 from estep.latents.independent import Independent
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
@@ -20,6 +20,10 @@ from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 
+CHAIN_ROWS = 8192  # of a leaf, at least
+CHAIN_STATES = 2**17  # rows times states of a leaf, about
+RARE = 1e-20
+"""A transition that matters only where much follows."""
 SMALLEST = 1e-100
 """Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""
 
@@ -91,6 +95,21 @@ class Chain(Latent, Conjugate):
     def ordered(self) -> bool:
         """Whether the topology begins in the first state and never goes back."""
         return isinstance(self.topology, str) and self.topology in ORDERED
+
+    @property
+    def looks_back(self) -> bool:
+        """What is unlikely at a boundary may become likely again where some transitions are next to impossible."""
+        return bool((self._given()[1] < RARE).any())
+
+    def leaf_rows(self, work: int) -> int:
+        """Segments long enough to forget, states of the leaf in the cache."""
+        rows = LEAF_WORK // (work + 3 * self.layout.size)
+        rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
+        return 1 << rows.bit_length() - 1
+
+    def reachable(self, before: Array | None) -> Array:
+        startprob, transmat = self._given()
+        return np.asarray(startprob > 0 if before is None else before @ (transmat > 0))
 
     def rows_apart(self) -> Independent:
         return Independent(np.full(self.n_components, 1 / self.n_components))

@@ -11,8 +11,7 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
-from estep.inference.boundaries import Boundary
-from estep.interface import Latent
+from estep.interface import Boundary, Latent
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
@@ -23,12 +22,6 @@ SURE = 1e-4
 """Components of at least this weight are taken to have part in some rows."""
 HARDLY = 1e-6
 """Of all rows: components with less may lose digits, where what is left out of them is far from their own rows."""
-
-
-def underflowed(weights: Array, counts: Array, rows: float) -> bool:
-    """Whether a component that was taken to have part in some rows has next to none, so that statistics of an E-step
-    with few components a row lack digits."""
-    return bool(((weights >= SURE) & (counts < HARDLY * rows)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +61,9 @@ class Independent(Latent, Conjugate):
         if self.weights is not None:
             return self
         return type(self)(np.full(n_components, 1 / n_components))
+
+    def underflowed(self, total: Array, weight: float) -> bool:
+        return bool(((self._weights >= SURE) & (total < HARDLY * weight)).any())
 
     def rows_apart(self) -> Self:
         return self

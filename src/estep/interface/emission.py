@@ -1,29 +1,20 @@
-"""The three abstract ideas: what is hidden (Latent), what is seen (Emission), how to estimate (Algorithm).
-
-A model is latent x emission. Neither knows the other: they meet in the log-densities ``(n, K)`` of a batch of rows and
-in the responsibilities ``(n, K)`` that come back. An algorithm knows neither: it does arithmetic on statistics.
-"""
+"""What is seen: how an observation comes from a hidden state."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from estep.data.source import Batch
+from estep.data.summary import Summary
+from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.parameters.values import Values
-from estep.statistics import Array, Layout, Statistics, weighted
-
-if TYPE_CHECKING:
-    from estep.data.source import Batch, Source
-    from estep.data.summary import Summary
-    from estep.inference.boundaries import Boundary
-    from estep.inference.passes import Passes
-    from estep.kernels.spec import Spec
-    from estep.model import Model
+from estep.statistics import Array, Layout, Statistics
 
 Notes = tuple[tuple[int, str], ...]
 """Components, and what had to be done about them."""
@@ -267,162 +258,3 @@ class Emission(Values, ABC):
 
     def check_prepared(self, summary: Summary) -> None:
         """Raises ValueError where prepared rows with this summary, of the same :attr:`form`, are of another shape."""
-
-
-class Latent(Values, ABC):
-    """How the hidden variable moves: independent draws, or a chain."""
-
-    sequential: ClassVar[bool]
-    """Whether rows come in sequences, in which their order matters."""
-
-    batches: ClassVar[bool] = False
-    """Whether several models may be the columns of one kernel call."""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether states are passed through from the first to the last."""
-        return False
-
-    @abstractmethod
-    def rows_apart(self) -> Latent:
-        """The same components where each row stands by itself, all alike in weight."""
-
-    @abstractmethod
-    def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
-        """The statistics of components that have so many rows (K,), first rows (K,), and moves (K, K)."""
-
-    @abstractmethod
-    def log_probability(self, s: Statistics) -> float:
-        """The expected log-likelihood of statistics under the parameters that are known."""
-
-    @abstractmethod
-    def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
-        """Parameters that are not known to start from, given what assignments say."""
-
-    @abstractmethod
-    def loosened(self, share: float) -> Self:
-        """Probabilities of which that share is spread evenly; structural zeros stay."""
-
-    @property
-    @abstractmethod
-    def n_components(self) -> int:
-        """K. Raises ValueError while parameters are missing."""
-
-    @property
-    @abstractmethod
-    def layout(self) -> Layout:
-        """The blocks of the statistics."""
-
-    @abstractmethod
-    def start(self, n_components: int) -> Self:
-        """Uniform where nothing is given."""
-
-    @abstractmethod
-    def posterior(
-        self,
-        spec: Spec,
-        X: Array,
-        batch: Batch,
-        s: Statistics | None = None,
-        stats: Array | None = None,
-        responsibilities: Array | None = None,
-        boundary: Boundary | None = None,
-        prune: bool = False,
-    ) -> Array:
-        """The E-step of one batch: the log-likelihood of each unit (row or sequence).
-
-        ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
-        the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included, but for the rows of a
-        halo. A unit that is impossible has -inf and no responsibilities. A chunk of a sequence comes with its
-        ``boundary``; its log-likelihood is that of its rows given all before. ``prune``: see
-        :meth:`estep.Model.expect`.
-        """
-
-    def expect(
-        self,
-        spec: Spec,
-        X: Array,
-        batch: Batch,
-        s: Statistics,
-        stats: Array | None = None,
-        responsibilities: Array | None = None,
-        boundary: Boundary | None = None,
-        prune: bool = False,
-    ) -> float:
-        """As :meth:`posterior`: the weighted log-likelihood of the whole batch; what has no weight does not count."""
-        return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, boundary, prune), batch.weights)
-
-    @abstractmethod
-    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
-        """The most probable states (n,) and their log-probability for each unit."""
-
-    @abstractmethod
-    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
-        """log p(rows, states) for each unit; ``steps`` (n,): the log-density of each row given its state."""
-
-    @abstractmethod
-    def maximize(self, s: Statistics) -> Self:
-        """The M-step. What no row visits keeps its probabilities."""
-
-    @abstractmethod
-    def expected(self, q: Mapping[str, Any]) -> Self:
-        """What a variational E-step reads: exponentials of the expected log-probabilities under ``q``."""
-
-    @abstractmethod
-    def expected_statistics(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
-        """About the statistics of rows of that weight in so many units, and how the rows share out, (K,)."""
-
-    @abstractmethod
-    def tempered(self, beta: float) -> Self:
-        """All probabilities to the power ``beta``; they need not add up to 1."""
-
-    @abstractmethod
-    def count(self, states: Array, source: Source, s: Statistics) -> None:
-        """Adds the statistics of known states (n,) of all rows, weights included."""
-
-    @abstractmethod
-    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
-        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,)."""
-
-    @abstractmethod
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Draws the states of n steps, (n,)."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Free parameters: probabilities that are structural zeros are not counted."""
-        return packing.count(self)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of an algorithm returns: the next model, its own state, and the bound of the model that came in.
-
-    ``bound`` is nan where the step did not find it. ``entered``: the model the bound belongs to, where the one that
-    came in was taken back.
-    """
-
-    model: Model
-    state: Any
-    bound: Any  # a float; for several models (R,)
-    notes: Notes = ()
-    entered: Model | None = None
-
-
-class Algorithm(ABC):
-    """A way of estimating: uses only E-steps (:class:`estep.inference.passes.Passes`), ``maximize`` and statistics."""
-
-    name: ClassVar[str]
-    monotone: ClassVar[bool]
-    """Whether the bound never falls from the first step on."""
-    batched: ClassVar[bool] = False
-    """Whether a step serves several models (:class:`estep.fitting.batched.Batched`) as well: it keeps no state of its
-    own, and what it does with bounds and statistics holds element by element."""
-
-    @abstractmethod
-    def init(self, model: Model) -> Any:
-        """The state before the first step."""
-
-    @abstractmethod
-    def step(self, model: Model, data: Passes, state: Any) -> Step:
-        """One step from ``model``."""

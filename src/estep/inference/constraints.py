@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from estep.interface import Emission, Latent, Notes
 from estep.statistics import Array, Statistics
-
-if TYPE_CHECKING:
-    from estep.interface import Emission, Latent, Notes
 
 
 @dataclass(frozen=True, eq=False)

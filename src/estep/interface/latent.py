@@ -1,0 +1,180 @@
+"""What is hidden: how the states of the rows hang together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from estep.data.source import Batch, Source
+from estep.kernels.spec import Spec
+from estep.parameters import packing
+from estep.parameters.values import Values
+from estep.statistics import Array, Layout, Statistics, weighted
+
+LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds; of a chain, an eighth
+LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
+LEAF_CELLS = 2**22  # rows times components of a leaf, at most: as many entries as some arrays have
+
+
+@dataclass
+class Boundary:
+    """What a chunk is told, and what it says; all are logs (K,), up to a constant.
+
+    ``left``: the filtered distribution (most probable path: the scores) at the row before. ``right``: the likelihood
+    of all that follows (most probable path: 0 for the state that follows, else -inf). None: guessed from the halo.
+    ``messages`` (4, K): both as used, then at the chunk's last row what ``left`` means to the next chunk, and at
+    its first what ``right`` means to the one before. ``logs``: the kernel works in log space throughout.
+    """
+
+    messages: Array
+    left: Array | None = None
+    right: Array | None = None
+    logs: bool = False
+
+
+class Latent(Values, ABC):
+    """How the hidden variable moves: independent draws, or a chain."""
+
+    sequential: ClassVar[bool]
+    """Whether rows come in sequences, in which their order matters."""
+
+    batches: ClassVar[bool] = False
+    """Whether several models may be the columns of one kernel call."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a filtered distribution that looks negligible may matter for what follows much later."""
+        return False
+
+    def leaf_rows(self, work: int) -> int:
+        """Rows of a leaf whose emission takes so many multiply-adds a row."""
+        rows = LEAF_WORK // (work + 3 * self.layout.size)
+        return max(LEAST_ROWS, min(rows, LEAF_ROWS, LEAF_CELLS // self.n_components))
+
+    def underflowed(self, total: Array, weight: float) -> bool:
+        """Whether a component that was taken to have part in some rows has next to none by its statistics ``total``, so
+        that those of a pruned E-step lack digits."""
+        return False
+
+    def reachable(self, before: Array | None) -> Array:
+        """The states that are possible (K,) after those ``before``; None: at the first row."""
+        return np.ones(self.n_components, bool)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether states are passed through from the first to the last."""
+        return False
+
+    @abstractmethod
+    def rows_apart(self) -> Latent:
+        """The same components where each row stands by itself, all alike in weight."""
+
+    @abstractmethod
+    def statistics_of(self, occupancy: Array, starts: Array, moves: Array) -> Statistics:
+        """The statistics of components that have so many rows (K,), first rows (K,), and moves (K, K)."""
+
+    @abstractmethod
+    def log_probability(self, s: Statistics) -> float:
+        """The expected log-likelihood of statistics under the parameters that are known."""
+
+    @abstractmethod
+    def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
+        """Parameters that are not known to start from, given what assignments say."""
+
+    @abstractmethod
+    def loosened(self, share: float) -> Self:
+        """Probabilities of which that share is spread evenly; structural zeros stay."""
+
+    @property
+    @abstractmethod
+    def n_components(self) -> int:
+        """K. Raises ValueError while parameters are missing."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """The blocks of the statistics."""
+
+    @abstractmethod
+    def start(self, n_components: int) -> Self:
+        """Uniform where nothing is given."""
+
+    @abstractmethod
+    def posterior(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics | None = None,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+        boundary: Boundary | None = None,
+        prune: bool = False,
+    ) -> Array:
+        """The E-step of one batch: the log-likelihood of each unit (row or sequence).
+
+        ``spec`` reads its densities from ``X``. Where given, ``s`` gets the latent's statistics, ``stats`` those of
+        the emission behind ``spec``, and ``responsibilities`` (n, K) is filled, weights included, but for the rows of a
+        halo. A unit that is impossible has -inf and no responsibilities. A chunk of a sequence comes with its
+        ``boundary``; its log-likelihood is that of its rows given all before. ``prune``: see
+        :meth:`estep.Model.expect`.
+        """
+
+    def expect(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        s: Statistics,
+        stats: Array | None = None,
+        responsibilities: Array | None = None,
+        boundary: Boundary | None = None,
+        prune: bool = False,
+    ) -> float:
+        """As :meth:`posterior`: the weighted log-likelihood of the whole batch; what has no weight does not count."""
+        return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, boundary, prune), batch.weights)
+
+    @abstractmethod
+    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
+        """The most probable states (n,) and their log-probability for each unit."""
+
+    @abstractmethod
+    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
+        """log p(rows, states) for each unit; ``steps`` (n,): the log-density of each row given its state."""
+
+    @abstractmethod
+    def maximize(self, s: Statistics) -> Self:
+        """The M-step. What no row visits keeps its probabilities."""
+
+    @abstractmethod
+    def expected(self, q: Mapping[str, Any]) -> Self:
+        """What a variational E-step reads: exponentials of the expected log-probabilities under ``q``."""
+
+    @abstractmethod
+    def expected_statistics(self, weight: float, n_units: int) -> tuple[Statistics, Array]:
+        """About the statistics of rows of that weight in so many units, and how the rows share out, (K,)."""
+
+    @abstractmethod
+    def tempered(self, beta: float) -> Self:
+        """All probabilities to the power ``beta``; they need not add up to 1."""
+
+    @abstractmethod
+    def count(self, states: Array, source: Source, s: Statistics) -> None:
+        """Adds the statistics of known states (n,) of all rows, weights included."""
+
+    @abstractmethod
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
+        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,)."""
+
+    @abstractmethod
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draws the states of n steps, (n,)."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: probabilities that are structural zeros are not counted."""
+        return packing.count(self)
