@@ -154,4 +154,5 @@ def draw(model, n, seed=0):
 
 def use(monkeypatch, level):
     """Has kernels of that level in use."""
-    monkeypatch.setattr(kernels, "active", lambda: kernels.load(level))
+    for home in (kernels, kernels.backend):
+        monkeypatch.setattr(home, "active", lambda: kernels.load(level))

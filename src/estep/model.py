@@ -13,7 +13,6 @@ import numpy as np
 
 from estep.data.columns import Roles, frame_of, is_frame
 from estep.data.inputs import as_source
-from estep.data.prepare import prepared
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
@@ -21,6 +20,7 @@ from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
 from estep.inference import decode, e_step, m_step, sample, score, smooth
 from estep.inference.constraints import Constraints
+from estep.inference.prepare import prepared
 from estep.interface import Boundary, Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec
 from estep.parameters import packing

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from estep.data.forms import as_symbols
-from estep.data.source import Batch
+from estep.data.source import Batch, Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import kernel_evaluation
@@ -164,9 +164,11 @@ class Product(ConjugateEmission):
             raise ValueError(f"column {names[d] if names else d!r} has two families, by its name and by its number")
         return out
 
-    def read_columns(self, names: Sequence[str], n: int) -> list[int]:
-        """The columns that some part reads."""
-        return sorted(d for place in self.places(names, n) for d in place)
+    def reading(self, source: Source) -> Source:
+        self.check_symbols(source.columns, [column for column, _ in source.symbols])
+        n = source.X.shape[1]
+        read = sorted(d for place in self.places(source.columns, n) for d in place)
+        return source.reading(read) if len(read) < n else source
 
     def check_symbols(self, names: Sequence[str], texts: Sequence[str]) -> None:
         """Raises ValueError naming a column of texts whose family does not read symbols."""

@@ -18,7 +18,6 @@ from estep.algorithms.phases import whole
 from estep.data.columns import drop, is_frame
 from estep.data.forms import unpacked
 from estep.data.inputs import as_source
-from estep.data.prepare import prepared, prepared_to_fit
 from estep.data.source import Source
 from estep.emissions._shared.tables import used_columns
 from estep.emissions.propose import propose
@@ -34,6 +33,7 @@ from estep.fitting.results import Fit, Iteration
 from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop
 from estep.inference.passes import Passes
+from estep.inference.prepare import prepared, prepared_to_fit
 from estep.interface import Algorithm
 from estep.model import Model
 from estep.util.numbers import as_numbers

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.prepare import prepared_to_fit
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.batched import Batched, grouped
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated
 from estep.inference.passes import Passes
+from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm, Notes
 from estep.model import Model
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from estep.algorithms.phases import whole
 from estep.data.inputs import as_source
-from estep.data.prepare import prepared_to_fit
 from estep.emissions import make_emission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
@@ -23,6 +22,7 @@ from estep.fitting.results import Callback, Fit
 from estep.fitting.starts.begin import check_components
 from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop
+from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent
 from estep.model import Model

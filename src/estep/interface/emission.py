@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.source import Batch, Source
 from estep.data.summary import Summary
 from estep.kernels.spec import Spec
 from estep.parameters import packing
@@ -240,6 +240,10 @@ class Emission(Values, ABC):
         The base measure (n,) is what all components have in common in a row's log-density; None: nothing.
         """
         return X, None
+
+    def reading(self, source: Source) -> Source:
+        """The source with the columns alone that the family reads. Raises ValueError naming one that it cannot read."""
+        return source
 
     def n_prepared(self, columns: int, missing: bool) -> int:
         """Columns that :meth:`prepare` makes of so many; ``missing``: where cells are."""

@@ -126,7 +126,7 @@ class Spec:
     @cached_property
     def native(self) -> Any:
         """The compiled twin."""
-        from estep import kernels
+        from estep.kernels.native import core
 
         def c(a: Array | None) -> Array | None:
             return None if a is None else np.ascontiguousarray(a, dtype=np.float64)
@@ -135,8 +135,8 @@ class Spec:
         if weights is not None and self.kind in ("linear", "table", "mixed"):
             weights = np.where(weights == -np.inf, NEVER, weights)
         weights = weights if weights is None or self.parts is not None else weights.T
-        core: Any = kernels._core
-        return core.Spec(
+        compiled: Any = core
+        return compiled.Spec(
             KINDS.index(self.kind), self.whitened, self.counts, self.single, self.K, self.D, self.M,
             c(weights), c(self.shared), c(self.origin), c(self.means), c(self.factor), c(self.lognorm),
             None if self.parts is None else self.parts.native, [part.native for part in self.members],

@@ -6,7 +6,7 @@ from incomplete data via an EM approach").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -15,8 +15,29 @@ from estep.data.missing import Patterns
 from estep.parameters.covariance import upper
 from estep.statistics import Array, Statistics
 
-if TYPE_CHECKING:
-    from estep.emissions.gaussian import Gaussian
+
+class Normal(Protocol):
+    """What is asked of a Gaussian: its parameters, and factors as matrices."""
+
+    @property
+    def covariance_type(self) -> str:
+        """full, tied, diag or spherical."""
+
+    @property
+    def means(self) -> Array | None:
+        """(K, D)."""
+
+    @property
+    def origin(self) -> Array | None:
+        """(D,)."""
+
+    @property
+    def full_factors(self) -> Array:
+        """Inverse Cholesky factors (K, D, D)."""
+
+    @property
+    def logdets(self) -> Array:
+        """Log-determinants (K,)."""
 
 
 class MissingEvaluation:
@@ -26,7 +47,7 @@ class MissingEvaluation:
     of these columns; ``width`` (R, 1): how many there are.
     """
 
-    def __init__(self, gaussian: Gaussian, patterns: Patterns) -> None:
+    def __init__(self, gaussian: Normal, patterns: Patterns) -> None:
         self.gaussian, self.patterns = gaussian, patterns
         means, factors = np.asarray(gaussian.means), gaussian.full_factors
         n, K, R = len(patterns.X), len(means), len(patterns.observed)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from estep.algorithms import EM, Hard
-from estep.data.prepare import prepared_to_fit
 from estep.data.source import Source
 from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
@@ -16,6 +15,7 @@ from estep.fitting.starts import assign
 from estep.fitting.starts.align import aligned, partly_given
 from estep.fitting.starts.sample import subsample, weights_of
 from estep.fitting.stopping import Stop
+from estep.inference.prepare import prepared_to_fit
 from estep.interface import Emission, Latent
 from estep.model import Model
 from estep.parameters.values import Values

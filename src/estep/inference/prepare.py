@@ -8,7 +8,6 @@ import numpy as np
 
 from estep.data.missing import is_missing
 from estep.data.source import Source
-from estep.emissions.product import Product
 from estep.interface import Emission
 
 CHUNK = 65536
@@ -34,10 +33,7 @@ def prepared(source: Source, emission: Emission) -> Source:
     if source.order is not None:  # sorted for another model of rows as they are
         emission.validate(source.whole())
         return source
-    if isinstance(emission, Product):
-        emission.check_symbols(source.columns, [column for column, _ in source.symbols])
-        if len(read := emission.read_columns(source.columns, source.X.shape[1])) < source.X.shape[1]:
-            source = source.reading(read)
+    source = emission.reading(source)
     missing = source.summary.missing
     if missing and not emission.allows_missing:
         row = int(np.argmax(is_missing(source.X).any(axis=1)))
