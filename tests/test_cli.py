@@ -59,11 +59,11 @@ def test_fit_with_priors(estimate, tmp_path):
 def test_fit_earthquakes():
     done = run("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", 3, "--n-init", 20, "--json")
     result = json.loads(done.stdout)
-    assert done.stderr == ""
+    assert done.stderr == "estep: all 20 starts reached one optimum\n" and result["notes"] == [done.stderr[7:-1]]
     assert result["log_likelihood"] == pytest.approx(-328.52748, abs=1e-5)
     assert result["converged"] is True and result["stop_reason"] == "converged"
     assert set(result) == {"log_likelihood", "n_iter", "converged", "stop_reason", "aic", "bic", "parameters",
-                           "model", "seconds"}  # fmt: skip
+                           "model", "seconds", "notes"}  # fmt: skip
     assert np.shape(result["parameters"]["transmat"]) == (3, 3)
     assert result["model"]["format"] == "estep-model"
     two = json.loads(ok("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", 2, "--json"))

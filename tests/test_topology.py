@@ -132,7 +132,7 @@ def test_what_is_wrong_is_named():
         ({"topology": [[0, 0], [1, 1]]}, "state 0 has no transition"),
         ({"begins": "first"}, "begins is 'first'"),
         ({"begins": "stationary", "transmat_init": np.eye(2)}, "more than one stationary distribution"),
-        ({"begins": "stationary", "estimate": "map"}, "a stationary start has no conjugate prior"),
+        ({"begins": "stationary", "estimate": "map"}, "startprob follows from the others and has no conjugate prior"),
     ]:
         with pytest.raises(ValueError, match=message):
             estep.PoissonHMM(2, **options).fit(X)

@@ -25,7 +25,6 @@ from estep.emissions._shared.tables import place_in
 from estep.execution.threads import threads
 from estep.io.files import check_target, write_text
 from estep.io.model_file import read
-from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.statistics import weighted
 from estep.util.memory import require_memory
@@ -33,7 +32,7 @@ from estep.util.memory import require_memory
 
 def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
     model = read(path).model
-    if ask.sequence is not None and isinstance(model.latent, Independent):
+    if ask.sequence is not None and not model.latent.sequential:
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     table = read_table(data, model.emission.rows, ask, model)
     known = dict(model.roles).get("sequence")
@@ -62,7 +61,7 @@ def score(
     """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
     fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given))
     units = fitted.score_units(table.source, execute=threads(n_threads))
-    chain = isinstance(fitted.latent, Chain)
+    chain = fitted.latent.sequential
     names = table.sequences or tuple(str(i) for i in range(len(units)))
     total = weighted(units, table.source.weights)
     if as_json:

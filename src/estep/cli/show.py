@@ -13,7 +13,6 @@ from rich.text import Text
 from estep.cli.text import plain
 from estep.fitting.results import Fit, Iteration
 from estep.fitting.selection import Selection
-from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.statistics import Array
 
@@ -69,13 +68,8 @@ def _cell(value: Array) -> str:
 def parameter_table(model: Model) -> RichTable:
     """One row a component: weight or start, transitions, and the emission's parameters."""
     table = RichTable(title=Text(_title(model)), title_justify="left")
-    table.add_column("component" if isinstance(model.latent, Independent) else "state", justify="right")
-    values: list[tuple[str, Array]] = []
-    if isinstance(model.latent, Independent) and model.latent.weights is not None:
-        values.append(("weight", model.latent.weights))
-    elif isinstance(model.latent, Chain) and model.latent.startprob is not None and model.latent.transmat is not None:
-        values += [("start", model.latent.startprob), ("transitions to 0, 1, ...", model.latent.transmat)]
-    shared = []
+    table.add_column(model.latent.unit, justify="right")
+    values, shared = model.latent.shown(), []
     for name, value in model.emission.values().items():
         assert value is not None
         if name in model.emission.shared:
@@ -97,8 +91,7 @@ def _tall(values: list[tuple[str, Array]]) -> bool:
 
 
 def _title(model: Model) -> str:
-    kind = "mixture" if isinstance(model.latent, Independent) else "hidden Markov model"
-    return f"{model.emission.name} {kind}, {model.n_components} components"
+    return f"{model.emission.name} {model.latent.kind}, {model.n_components} components"
 
 
 SINGULAR = {

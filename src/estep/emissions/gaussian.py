@@ -146,6 +146,10 @@ class Gaussian(ConjugateEmission):
         return self.layout.size if self.covariance_type != "tied" else 4 * self._means().size
 
     @property
+    def unregularised(self) -> bool:
+        return self.reg_covar is None
+
+    @property
     def maximizes(self) -> bool:
         return not self.reg_covar
 

@@ -68,6 +68,10 @@ class LogNormal(ConjugateEmission):
         return self.logs.work
 
     @property
+    def unregularised(self) -> bool:
+        return self.logs.unregularised
+
+    @property
     def maximizes(self) -> bool:
         return self.logs.maximizes
 

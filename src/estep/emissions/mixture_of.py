@@ -303,6 +303,10 @@ class MixtureOf(ConjugateEmission):
         return self.inner.n_covariates
 
     @property
+    def unregularised(self) -> bool:
+        return self.inner.unregularised
+
+    @property
     def maximizes(self) -> bool:
         return self.inner.maximizes
 

@@ -117,6 +117,10 @@ class Product(ConjugateEmission):
         return any(family.counts_missing for family in self.families)
 
     @property
+    def unregularised(self) -> bool:
+        return all(family.unregularised for family in self.families)
+
+    @property
     def maximizes(self) -> bool:
         return all(family.maximizes for family in self.families)
 

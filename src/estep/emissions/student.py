@@ -107,6 +107,10 @@ class Student(Emission):
         return self.gaussian.layout.size + 20 * self.n_components
 
     @property
+    def unregularised(self) -> bool:
+        return self.gaussian.unregularised
+
+    @property
     def maximizes(self) -> bool:
         return self.gaussian.maximizes
 

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 from estep.emissions import make_emission
 from estep.estimators.settings import choices, regulated, rounded, same
 from estep.interface import Algorithm, Emission, Latent
-from estep.latents import Chain
 from estep.model import Model
 
 
@@ -183,13 +182,9 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
         model = self.to_model()
         if model.n_components != self.n_components:
             raise self._refused("n_components", self.n_components, model.n_components)
-        kept = dict(model.latent.values())
-        if isinstance(latent, Chain):
-            if latent.begins == "stationary":
-                del kept["startprob"]
-            latent = latent.with_values(**kept).start(self.n_components)
-        else:
-            latent = latent.with_values(**kept)
+        derived = {name for name, parameter in latent.describe().items() if parameter.derived}
+        kept = {name: value for name, value in model.latent.values().items() if name not in derived}
+        latent = latent.with_values(**kept).start(self.n_components)
         latent = latent.with_supports(model.latent.supports())
         return replace(model, latent=latent, emission=regulated(model.emission, emission))
 

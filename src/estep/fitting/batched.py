@@ -12,16 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from estep import kernels
 from estep.data.columns import Roles
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.execution.base import Execute
 from estep.inference.e_step import kept_kernel, sound
-from estep.interface import Boundary, Emission, Notes
+from estep.interface import Boundary, Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
-from estep.latents import Independent
-from estep.latents.independent import SURE
 from estep.model import Model
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -66,13 +63,12 @@ def grouped(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:
 
 @dataclass(frozen=True, eq=False)
 class Batched:
-    """R mixtures with C components in all: ``weights`` (C,) and which may be above 0, and an emission of all of them.
+    """R mixtures with C components in all: a latent part and an emission of all of them.
 
     ``ends`` (R,): the components of a model end before there.
     """
 
-    weights: Array
-    support: Array
+    latent: Latent
     ends: Array
     emission: Emission
     columns: tuple[str, ...]
@@ -84,45 +80,34 @@ class Batched:
         """The models, which have one family and the same origin."""
         parts: list[dict[str, Any]] = [m.emission.values() for m in models]
         values = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        weights = np.concatenate([np.asarray(m.latent.values()["weights"]) for m in models])
-        support = np.concatenate([m.latent.supports()["weights"] for m in models])
-        masks = [m.emission.supports() for m in models]
-        ends = np.cumsum([m.n_components for m in models])
-        one = models[0]
+        masks, one = [m.emission.supports() for m in models], models[0]
         emission = one.emission.with_values(**values)
         emission = emission.with_supports({name: np.concatenate([m[name] for m in masks]) for name in masks[0]})
-        return cls(weights, support, ends, emission, one.columns, one.symbols, one.roles)
+        latent = one.latent.joined([m.latent for m in models])
+        ends = np.cumsum([m.n_components for m in models])
+        return cls(latent, ends, emission, one.columns, one.symbols, one.roles)
 
     penalty = 0.0
     """What the bound has beside the log-likelihood."""
+
+    @property
+    def moving(self) -> Latent:
+        """As :attr:`Model.moving`."""
+        return self.latent
 
     @cached_property
     def _firsts(self) -> Array:
         """The first component of each model."""
         return np.concatenate([[0], self.ends[:-1]])
 
-    @cached_property
-    def _log_weights(self) -> Array:
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(self.weights))
-
-    def _of(self, components: slice | Array) -> Emission:
-        """The emission of some components alone."""
-        return self.emission.some(components)
-
     def model(self, i: int) -> Model:
         """The i-th model."""
         mine = slice(self._firsts[i], self.ends[i])
-        latent = Independent(self.weights[mine]).with_supports({"weights": self.support[mine]})
-        return Model(latent, self._of(mine), self.columns, self.symbols, self.roles)
+        return Model(self.latent.some(mine), self.emission.some(mine), self.columns, self.symbols, self.roles)
 
     def keep(self, which: Sequence[int]) -> Batched:
         """Those models alone."""
-        parts = [np.arange(self._firsts[i], self.ends[i]) for i in which]
-        mine = np.concatenate(parts)
-        ends = np.cumsum([len(p) for p in parts])
-        emission = self._of(mine)
-        return Batched(self.weights[mine], self.support[mine], ends, emission, self.columns, self.symbols, self.roles)
+        return Batched.of([self.model(i) for i in which])
 
     def place(self, component: int) -> tuple[int, int]:
         """Which model a component belongs to, and which of its components it is."""
@@ -132,23 +117,21 @@ class Batched:
     @cached_property
     def _layouts(self) -> tuple[Layout, Layout]:
         """Of the whole and of the emission."""
-        emission, models, all_components = self.emission.layout, (len(self.ends),), (len(self.weights),)
+        emission, models, all_components = self.emission.layout, (len(self.ends),), (int(self.ends[-1]),)
         blocks = (("loglik", models), ("weight", ()), ("latent", all_components), ("emission", (emission.size,)))
         return Layout(blocks, emission.origin), emission
 
     def expect(self, batch: Batch, boundary: Boundary | None = None, prune: bool = False) -> Statistics:
         """The E-step of one batch for all models; ``loglik`` is (R,). ``prune``: see :meth:`Model.expect`."""
         layout, of_emission = self._layouts
-        s = Statistics.zeros(layout)
-        run, spec = kernels.active().mixture, self.kernel(batch.summary)
+        s, spec = Statistics.zeros(layout), self.kernel(batch.summary)
         if spec is not None:
-            outputs = (s["latent"], s["emission"], s["loglik"], None, None)
-            run(spec, self._log_weights, batch.X, batch.weights, *outputs, self.ends, sure=SURE if prune else 0.0)
+            self.latent.expect_several(spec, batch.X, batch, self.ends, s, None, prune)
         else:
             evaluation = self.emission.evaluate(batch)
-            spec, rows = dense(sound(evaluation.log_densities, batch, len(self.weights)))
+            spec, rows = dense(sound(evaluation.log_densities, batch, int(self.ends[-1])))
             r = np.empty(rows.shape)
-            run(spec, self._log_weights, rows, batch.weights, s["latent"], None, s["loglik"], None, r, self.ends)
+            self.latent.expect_several(spec, rows, batch, self.ends, s, r)
             evaluation.accumulate(r, Statistics(of_emission, s["emission"]))
         s["loglik"] += batch.weighted_base
         s["weight"] = batch.weight
@@ -158,11 +141,6 @@ class Batched:
         """As :meth:`Model.kernel`."""
         return kept_kernel(self, summary, self.emission.kernel)
 
-    @property
-    def moving(self) -> Independent:
-        """All weights as one mixture's, for what they have in common with these."""
-        return Independent().evolve(weights=self.weights)
-
     def release(self) -> None:
         """As :meth:`Model.release`."""
         self.__dict__.pop("_kernel", None)
@@ -171,11 +149,9 @@ class Batched:
     def maximize(self, s: Statistics) -> tuple[Batched, Notes]:
         """The M-step of all models."""
         emission, notes = self.emission.maximize(Statistics(self._layouts[1], s["emission"]))
-        firsts = self._firsts
-        mass = np.repeat(np.add.reduceat(s["latent"], firsts), self.ends - firsts)
         new = object.__new__(Batched)  # of the same shapes: the layouts are the same
-        weights = np.where(mass > 0, s["latent"] / np.where(mass > 0, mass, 1.0), self.weights)
-        new.__dict__.update(self.__dict__, weights=weights, emission=emission)
-        for kept in ("_kernel", "_log_weights"):
-            new.__dict__.pop(kept, None)
+        new.__dict__.update(
+            self.__dict__, latent=self.latent.maximize_several(s["latent"], self.ends), emission=emission
+        )
+        new.__dict__.pop("_kernel", None)
         return new, notes

@@ -10,7 +10,7 @@ import numpy as np
 
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.model import Model
-from estep.priors import Conjugate, DirichletProcess, Prior
+from estep.priors import Conjugate, Prior
 from estep.statistics import Statistics
 
 ESTIMATES = ("ml", "map", "vb")
@@ -49,17 +49,18 @@ def with_prior(
     latent, emission = model.latent, model.emission.adapt(source.summary)
     if not (isinstance(latent, Conjugate) and isinstance(emission, ConjugateEmission) and emission.blocks):
         raise ValueError(f"the {emission.name} emission has no conjugate prior: its estimate is 'ml'")
-    if getattr(latent, "begins", "") == "stationary":
-        raise ValueError("a stationary start has no conjugate prior: its estimate is 'ml'")
-    if getattr(emission, "reg_covar", None) is not None:
+    if derived := [name for name, parameter in latent.describe().items() if parameter.derived]:
+        raise ValueError(f"{derived[0]} follows from the others and has no conjugate prior: its estimate is 'ml'")
+    if not emission.unregularised:
         raise ValueError("reg_covar is for estimate='ml': a larger scale of the prior does its work")
     given = _by_name(prior, {**latent.blocks, **emission.blocks})
     resolved: dict[str, Prior] = {}
     for part in (latent, emission):
         defaults = part.default_prior(source.summary, estimate == "vb")
         resolved |= part.check_prior(defaults | {name: one for name, one in given.items() if name in defaults})
-    if isinstance(resolved.get("weights"), DirichletProcess):
-        latent, emission = _largest_first(latent, emission)
+    if any(one.by_size for one in resolved.values()):
+        order = np.argsort(-latent.expected_statistics(1.0, 1)[1], kind="stable")
+        latent, emission = latent.permuted(order), emission.some(order)
         model = replace(model, latent=latent)
     if estimate == "map":
         for name, one in resolved.items():
@@ -69,13 +70,6 @@ def with_prior(
     s = Statistics.zeros(start.layout)
     s["latent"], s["emission"] = seen.vector, emission.expected_statistics(mass).vector
     return start.maximize(s)[0]
-
-
-def _largest_first(latent: Any, emission: Any) -> tuple[Any, Any]:
-    """Components by falling weight, as a process has them: other orders have lower bounds (Kurihara et al. 2007)."""
-    order = np.argsort(-latent.weights, kind="stable")
-    values = {n: np.asarray(v)[order] for n, v in emission.values().items() if n not in emission.shared}
-    return latent.with_values(weights=latent.weights[order]), emission.with_values(**values)
 
 
 def _by_name(prior: Any, blocks: Mapping[str, tuple[type[Prior], ...]]) -> dict[str, Prior]:

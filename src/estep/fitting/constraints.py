@@ -41,8 +41,10 @@ def constrained(model: Model, fixed: Any = (), emission_groups: Any = None) -> M
     if model.posterior is not None or (groups is not None and model.prior is not None):
         raise ValueError(f"{'fixed' if held else 'emission_groups'} does not go with estimate={model.estimate!r}")
     emission = model.emission
-    if getattr(model.latent, "begins", "") == "stationary" and {"startprob", "transmat"} & set(held):
-        raise ValueError("fixed names startprob or transmat, which do not go with begins='stationary'")
+    derived = [name for name, parameter in model.latent.describe().items() if parameter.derived]
+    if derived and set(model.latent.values()) & set(held):
+        names = " or ".join(model.latent.values())
+        raise ValueError(f"fixed names {names}, which do not go with begins='stationary': {derived[0]} follows")
     for name, mask in held.items() if groups is not None else ():
         if name in emission.values() and name not in emission.shared:
             _check_groups(name, mask, np.asarray(emission.values()[name]), groups)

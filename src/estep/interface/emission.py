@@ -221,6 +221,11 @@ class Emission(Values, ABC):
         """Whether the M-step maximises; where it adds to what does, the bound may fall towards its fixed point."""
         return True
 
+    @property
+    def unregularised(self) -> bool:
+        """Whether nothing is asked to be added to what the M-step finds."""
+        return True
+
     def given_columns(self, n: int) -> Self:
         """The same family with ``n`` covariates. Raises ValueError where it takes none."""
         raise ValueError(f"{self.name} emissions take no covariates: leave given out")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -42,8 +42,49 @@ class Latent(Values, ABC):
     sequential: ClassVar[bool]
     """Whether rows come in sequences, in which their order matters."""
 
+    kind: ClassVar[str]
+    """What a model with this latent part is called."""
+    unit: ClassVar[str]
+    """What one of its components is called."""
+
     batches: ClassVar[bool] = False
-    """Whether several models may be the columns of one kernel call."""
+    """Whether several models may be the columns of one kernel call; then it has :meth:`joined`, :meth:`some`,
+    :meth:`expect_several` and :meth:`maximize_several`."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The components of several, one after the other."""
+        raise NotImplementedError
+
+    def some(self, components: slice | Array) -> Self:
+        """Those components alone, of one of the parts joined."""
+        raise NotImplementedError
+
+    def expect_several(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        ends: Array,
+        s: Statistics,
+        responsibilities: Array | None = None,
+        prune: bool = False,
+    ) -> None:
+        """As :meth:`expect` for parts joined, of which each ends before component ``ends[i]``, into the blocks of
+        ``s``: "latent", "loglik", one a part, and "emission" unless ``responsibilities`` are asked for."""
+        raise NotImplementedError
+
+    def maximize_several(self, total: Array, ends: Array) -> Self:
+        """The M-step of parts joined."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def shown(self) -> list[tuple[str, Array]]:
+        """Parameters for a table, each with its heading; component k is row k."""
+
+    @abstractmethod
+    def permuted(self, order: Array) -> Self:
+        """With component ``order[k]`` in the place of k."""
 
     @property
     def looks_back(self) -> bool:

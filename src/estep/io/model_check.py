@@ -12,7 +12,6 @@ from estep.data.inputs import as_source
 from estep.emissions import FAMILIES, MixtureOf, Product
 from estep.emissions._shared.tables import as_table
 from estep.interface import Emission
-from estep.latents import Chain
 from estep.model import Model
 from estep.statistics import Statistics
 
@@ -75,7 +74,7 @@ def check_works(model: Model) -> None:
             )
             if model.emission.rows == "table":
                 rows = rows[:, as_table(model.emission, model.columns)]
-            chain = isinstance(model.latent, Chain)
+            chain = model.latent.sequential
             names = model.columns if rows.shape[1] + P == len(model.columns) else ()
             source = as_source(rows, None, None, model.emission.rows, names[P:], given=given, chain=chain)
             units = model.score_units(source)

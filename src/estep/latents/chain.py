@@ -44,6 +44,8 @@ class Chain(Latent, Conjugate):
 
     name: ClassVar[str] = "chain"
     sequential: ClassVar[bool] = True
+    kind: ClassVar[str] = "hidden Markov model"
+    unit: ClassVar[str] = "state"
     parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"startprob": (Dirichlet,), "transmat": (Dirichlet,)}
 
@@ -110,6 +112,17 @@ class Chain(Latent, Conjugate):
     def reachable(self, before: Array | None) -> Array:
         startprob, transmat = self._given()
         return np.asarray(startprob > 0 if before is None else before @ (transmat > 0))
+
+    def shown(self) -> list[tuple[str, Array]]:
+        startprob, transmat = self._given()
+        return [("start", startprob), ("transitions to 0, 1, ...", transmat)]
+
+    def permuted(self, order: Array) -> Self:
+        startprob, transmat = self._given()
+        both, masks = np.ix_(order, order), self.supports()
+        new = self.with_values(startprob=startprob[order], transmat=transmat[both])
+        moved = {n: mask[order] if mask.ndim == 1 else mask[both] for n, mask in masks.items()}
+        return new.with_supports(moved)
 
     def rows_apart(self) -> Independent:
         return Independent(np.full(self.n_components, 1 / self.n_components))

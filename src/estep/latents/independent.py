@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -32,6 +32,8 @@ class Independent(Latent, Conjugate):
 
     name: ClassVar[str] = "independent"
     sequential: ClassVar[bool] = False
+    kind: ClassVar[str] = "mixture"
+    unit: ClassVar[str] = "component"
     batches: ClassVar[bool] = True
     parameters: ClassVar[tuple[str, ...]] = ("weights",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"weights": (Dirichlet, DirichletProcess)}
@@ -64,6 +66,42 @@ class Independent(Latent, Conjugate):
 
     def underflowed(self, total: Array, weight: float) -> bool:
         return bool(((self._weights >= SURE) & (total < HARDLY * weight)).any())
+
+    def shown(self) -> list[tuple[str, Array]]:
+        return [("weight", self._weights)]
+
+    def permuted(self, order: Array) -> Self:
+        return self.some(order)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        new = cls().evolve(weights=np.concatenate([part._weights for part in parts]))
+        new._keep_support({"weights": np.concatenate([part.supports()["weights"] for part in parts])})
+        return new
+
+    def some(self, components: slice | Array) -> Self:
+        mask = self.supports()["weights"][components]
+        return self.with_values(weights=self._weights[components]).with_supports({"weights": mask})
+
+    def expect_several(
+        self,
+        spec: Spec,
+        X: Array,
+        batch: Batch,
+        ends: Array,
+        s: Statistics,
+        responsibilities: Array | None = None,
+        prune: bool = False,
+    ) -> None:
+        stats = s["emission"] if responsibilities is None else None
+        outputs = (s["latent"], stats, s["loglik"], None, responsibilities)
+        sure = SURE if prune else 0.0
+        kernels.active().mixture(spec, self._log_weights, X, batch.weights, *outputs, ends, sure=sure)
+
+    def maximize_several(self, total: Array, ends: Array) -> Self:
+        firsts = np.concatenate([[0], ends[:-1]])
+        mass = np.repeat(np.add.reduceat(total, firsts), ends - firsts)
+        return self.evolve(weights=np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), self._weights))
 
     def rows_apart(self) -> Self:
         return self

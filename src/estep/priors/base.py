@@ -22,6 +22,8 @@ class Prior(Values, ABC):
     """A distribution of a block of parameters of all components."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
+    by_size: ClassVar[bool] = False
+    """Whether components are taken by falling weight: other orders have lower bounds (Kurihara et al. 2007)."""
 
     def check_mode(self, block: str) -> None:
         """Raises ValueError where there is no mode that could be estimated."""

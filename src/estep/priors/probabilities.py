@@ -105,6 +105,7 @@ class DirichletProcess(Prior):
     concentration: Any = 1.0
 
     name: ClassVar[str] = "dirichlet_process"
+    by_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.positive("concentration")
