@@ -1,12 +1,14 @@
 // The most probable paths (Rabiner 1989, eq. 32 to 35), a segment in each lane. No pointers are kept: the best state
-// before is found again on the way back, from the scores, with the same sums. Of many states, see viterbi_alone.hpp.
+// before is found again on the way back, from the scores, with the same sums. Of many states, see pruned.hpp.
 #pragma once
 #include "chain/lanes.hpp"
 #include "viterbi/pruned.hpp"
+#include "viterbi/states.hpp"
 
 namespace {
 
 constexpr int64_t PRUNED = 32;  // so many states are worth leaving some out
+constexpr int SCARCE = V / 2;   // so few sequences are cut, or done one after the other
 
 template <int G>
 class LanePaths {
@@ -22,6 +24,7 @@ class LanePaths {
     Buffer packed, messages;  // log A, packed; (W, K)
     Segment segments[W];
     int count = 0;
+    std::unique_ptr<StatePaths> alone;
 
   public:
     LanePaths(const Spec &s, const estep::Chain &c, const PathModel &model, const Rows &r)
@@ -40,6 +43,14 @@ class LanePaths {
         for (int64_t s = used; s < chain.S; s++) logprob[list[s]] = 0;
         for (int64_t done = 0; done < used;) {
             const int64_t s = list[done], first = first_row(chain, s), T = chain.ends[s] - first;
+            if (T < 2 * W * LEAST && used - done <= SCARCE) {
+                if (T < W * warm_short() || !cut(first, chain.ends[s], path, logprob + s)) {
+                    if (!alone) alone = std::make_unique<StatePaths>(m, rows, *tile);
+                    alone->whole(chain, s, path, logprob + s);
+                }
+                done++;
+                continue;
+            }
             if (T >= 2 * W * LEAST) {
                 piece(first, chain.ends[s], first, chain.ends[s], path, logprob + s, nullptr);
                 done++;
@@ -60,6 +71,22 @@ class LanePaths {
     }
 
   private:
+    int64_t warm_short() const { return K <= 8 ? 16 : 48; }  // rows that may suffice where few can be spared
+
+    // A short sequence, a part of it in each lane; false where the parts don't meet.
+    bool cut(int64_t first, int64_t stop, int32_t *path, double *logprob) {
+        count = W;
+        for (int l = 0; l < W; l++) {
+            const int64_t T = stop - first;
+            segments[l] = {first + T * l / W, first + T * (l + 1) / W, 1, l == 0, messages + l * K, nullptr};
+        }
+        warm_up(1, first, warm_short());
+        forward(segments, count);
+        if (!joints_hold()) return false;
+        finish(W, path, logprob);
+        return true;
+    }
+
     // Rows first to stop of one sequence, and those up to `high` to learn where the path goes from there.
     void piece(int64_t first, int64_t stop, int64_t low, int64_t high, int32_t *path, double *logprob, double *ends) {
         const bool known = chain.next >= 0, begins = first == low && chain.begins && !chain.left;
@@ -71,7 +98,7 @@ class LanePaths {
             segments[l] = {first + T * l / own, first + T * (l + 1) / own, 1, false, messages + l * K, nullptr};
         if (extra) segments[own] = {stop, high, 1, false, messages + own * K, nullptr};
         segments[0].begins = begins;
-        warm_up(begins || chain.left ? 1 : 0, low);
+        warm_up(begins || chain.left ? 1 : 0, low, WARM);
         for (int64_t k = 0; k < K && chain.left; k++) messages[k] = static_cast<real>(chain.left[k]);
         forward(segments, count);
         while (!joints_hold()) forward(segments, count);  // each time at least one more segment is right
@@ -79,9 +106,14 @@ class LanePaths {
             ends[k] = begins ? 0 : static_cast<double>(messages[k]);
             ends[K + k] = end(own - 1, k) - end(own - 1, best_end(own - 1));
         }
+        finish(own, path, logprob);
+    }
+
+    // The path through all lanes, of which the first `own` hold the rows that are wanted, and its log-probability.
+    void finish(int own, int32_t *path, double *logprob) {
         whole last[W], before_first[W];
         for (int l = 0; l < count; l++) last[l] = static_cast<whole>(best_end(l));
-        if (known) last[own - 1] = static_cast<whole>(before(at.length[own - 1], own - 1, chain.next));
+        if (chain.next >= 0) last[own - 1] = static_cast<whole>(before(at.length[own - 1], own - 1, chain.next));
         trace(last, before_first, path);
         *logprob = 0;
         for (int l = count - 1; l >= 0; l--) {
@@ -91,12 +123,12 @@ class LanePaths {
         }
     }
 
-    void warm_up(int from, int64_t low) {
+    void warm_up(int from, int64_t low, int64_t n) {
         Segment list[W];
         Buffer nothing(K);
         if (from >= count) return;
         for (int l = from; l < count; l++) {
-            const int64_t stop = segments[l].first, start = stop - WARM > low ? stop - WARM : low;
+            const int64_t stop = segments[l].first, start = stop - n > low ? stop - n : low;
             list[l - from] = {start, stop, 1, start == low && chain.begins, nothing.data(), nullptr};
         }
         forward(list, count - from);
@@ -270,7 +302,11 @@ class LanePaths {
 void viterbi(const Spec &spec, const estep::Chain &chain, const Rows &rows, int32_t *path, double *logprob,
              double *ends) {
     const PathModel model(chain);
-    if (chain.K >= PRUNED && PrunedPaths(spec, chain, model, rows).run(path, logprob, ends)) return;
+    if (chain.K >= PRUNED) {
+        if (PrunedPaths(spec, chain, model, rows).run(path, logprob, ends)) return;
+        const auto tile = make_tile(spec, rows);
+        return StatePaths(model, rows, *tile).run(chain, path, logprob, ends);
+    }
     if (paired(chain, rows.n)) LanePaths<2>(spec, chain, model, rows).run(path, logprob, ends);
     else LanePaths<1>(spec, chain, model, rows).run(path, logprob, ends);
 }
