@@ -88,23 +88,24 @@ struct Gaps {
     int64_t R, K, D;
 };
 
-struct Kernels {
+struct Kernels {  // of one instruction set; single precision has the first five alone
     const char *level;
     int lanes;
-    void (*log_densities)(const Spec &, const Rows &, double *out);
     void (*accumulate)(const Spec &, const Rows &, const double *resp, double *stats);
     void (*mixture)(const Spec &, const int64_t *ends, int64_t models, const double *logweights, double sure,
                     const Rows &, const MixtureOut &);
     void (*chain)(const Spec &, const Chain &, const Rows &, const ChainOut &);
+    void (*log_densities)(const Spec &, const Rows &, double *out) = nullptr;
     void (*viterbi)(const Spec &, const Chain &, const Rows &, int32_t *path, double *logprob,
-                    double *ends);  // ends: chunks: (2, K) scores before the first row as used, at the last row
+                    double *ends) =
+        nullptr;  // ends: chunks: (2, K) scores before the first row as used, at the last row
     // Whether all rows are finite; their weight; (6, D), zero at first: low, high, both of the rows with a positive
     // weight alone, then mean and weighted squared deviations of these.
-    bool (*survey)(const Rows &, double *mass, double *out);
-    void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path);  // u (n,) uniform
-    void (*missing_distances)(const Gaps &, double *dist, double *logdet);
+    bool (*survey)(const Rows &, double *mass, double *out) = nullptr;
+    void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path) = nullptr;  // u uniform
+    void (*missing_distances)(const Gaps &, double *dist, double *logdet) = nullptr;
     void (*missing_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
-                            double *second);
+                            double *second) = nullptr;
 };
 
 [[noreturn]] void out_of_memory();

@@ -1,10 +1,12 @@
 // Compiled for each instruction set in double and in single precision, with ESTEP_TABLE naming the one symbol it shows.
-#include "chain/draw.hpp"
 #include "chain/schedule.hpp"
-#include "gaussian/missing.hpp"
 #include "mixture/estep.hpp"
+#if !defined(ESTEP_SINGLE)
+#include "chain/draw.hpp"
+#include "gaussian/missing.hpp"
 #include "survey.hpp"
 #include "viterbi/lanes.hpp"
+#endif
 
 #define ESTEP_TEXT_(x) #x
 #define ESTEP_TEXT(x) ESTEP_TEXT_(x)
@@ -16,8 +18,19 @@
 #define ESTEP_NAME(x) ESTEP_NAME_(x)
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
-    static constexpr estep::Kernels table{
-        ESTEP_TEXT(ESTEP_LEVEL), V, log_densities, accumulate, mixture, chain, viterbi, survey, draw, missing_distances,
-        missing_moments};
+    static constexpr estep::Kernels table{.level = ESTEP_TEXT(ESTEP_LEVEL),
+                                          .lanes = V,
+                                          .accumulate = accumulate,
+                                          .mixture = mixture,
+                                          .chain = chain,
+#if !defined(ESTEP_SINGLE)  // what is asked for in double alone
+                                          .log_densities = log_densities,
+                                          .viterbi = viterbi,
+                                          .survey = survey,
+                                          .draw = draw,
+                                          .missing_distances = missing_distances,
+                                          .missing_moments = missing_moments
+#endif
+    };
     return &table;
 }

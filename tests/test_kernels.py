@@ -422,3 +422,21 @@ def test_what_is_at_its_floor_is_left_to_numpy(kind, level):
         moments[0, -1] = 5e-3
         assert run(moments, np.array([5.0]), 1e-100, np.zeros(D), np.full(D, 1e-12), 1e-12, *out)
         np.testing.assert_allclose(out[1].ravel()[-1], 1e-3)
+
+
+@needs_core
+def test_the_stub_says_what_the_compiled_module_has():
+    import ast
+    import re
+    from pathlib import Path
+
+    from estep.kernels.native import core
+
+    stub = ast.parse((Path(kernels.__file__).parent / "_core.pyi").read_text())
+    said = {f.name: [a.arg for a in f.args.args] for f in stub.body if isinstance(f, ast.FunctionDef)}
+    there = {name for name in vars(core) if not name.startswith("_") and name != "Spec"}
+    assert set(said) == there
+    for name, arguments in said.items():
+        text = getattr(core, name).__nb_signature__[0][0]
+        found = re.findall(r"(\w+): ", text[text.index("(") : text.rindex("->")])
+        assert found == arguments, name

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "simd/vec.hpp"
 
@@ -15,12 +16,13 @@ class Pool {
     size_t bytes[MOST], all = 0;
     int count = 0;
 
+    static void release(void *p) { ::operator delete(p, std::align_val_t{64}); }
     void *find(size_t &n) {
         int best = -1;
         for (int i = 0; i < count; i++)
             if (bytes[i] >= n && bytes[i] <= 2 * n + 4096 && (best < 0 || bytes[i] < bytes[best])) best = i;
         if (best < 0) {
-            void *fresh = std::aligned_alloc(64, n);
+            void *fresh = ::operator new(n, std::align_val_t{64}, std::nothrow);
             if (!fresh) estep::out_of_memory();
             return fresh;
         }
@@ -32,7 +34,7 @@ class Pool {
 
   public:
     ~Pool() {
-        while (count) std::free(block[--count]);
+        while (count) release(block[--count]);
     }
     void *take(size_t &n) {  // at least n bytes; n becomes how many
         void *p = find(n);
@@ -42,7 +44,7 @@ class Pool {
         return p;
     }
     void give(void *p, size_t n) {
-        if (count == MOST || all + n > KEPT) return std::free(p);
+        if (count == MOST || all + n > KEPT) return release(p);
         block[count] = p, bytes[count++] = n, all += n;
     }
     static Pool &mine() {
