@@ -1,8 +1,8 @@
 """Optima found with 20 starts: ours, mclust's (hierarchical start), and the peer's with as many starts; and the time.
 
 ``python benchmarks/optima.py [--seeds 1] [--peers]``. Mixtures of the data sets of ``data/mclust.csv`` in four
-covariance types; four Poisson states of the earthquakes over ten seeds; twelve simulated left-right chains against EM from the
-truth. The exit code is 1 where something is missed.
+covariance types; four Poisson states of the earthquakes over ten seeds; twelve simulated left-right chains against EM
+from the truth. The exit code is 1 where something is missed.
 """
 
 import argparse

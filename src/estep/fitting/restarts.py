@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -112,6 +113,35 @@ def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[
     models = initialised(lambda j: groups[todo[j][0]].start(todo[j][1]), len(todo), loop.execute)
     fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
     _resumed(loop, fits)
+    _moved_on(loop, fits)
+
+
+def _moved_on(loop: Loop, fits: dict[int, Fit]) -> None:
+    """Starts that have collapsed, with those components put elsewhere, as often as may be; the best of each stays."""
+    last = {n: f for n, f in fits.items() if len(fits) > 1}  # of one start it is done at the end
+    for _ in range(loop.stop.reseeds):
+        models = {}
+        for n, f in last.items():
+            if _may_be_repaired(f, loop) and not loop.out_of_time:
+                with suppress(ValueError):  # impossible from there
+                    models[n] = moved(f.model, loop.source, f.collapsed, None, loop.execute)
+        new = dict(zip(models, loop.run_all(list(models.values()), list(models)), strict=False))
+        for n, f in new.items():
+            f.trace.events[:0] = [Event(0, k, RESEEDED) for k in last[n].collapsed]
+            if comparable(f, loop) > comparable(fits[n], loop):
+                fits[n] = f
+        if any(f.stop_reason == "interrupted" for f in new.values()):
+            raise KeyboardInterrupt
+        last = new
+    _resumed(loop, fits)
+
+
+def _may_be_repaired(fit: Fit, loop: Loop) -> bool:
+    """Whether some of its components have collapsed, and may be put elsewhere."""
+    model = fit.model
+    plain = model.prior is None and model.constraints is None and not model.emission.shared
+    some = 0 < len(fit.collapsed) < model.n_components and fit.stop_reason != "interrupted"
+    return plain and some and loop.stop.reseeds > 0 and loop.stop.max_iter > 0
 
 
 def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:
@@ -181,11 +211,9 @@ def comparable(fit: Fit, loop: Loop) -> float:
 
 def _repaired(loop: Loop, fit: Fit, number: int) -> Fit:
     """The fit, or a better one with its collapsed components put elsewhere: see :class:`Stop`."""
-    model = fit.model
-    plain = model.prior is None and model.constraints is None and not model.emission.shared
     best, last, value = fit, fit, None
-    for _ in range(loop.stop.reseeds if plain and model.n_components > 1 and loop.stop.max_iter else 0):
-        if not 0 < len(last.collapsed) < model.n_components or last.stop_reason == "interrupted" or loop.out_of_time:
+    for _ in range(loop.stop.reseeds):
+        if not _may_be_repaired(last, loop) or loop.out_of_time:
             break
         value = comparable(best, loop) if value is None else value
         start = moved(last.model, loop.source, last.collapsed, None, loop.execute)

@@ -79,8 +79,9 @@ def _labels(sample: Source, emission: Emission, K: int, method: str, rng: np.ran
         return nearest(X, units(sample, means))
     if method == "projection":
         return sliced(X, K, weights, rng)
-    if method == "ward":
-        return agglomerated(X * _deviations(sample, X.shape[1]), K, weights, rng)
+    if method in ("ward", "principal"):
+        X = X * _deviations(sample, X.shape[1])
+        return agglomerated(X if method == "ward" else _principal(X), K, weights, rng)
     if method == "random_from_data":
         p = None if weights is None else weights / weights.sum()
         n_used = len(X) if weights is None else int((weights > 0).sum())
@@ -95,6 +96,12 @@ def _deviations(sample: Source, D: int) -> Array:
     return np.asarray(
         np.where(bulk.quartiles > 0, bulk.quartiles, 1.0) / np.sqrt(np.where(bulk.quartiles > 0, bulk.variance, 1.0))
     )
+
+
+def _principal(X: Array) -> Array:
+    """Principal components in units of the square roots of their deviations: between rows as they are and spheres."""
+    _, scale, axes = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    return np.asarray((X @ axes.T) / np.sqrt(np.maximum(scale, 1e-12 * scale.max(initial=1e-300))))
 
 
 def _among_labelled(X: Array, weights: Array | None, allowed: Array, rng: np.random.Generator) -> Array:

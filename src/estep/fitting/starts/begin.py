@@ -23,8 +23,8 @@ from estep.statistics import Array, Statistics
 from estep.util.streams import as_seed
 
 METHODS = (
-    "kmeans", "k-means++", "random_from_data", "random", "projection", "ward", "short", "split", "cuts", "spread",
-    "segmental",
+    "kmeans", "k-means++", "random_from_data", "random", "projection", "ward", "principal", "short", "split", "cuts",
+    "spread", "segmental",
 )  # fmt: skip
 ROUNDS = 10  # of Viterbi training in a segmental start, at most
 RUNS, STEPS = 10, 10  # of "short": runs of EM, and the M-steps of each at most
@@ -44,8 +44,9 @@ def start_model(
 
     ``method``: "kmeans" (greedy k-means++ seeds, then k-means), "k-means++" (the seeds alone), "random_from_data"
     (rows as seeds), "random" (random responsibilities, what symbols always use), "projection" (slices along a column
-    or another direction taken at random), "ward" (agglomeration of at most 2000 rows: Ward 1963), "short" (the best of
-    ten short runs of EM from random rows and slices: Biernacki, Celeux & Govaert 2003).
+    or another direction taken at random), "ward" (agglomeration of at most 2000 rows: Ward 1963), "principal" (the
+    same of scaled principal components: Scrucca & Raftery 2015), "short" (the best of ten short runs of EM from random
+    rows and slices: Biernacki, Celeux & Govaert 2003).
 
     Of sequences also "split" (each in K equal parts, in order; what "kmeans" is for left-right chains), "cuts" (in K
     parts cut at random), "spread" (clusters of how far rows are from the mean of those around them: states that differ
@@ -131,7 +132,9 @@ def from_responsibilities(blank: Emission, sample: Source, r: Array) -> Emission
     for batch in sample.row_batches(CHUNK):
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.accumulate(batch, r[batch.place] * weights, s)
-    started, _ = blank.maximize(s)
+    started, notes = blank.maximize(s)
+    if notes:  # too few rows for a covariance: as wide as components usually are, and not without a way out
+        started = started.comparable(sample.summary)
     whole, rough = blank.values(), started.values()
     smoothed = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.smoothed}
     return started.with_values(**smoothed) if smoothed else started

@@ -84,7 +84,18 @@ class Starts:
             return ("split", *contains, "cuts", "random", "cuts", "random_from_data")
         if self.latent.sequential:
             return ("kmeans", *contains, "spread", "projection", "short", "random_from_data", "random")
-        return ("kmeans", *contains, "ward", "short", "projection", "random_from_data", "short", "projection", "random")
+        return (
+            "kmeans",
+            *contains,
+            "ward",
+            "short",
+            "projection",
+            "principal",
+            "short",
+            "random_from_data",
+            "projection",
+            "random",
+        )
 
     def start(self, i: int) -> Model:
         """Start ``i``, made of the data alone."""
