@@ -87,7 +87,8 @@ def test_the_hopeless_are_dropped_and_reported(family, monkeypatch):
         if family == "hmm":
             return estep.GaussianHMM(4, n_init=12, random_state=1).fit(FAITHFUL).fit_
         kind = "tied" if family == "tied" else "full"
-        return estep.GaussianMixture(4, covariance_type=kind, n_init=12, random_state=0).fit(FAITHFUL).fit_
+        options = dict(covariance_type=kind, n_init=12, init_params="random_from_data", random_state=0)
+        return estep.GaussianMixture(4, **options).fit(FAITHFUL).fit_
 
     raced = fit()
     monkeypatch.setattr(loop, "dominated", lambda *_: False)

@@ -113,7 +113,7 @@ class LinearRegression(ConjugateEmission):
         coefficients, _, covariances = self._values()
         K, D, P = coefficients.shape
         floor = summary.floor[P:]
-        least = np.broadcast_to(floor, (K, D))
+        least = np.broadcast_to(floor, (1 if self.covariance_type == "tied" else K, D))
         return self.evolve(covariances=widened(covariances, self.covariance_type, least, floor, K ** (-2 / D)))
 
     def describe(self) -> dict[str, Parameter]:

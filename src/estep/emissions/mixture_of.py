@@ -120,6 +120,10 @@ class MixtureOf(ConjugateEmission):
         assert isinstance(simpler, MixtureOf)
         return [type(self)(parts, self.n_mix, simpler.mix_weights) for parts in self.inner.around(simpler.inner)]
 
+    @property
+    def keeps_place(self) -> bool:
+        return self.inner.keeps_place
+
     def comparable(self, summary: Summary) -> Self:
         return self.evolve(inner=self.inner.comparable(summary))
 

@@ -92,6 +92,10 @@ class Product(ConjugateEmission):
     def n_columns(self) -> int:
         return sum(len(columns) for columns, _ in self.parts)
 
+    @property
+    def keeps_place(self) -> bool:
+        return all(family.keeps_place for family in self.families)
+
     def comparable(self, summary: Summary) -> Self:
         return self._with([f.comparable(s) for f, s in zip(self.families, self._cut(summary), strict=True)])
 

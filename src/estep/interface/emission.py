@@ -159,6 +159,11 @@ class Emission(Values, ABC):
         """This family around a fitted :meth:`simpler` one, in ways of which the likeliest is a start."""
         return ()
 
+    @property
+    def keeps_place(self) -> bool:
+        """Whether what :meth:`comparable` widens stays where it lies, so that fits may start from there."""
+        return True
+
     def comparable(self, summary: Summary) -> Self:
         """The same with what has shrunk onto single values as wide as a component usually is, so that fits compare."""
         return self

@@ -203,7 +203,9 @@ def widened(covariances: Array, covariance_type: str, least: Array, floor: Array
     deviations, out = np.sqrt(scales), []
     for C, low in zip(stack, np.broadcast_to(least, (len(stack), len(floor))), strict=True):
         values, vectors = np.linalg.eigh(C / deviations[:, None] / deviations)
-        narrow = values <= NEAR * np.maximum(_least(len(values), values[-1]), (low / scales).max())
-        raised = (vectors * np.where(narrow, share, values)) @ vectors.T if narrow.any() else None
+        lowest = _least(len(values), values[-1])
+        narrow = values <= NEAR * np.maximum(lowest, (low / scales).max())
+        wide = np.where(narrow, np.maximum(share, lowest), values)
+        raised = (vectors * wide) @ vectors.T if narrow.any() else None
         out.append(C if raised is None else (raised + raised.T) / 2 * deviations[:, None] * deviations)
     return out[0] if covariance_type == "tied" else np.stack(out)

@@ -228,6 +228,10 @@ class Cells(Emission):
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
         return new, new.limit_notes()
 
+    @property
+    def keeps_place(self) -> bool:
+        return False
+
     def comparable(self, summary: Summary) -> Self:
         """Components at a limit have the parameters of the whole data."""
         at_limit = self.at_limit()

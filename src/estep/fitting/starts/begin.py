@@ -133,7 +133,9 @@ def from_responsibilities(blank: Emission, sample: Source, r: Array) -> Emission
         weights = 1.0 if batch.row_weights is None else batch.row_weights[:, None]
         blank.accumulate(batch, r[batch.place] * weights, s)
     started, notes = blank.maximize(s)
-    if notes:  # too few rows for a covariance: as wide as components usually are, and not without a way out
+    if (
+        notes and started.keeps_place
+    ):  # too few rows for a covariance: as wide as components usually are, and not without a way out
         started = started.comparable(sample.summary)
     whole, rough = blank.values(), started.values()
     smoothed = {n: (1 - BLEND) * np.asarray(rough[n]) + BLEND * np.asarray(whole[n]) for n in blank.smoothed}
