@@ -424,23 +424,3 @@ def test_drawn_rows_that_no_memory_holds_are_refused():
             fit.sample(n)
     with pytest.raises(ValueError, match="symbols up to 2000000000"):
         estep.CategoricalHMM(2).fit(np.array([[0], [2_000_000_000]]))
-
-
-def test_every_module_can_be_imported_first():
-    """In any order: no module waits for another that has to come before."""
-    import subprocess
-    import sys
-
-    code = """
-import importlib, pkgutil, sys, estep
-names = [m.name for m in pkgutil.walk_packages(estep.__path__, "estep.") if "__main__" not in m.name]
-core = {n: m for n, m in sys.modules.items() if n.endswith("_core")}
-for name in names:
-    for old in [n for n in sys.modules if n.split(".")[0] == "estep" and not n.endswith("_core")]:
-        del sys.modules[old]
-    importlib.import_module(name)
-print(len(names))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 60

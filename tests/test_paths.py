@@ -117,7 +117,7 @@ def test_rows_so_wide_that_few_are_read_at_a_time(level, family, monkeypatch):
     else:
         emission = Gaussian("diag", rng.normal(0, 0.1, (K, 1500)), np.ones((K, 1500)))
     model = Model(Chain(np.full(K, 1 / K), np.full((K, K), 1 / K)), emission)
-    X, states = model.sample(200, 5)
+    X, states = model.sample(70, 5)
     use(monkeypatch, level)
     path, logprob = model.decode(X)
     use(monkeypatch, "reference")
