@@ -5,13 +5,14 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 
 import workloads
 from compare import machine
-from estep import Model, Stop, emissions, fit, latents, threads
+from estep import Model, Stop, emissions, fit, kernels, latents, threads
 from memory import growth_of, measure
 
 
@@ -41,6 +42,30 @@ CURVES = {
     "columns (8 components)": [(D, mixture, (50_000, D, 8)) for D in (2, 8, 32, 128, 256)],
     "steps (8 states)": [(n, categorical, (n, 8)) for n in (10**3, 10**4, 10**5, 10**6, 10**7)],
 }
+
+
+def path(n, K):
+    """Seconds and rows of Viterbi of one sequence whose states are not told apart, so that none is left out."""
+    r = np.random.default_rng(0)
+    A = 0.5 * r.dirichlet(np.ones(K), size=K) + 0.5 * np.eye(K)
+    chain = latents.Chain(np.full(K, 1 / K), A / A.sum(axis=1, keepdims=True))
+    model = Model(chain, emissions.Gaussian("diag", r.normal(0, 2, (K, 1)), np.ones((K, 1))))
+    X = model.sample(n, 0)[0]
+    source = model.source(X)
+    spec, ends, states, total = model.kernel(source.summary), np.array([n]), np.empty(n, np.int32), np.empty(1)
+    best = np.inf
+    for _ in range(max(3, min(200, int(3e7 / (n * K * K))))):
+        begun = time.perf_counter()
+        kernels.active().viterbi(spec, chain.startprob, chain.transmat, ends, X, states, total)
+        best = min(best, time.perf_counter() - begun)
+    return best
+
+
+def paths():
+    """Nanoseconds a row of Viterbi by length, for several numbers of states."""
+    for K in (3, 16, 64, 256):
+        lengths = (500, 2000, 8000, 20_000, 100_000)
+        print(f"Viterbi, {K} states: " + "  ".join(f"{n} {1e9 * path(n, K) / n:.1f} ns" for n in lengths), flush=True)
 
 
 def memory_mixture():
@@ -101,6 +126,7 @@ def main():
             curve.append((x, 1e9 * iteration(model, X) / len(X)))
         report["curves"][name] = curve
         print(f"{name:34s} " + "  ".join(f"{x}: {ns:.1f}" for x, ns in curve), "ns a row", flush=True)
+    paths()
     for name, (_, _, most) in MEMORY.items():
         megabytes = growth_of(f"growth.measure_peak({name!r})")
         report["memory_mb"][name] = megabytes

@@ -39,10 +39,13 @@ def fit_together(
 ) -> list[Fit]:
     """The fits of some models, from their parameters on, in a race with each other (see :func:`dominated`).
 
-    Nothing is repaired; an interrupt may leave models without a fit.
+    Nothing is repaired. Raises KeyboardInterrupt where one was interrupted: they are no fits, but on the way to one.
     """
     loop = Loop(source, algorithm, stop, execute, callbacks, [0] * len(models))
-    return loop.run_all(models, range(len(models)))
+    fits = loop.run_all(models, range(len(models)))
+    if any(f.stop_reason == "interrupted" for f in fits):
+        raise KeyboardInterrupt
+    return fits
 
 
 @dataclass
@@ -127,8 +130,9 @@ class Loop:
         fits, numbers = list[Fit](), list(numbers)
         with self.execute.running():
             for some in grouped(models, self.algorithm.batched and self.source.evidence is None):
-                fits += self.run(some, numbers[len(fits) : len(fits) + len(some)])
-                if fits[-1].stop_reason == "interrupted" or self.out_of_time:
+                new = self.run(some, numbers[len(fits) : len(fits) + len(some)])
+                fits += new
+                if any(f.stop_reason == "interrupted" for f in new) or self.out_of_time:
                     break
         return fits
 

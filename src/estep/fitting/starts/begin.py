@@ -10,7 +10,6 @@ from estep.algorithms import EM, Hard
 from estep.data.source import Source
 from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
-from estep.fitting.results import Fit
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import aligned, partly_given
 from estep.fitting.starts.sample import subsample, weights_of
@@ -77,11 +76,9 @@ def start_model(
     counts = weights_of(sample) @ r, np.zeros(n_components), _or_none(moves, n_components)
     latent = latent.begin(latent.statistics_of(*counts), rng)
     model = Model(latent, started, source.columns, source.symbols, source.roles)
-    return (
-        model
-        if method != "segmental"
-        else _model_of(fit_together([model], whole, Hard(), Stop(max_iter=ROUNDS), Serial())[0])
-    )
+    if method != "segmental":
+        return model
+    return fit_together([model], whole, Hard(), Stop(max_iter=ROUNDS), Serial())[0].model
 
 
 def check(latent: Latent, emission: Emission, source: Source, n_components: int) -> None:
@@ -203,11 +200,4 @@ def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng:
     kinds = ("random_from_data", "projection")
     starts = [start_model(latent, emission, some, K, kinds[i % 2], stream) for i, stream in enumerate(streams)]
     stop = Stop(max_iter=STEPS, reseeds=0)
-    return _model_of(max(fit_together(starts, some, EM(), stop, Serial()), key=lambda f: f.bound))
-
-
-def _model_of(done: Fit) -> Model:
-    """The model of a fit. Raises KeyboardInterrupt where there was one: the start is none then."""
-    if done.stop_reason == "interrupted":
-        raise KeyboardInterrupt
-    return done.model
+    return max(fit_together(starts, some, EM(), stop, Serial()), key=lambda f: f.bound).model
