@@ -143,6 +143,7 @@ void accumulate(const Spec &spec, const Rows &rows, const double *resp, double *
     tile->finish(stats);
 }
 
+#if !defined(ESTEP_SINGLE)
 void log_densities(const Spec &spec, const Rows &rows, double *out) {
     const auto tile = make_tile(spec, rows);
     const int64_t K = spec.K, ld = tile->ld;
@@ -158,5 +159,6 @@ void log_densities(const Spec &spec, const Rows &rows, double *out) {
             }
     }
 }
+#endif
 
 }  // namespace
