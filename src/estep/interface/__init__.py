@@ -8,8 +8,8 @@ works on models knows them as :class:`AnyModel`.
 from estep.interface.algorithm import Algorithm, Data, Step
 from estep.interface.emission import Emission, Evaluation, Notes
 from estep.interface.latent import Boundary, Latent
-from estep.interface.model import AnyModel, Constrained
+from estep.interface.model import AnyModel
 
 __all__ = [
-    "Algorithm", "AnyModel", "Boundary", "Constrained", "Data", "Emission", "Evaluation", "Latent", "Notes", "Step",
+    "Algorithm", "AnyModel", "Boundary", "Data", "Emission", "Evaluation", "Latent", "Notes", "Step",
 ]  # fmt: skip

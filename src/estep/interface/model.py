@@ -13,16 +13,6 @@ from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
 
 
-class Constrained(Protocol):
-    """Constraints of the M-step: see :class:`estep.inference.constraints.Constraints`."""
-
-    def emission(self, emission: Emission, s: Statistics) -> tuple[Emission, Notes]:
-        """The M-step of the emission."""
-
-    def latent(self, old: Latent, new: Latent) -> Latent:
-        """The new latent part with what is held of the old one."""
-
-
 class AnyModel(Protocol):
     """Latent x emission, with what estimation adds."""
 

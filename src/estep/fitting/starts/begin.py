@@ -72,8 +72,8 @@ def start_model(
         order = aligned(latent, emission, _fitted(blank, _blank(emission), sample, r, by_part), sample, source, r)
         r, by_part = r[:, order], None if by_part is None else _parts_in(by_part, order)
     started = _fitted(blank, emission, sample, r, by_part)
-    moves = moves_of(source.evidence.labels, source.ends, n_components) if source.evidence is not None else None
-    counts = weights_of(sample) @ r, np.zeros(n_components), _or_none(moves, n_components)
+    labels = None if source.evidence is None else source.evidence.labels
+    counts = weights_of(sample) @ r, np.zeros(n_components), moves_of(labels, source.ends, n_components)
     latent = latent.begin(latent.statistics_of(*counts), rng)
     model = Model(latent, started, source.columns, source.symbols, source.roles)
     if method != "segmental":
@@ -187,10 +187,6 @@ def _blank(emission: Emission) -> Emission:
 
 def _parts_in(by_part: Array, order: Array) -> Array:
     return np.asarray(by_part.reshape(len(by_part), len(order), -1)[:, order].reshape(by_part.shape))
-
-
-def _or_none(moves: Array | None, K: int) -> Array:
-    return np.zeros((K, K)) if moves is None else moves
 
 
 def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng: np.random.Generator) -> Model:

@@ -58,8 +58,7 @@ def moved(
 def rearranged(model: Model, source: Source, rng: np.random.Generator, execute: Execute) -> Model:
     """``model`` with two components that share rows merged, and another split in two."""
     source = _window(source, rng)
-    r = model.predict_proba(source, execute=execute, on_impossible="skip")
-    r = np.where(np.isnan(r), 1 / r.shape[1], r)
+    r = _shares(model, source, execute)
     sample = source.independent()
     weights, K = weights_of(sample), r.shape[1]
     mass = weights @ r + 1e-300
@@ -83,8 +82,7 @@ def rearranged(model: Model, source: Source, rng: np.random.Generator, execute: 
 def shaken(model: Model, source: Source, rng: np.random.Generator, execute: Execute) -> Model:
     """``model`` with all components from a few of their rows, and looser weights or transitions."""
     source = _window(source, rng)
-    r = model.predict_proba(source, execute=execute, on_impossible="skip")
-    r = np.where(np.isnan(r), 1 / r.shape[1], r)
+    r = _shares(model, source, execute)
     thinned = r * np.where(rng.random(r.shape) < FEW, 1.0, 1e-3)
     everyone = np.ones(r.shape[1], bool)
     return _changed(model, source.independent(), thinned, everyone, model.latent.loosened(SHAKEN), rng)
@@ -107,6 +105,12 @@ def recut(model: Model, source: Source, rng: np.random.Generator, execute: Execu
     r = assign.one_hot(merged + (merged > c) + ((merged == c) & (within > f)), K)
     latent = model.latent.maximize(model.latent.statistics_of(*counts_of(r, sample, source))).loosened(LOOSE)
     return _changed(model, sample, r, np.ones(K, bool), latent, rng)
+
+
+def _shares(model: Model, source: Source, execute: Execute) -> Array:
+    """The responsibilities (n, K): even where no component explains a row."""
+    r = model.predict_proba(source, execute=execute, on_impossible="skip")
+    return np.where(np.isnan(r), 1 / r.shape[1], r)
 
 
 def _apart(X: Array, w: Array, one: Array, other: Array) -> float:
