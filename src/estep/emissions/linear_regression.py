@@ -15,8 +15,9 @@ import numpy as np
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.quadratic import LOG_2PI, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.emissions.gaussian import LOG_2PI, Gaussian, quadratic
+from estep.emissions.gaussian import Gaussian
 from estep.interface import Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (

@@ -15,9 +15,10 @@ import numpy as np
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.missing import MissingEvaluation
+from estep.emissions._shared.quadratic import LOG_2PI
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.emissions._shared.special import gamma_shape
-from estep.emissions.gaussian import LOG_2PI, Gaussian
+from estep.emissions.gaussian import Gaussian
 from estep.interface import Emission, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Numbers, Parameter
