@@ -217,6 +217,22 @@ def test_units_do_not_matter(name, factor):
     np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X * factor), atol=1e-4)
 
 
+def test_data_sorted_for_one_model_are_prepared_for_another():
+    """A mixture sorts rows by what is missing: another family makes its own of them, and errors name their places."""
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(size=(200, 2)))
+    X[::7, 0] = np.nan
+    gaussian = estep.GaussianMixture(2, random_state=0).fit(X).model_
+    log_normal = estep.MixtureModel("log_normal", 2, random_state=0).fit(X).model_
+    assert log_normal.score(gaussian.source(X)) == log_normal.score(X)
+    wrong = X.copy()
+    wrong[3, 1] = -1
+    with pytest.raises(ValueError, match="row 3, column 1 is -1"):
+        log_normal.score(gaussian.source(wrong))
+    counts = np.where(np.isnan(X), np.nan, X.round() + 1)
+    assert estep.MixtureModel("poisson", 1).fit(counts).model_.score(gaussian.source(counts)) < 0
+
+
 def test_prepared_data_are_for_one_family():
     source = estep.model.prepared(estep.as_source(np.ones((4, 1))), Gamma())
     fit = estep.fit(Model(Independent([1.0]), Gamma([[1.0]], [[1.0]])), source, stop=Stop(max_iter=2))

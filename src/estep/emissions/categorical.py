@@ -147,5 +147,5 @@ class Categorical(ConjugateEmission):
         if M is not None and (batch.X >= M).any():
             row = int(np.argmax(batch.X[:, 0] >= M))
             raise ValueError(
-                f"row {batch.first_row + row} is symbol {batch.X[row, 0]}; the model has symbols 0 to {M - 1}"
+                f"row {batch.row(row)} is symbol {batch.X[row, 0]}; the model has symbols 0 to {M - 1}"
             )

@@ -353,7 +353,7 @@ class LinearRegression(ConjugateEmission):
             check_columns(batch, self.n_columns)
         lacking = np.isnan(batch.X[:, : self.n_given]).any(axis=1)
         if lacking.any():
-            raise ValueError(f"row {batch.first_row + int(np.argmax(lacking))}: covariates are not missing")
+            raise ValueError(f"row {batch.row(int(np.argmax(lacking)))}: covariates are not missing")
 
 
 def _slopes(C: Array, mean: Array) -> tuple[Array, Array]:

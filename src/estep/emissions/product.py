@@ -7,7 +7,7 @@ columns, by name or by number, or several of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -208,7 +208,7 @@ class Product(ConjugateEmission):
     def validate(self, batch: Batch) -> None:
         for (label, _), (family, own, found) in zip(self._labelled(), self._raw(batch.X, batch.summary), strict=True):
             try:
-                family.validate(Batch(own, None, None, batch.first_row, 0, found))
+                family.validate(replace(batch, X=own, weights=None, ends=None, halo=None, summary=found))
             except ValueError as error:
                 raise ValueError(f"{error} (columns {label})") from None
 

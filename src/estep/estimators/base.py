@@ -27,8 +27,7 @@ from estep.execution.base import Execute
 from estep.execution.threads import threads
 from estep.fitting.bayes import with_prior
 from estep.fitting.constraints import constrained
-from estep.fitting.restarts import fit as fit_model
-from estep.fitting.restarts import fit_starts
+from estep.fitting.restarts import fit_prepared, fit_starts
 from estep.fitting.results import Fit, Iteration
 from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop
@@ -165,7 +164,7 @@ class ModelEstimator(Attributes):
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
         if old is not None:
-            fit = fit_model(self._start_from(old, source), source, algorithm, stop, execute, callbacks)
+            fit = fit_prepared(self._start_from(old, source), source, algorithm, stop, execute, callbacks)
         else:
             finish = partial(self._with_prior, source=source)
             starts = Starts(latent, emission, source, self.n_components, self.init_params, streams, finish)

@@ -20,7 +20,6 @@ from estep.fitting.batched import Batched, grouped
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated
 from estep.inference.passes import Passes
-from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm, Notes
 from estep.model import Model
 
@@ -37,7 +36,8 @@ def fit_together(
     execute: Execute,
     callbacks: Sequence[Callback] = (),
 ) -> list[Fit]:
-    """The fits of some models, from their parameters on, in a race with each other (see :func:`dominated`).
+    """The fits of some models to prepared data, from their parameters on, in a race with each other (see
+    :func:`dominated`).
 
     Nothing is repaired. Raises KeyboardInterrupt where one was interrupted: they are no fits, but on the way to one.
     """
@@ -102,7 +102,7 @@ def _pick(models: Model | Batched, i: int) -> Model:
 
 
 class Loop:
-    """The only loop: any algorithm, one model or several at once."""
+    """The only loop: any algorithm, one model or several at once, of data that are prepared for them."""
 
     def __init__(
         self,
@@ -138,7 +138,6 @@ class Loop:
 
     def run(self, models: Sequence[Model], numbers: Sequence[int]) -> list[Fit]:
         """Fits the models, the starts of these numbers, together."""
-        self.source = prepared_to_fit(self.source, models[0].emission)
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
         data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
         runs = [_Run(number) for number in numbers]

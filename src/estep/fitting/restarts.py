@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from estep.algorithms import make_algorithm
+from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.batched import initialised
@@ -20,6 +21,7 @@ from estep.fitting.results import RESEEDED, Callback, Event, Fit, Restart
 from estep.fitting.starts.perturb import moved
 from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop, dominated
+from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm
 from estep.model import Model
 
@@ -43,7 +45,14 @@ def fit(
     if not isinstance(model, Model):
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
-    loop = Loop(model.source(data), how, rule, run, callbacks, [0])
+    return fit_prepared(model, prepared_to_fit(model.read(data), model.emission), how, rule, run, callbacks)
+
+
+def fit_prepared(
+    model: Model, source: Source, algorithm: Algorithm, stop: Stop, execute: Execute, callbacks: Sequence[Callback] = ()
+) -> Fit:
+    """As :func:`fit`, to data that are prepared for the model."""
+    loop = Loop(source, algorithm, stop, execute, callbacks, [0])
     return _told(_repaired(loop, loop.run([model], [0])[0], 0), loop)
 
 

@@ -14,7 +14,7 @@ CHUNK = 65536
 
 
 def prepared_to_fit(source: Source, emission: Emission) -> Source:
-    """As :func:`prepared`; raises ValueError naming a column without any value too."""
+    """As :func:`prepared`, once for a fit; raises ValueError naming a column without any value too."""
     if not source.preparation:
         source.summary.require_values()
     return prepared(source, emission)
@@ -23,25 +23,25 @@ def prepared_to_fit(source: Source, emission: Emission) -> Source:
 def prepared(source: Source, emission: Emission) -> Source:
     """``source`` validated and as ``emission`` reads it; checked again where that was done before.
 
-    Raises ValueError naming the first row that the family cannot have produced.
+    Raises ValueError naming the first row that the family cannot have produced, by its place when it came.
     """
     if source.preparation:
         if source.preparation != emission.preparation:
             raise ValueError(f"the data were prepared for {source.preparation}; the emission is {emission.name}")
         emission.check_prepared(source.summary)
         return source
-    if source.order is not None:  # sorted for another model of rows as they are
-        emission.validate(source.whole())
-        return source
-    source = emission.reading(source)
+    if source.order is None:
+        source = emission.reading(source)
     missing = source.summary.missing
     if missing and not emission.allows_missing:
-        row = int(np.argmax(is_missing(source.X).any(axis=1)))
+        rows = np.flatnonzero(is_missing(source.X).any(axis=1))
+        row = int(min(rows, key=source.place))
         column = int(np.argmax(is_missing(source.X[row])))
-        raise ValueError(f"row {row}, column {column} is missing: {emission.name} emissions want every cell; fill it")
+        text = f"row {source.place(row)}, column {column} is missing"
+        raise ValueError(f"{text}: {emission.name} emissions want every cell; fill it")
     for batch in source.row_batches(CHUNK):
         emission.validate(batch)
-    if missing and source.ends is None:
+    if missing and source.ends is None and source.order is None:
         source = source.by_pattern()
     if not emission.preparation:
         return source

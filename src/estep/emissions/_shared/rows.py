@@ -45,7 +45,7 @@ def check_cells(batch: Batch, possible: Array, family: str, wants: str) -> None:
     """Raises ValueError naming the first cell that is not ``possible`` (n, D), and what the family wants."""
     if not possible.all():
         row, d = (int(i) for i in np.argwhere(~possible)[0])
-        where = f"row {batch.first_row + row}, column {d} is {batch.X[row, d]}"
+        where = f"row {batch.row(row)}, column {d} is {batch.X[row, d]}"
         raise ValueError(f"{where}; {family} emissions want {wants}")
 
 

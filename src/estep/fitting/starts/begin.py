@@ -57,7 +57,14 @@ def start_model(
     check(latent, emission, source, n_components)
     if method not in METHODS:
         raise ValueError(f"init_params is {method!r}: it is one of portfolio, {', '.join(METHODS)}")
-    source, rng = prepared_to_fit(source, emission), np.random.default_rng(as_seed(rng))
+    ready, stream = prepared_to_fit(source, emission), np.random.default_rng(as_seed(rng))
+    return begun(latent, emission, ready, n_components, method, stream)
+
+
+def begun(
+    latent: Latent, emission: Emission, source: Source, n_components: int, method: str, rng: np.random.Generator
+) -> Model:
+    """As :func:`start_model`, of what is checked and prepared."""
     if method == "short":
         return _short_runs(latent, emission, source, n_components, rng)
     blank = emission.start(n_components, source.summary)
@@ -194,6 +201,6 @@ def _short_runs(latent: Latent, emission: Emission, source: Source, K: int, rng:
     some = source if latent.sequential or source.evidence is not None else subsample(source, rng)
     streams = rng.spawn(RUNS)
     kinds = ("random_from_data", "projection")
-    starts = [start_model(latent, emission, some, K, kinds[i % 2], stream) for i, stream in enumerate(streams)]
+    starts = [begun(latent, emission, some, K, kinds[i % 2], stream) for i, stream in enumerate(streams)]
     stop = Stop(max_iter=STEPS, reseeds=0)
     return max(fit_together(starts, some, EM(), stop, Serial()), key=lambda f: f.bound).model

@@ -16,7 +16,7 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
-from estep.fitting.starts.begin import METHODS, check, complete, start_model
+from estep.fitting.starts.begin import METHODS, begun, check, complete
 from estep.fitting.starts.perturb import moved, rearranged, recut, redrawn, shaken
 from estep.fitting.stopping import Stop
 from estep.interface import Emission, Latent
@@ -102,7 +102,7 @@ class Starts:
         kind, rng = self.kind(i), self.streams[i]
         if kind == "contained":
             return self.finish(self._around_simpler(rng))
-        model = start_model(self.latent, self.emission, self.source, self.n_components, kind, rng)
+        model = begun(self.latent, self.emission, self.source, self.n_components, kind, rng)
         return self.finish(model)
 
     def perturbed(self, i: int, best: Model, execute: Execute) -> Model:
@@ -123,7 +123,7 @@ class Starts:
                 model = moved(plain, self.source, [int(rng.integers(self.n_components))], rng, execute)
         except ValueError:  # rows that are impossible from there
             kind = "random" if self.emission.rows == "symbols" else "random_from_data"
-            model = start_model(self.latent, self.emission, self.source, self.n_components, kind, rng)
+            model = begun(self.latent, self.emission, self.source, self.n_components, kind, rng)
         return self.finish(model)
 
     def _around_simpler(self, rng: np.random.Generator) -> Model:
