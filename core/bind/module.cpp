@@ -6,6 +6,7 @@
 #include <new>
 
 #include "bind/spec.hpp"
+#include "gaussian/climb.hpp"
 #include "gaussian/m_step.hpp"
 
 void estep::out_of_memory() { throw std::bad_alloc(); }
@@ -302,6 +303,32 @@ double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &heigh
     return n.quadratic(mu.data(), inverse.data(), height.data(), radius.data(), weights.data());
 }
 
+int64_t climb_steps(const std::string &level, const Data &x, const MaybeDoubles &weight, const MaybeBytes &allowed,
+              const Doubles &origin, const Doubles &radius, const MaybeDoubles &floor,
+              const std::tuple<double, double, double, double, double> &limits, const Doubles &weights,
+              const Doubles &means, const Doubles &inverse, const Doubles &logdet, const Out &loglik, const Out &counts,
+              const Out &to_means, const Out &to_covariances, const Out &to_inverse, const Out &to_logdet) {
+    require(means.ndim() == 2 && (inverse.ndim() == 2 || inverse.ndim() == 3), "means");
+    const Normals n{static_cast<int64_t>(means.shape(0)), static_cast<int64_t>(means.shape(1)), inverse.ndim() == 2};
+    const auto steps = static_cast<int64_t>(loglik.size()), K = n.K, D = n.D, squares = K * D * (n.diag ? 1 : D);
+    const auto sized = [](const auto &a, int64_t size) { return static_cast<int64_t>(a.size()) == size; };
+    Rows rows = any_rows(x, weight, static_cast<int64_t>(x.shape(0)));
+    require(rows.D == D && rows.dtype == Dtype::f64, "X");
+    require(!allowed || sized(*allowed, rows.n * K), "allowed");
+    if (allowed) rows.allowed = allowed->data();
+    require(sized(origin, D) && sized(radius, D) && (!floor || sized(*floor, D)), "origin");
+    require(sized(weights, K) && sized(inverse, squares) && sized(logdet, K), "parameters");
+    require(sized(counts, steps * K) && sized(to_means, steps * K * D) && sized(to_logdet, steps * K), "results");
+    require(sized(to_covariances, steps * squares) && sized(to_inverse, steps * squares), "results");
+    const auto [nothing, relative, size, sure, hardly] = limits;
+    const ClimbLimits within{nothing, relative, floor ? floor->data() : nullptr, size, sure, hardly};
+    const Climb out{loglik.data(), counts.data(), to_means.data(), to_covariances.data(), to_inverse.data(),
+                    to_logdet.data()};
+    const Unlocked unlocked;
+    return estep::climb(kernels(level), n, rows, origin.data(), radius.data(), weights.data(), means.data(),
+                        inverse.data(), logdet.data(), within, steps, out);
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -340,5 +367,8 @@ NB_MODULE(_core, m) {
     m.def("factorise", &factorise_all, in("covariances"), out("inverse"), out("logdet"));
     m.def("normals", &normals, in("moments"), in("rows"), in("nothing"), in("origin"), maybe("floor"), in("relative"),
           out("means"), out("covariances"), out("inverse"), out("logdet"));
+    m.def("climb", &climb_steps, in("level"), in("X"), maybe("weight"), maybe("allowed"), in("origin"), in("radius"),
+          maybe("floor"), in("limits"), in("weights"), in("means"), in("inverse"), in("logdet"), out("loglik"),
+          out("counts"), out("to_means"), out("to_covariances"), out("to_inverse"), out("to_logdet"));
     m.def("quadratic", &quadratic, in("mu"), in("inverse"), in("height"), in("radius"), out("weights"));
 }

@@ -21,7 +21,7 @@ from estep.execution.base import Execute
 from estep.inference import decode, e_step, m_step, sample, score, smooth
 from estep.inference.constraints import Constraints
 from estep.inference.prepare import prepared
-from estep.interface import Boundary, Emission, Evaluation, Latent, Notes
+from estep.interface import Boundary, Climbed, Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.priors import Conjugate, Prior
@@ -225,6 +225,12 @@ class Model:
         faster; those with next to no part in any row (:meth:`estep.interface.Latent.underflowed`) then lose digits.
         """
         return e_step.expect(self, batch, boundary, prune)
+
+    def climb(self, batch: Batch, steps: int, prune: bool) -> Climbed | None:
+        """Some EM steps by a batch that is all data, in one call; None: they are made one by one."""
+        if self.prior is not None or self.constraints is not None or self.beta != 1:
+            return None
+        return self.latent.climb(self.emission, batch, steps, prune)
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The M-step: the model that maximises the bound, given the statistics."""

@@ -18,6 +18,11 @@ class EM(Algorithm):
         return None
 
     def step(self, model: AnyModel, data: Data, state: Any) -> Step:
+        """``state``: steps that were made ahead, as long as they are those of ``model``."""
+        ahead = state if state is not None and state.model is model else data.climb(model)
+        if ahead is not None:
+            bound, proposal = ahead.step()
+            return Step(proposal, None if ahead.over else ahead, bound)
         total = data.expect(model)
         proposal, notes = model.maximize(total)
-        return Step(proposal, state, total["loglik"], notes)
+        return Step(proposal, None, total["loglik"], notes)

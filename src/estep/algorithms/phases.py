@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +32,8 @@ class Phases(Algorithm):
     def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         k, kept = state
         if k >= self.n_steps:
-            return EM().step(model, data, state)
+            step = EM().step(model, data, kept if k > self.n_steps else None)
+            return replace(step, state=(self.n_steps + 1, step.state))
         proposal, kept, notes = self.advance(model, data, k, kept)
         return Step(proposal, (k + 1, kept), float("nan"), notes)
 

@@ -54,7 +54,7 @@ def _of_columns(X: Array) -> Array:
     or no row varies within the fence."""
     x = np.array(X.T, dtype=np.float64, order="C")  # a copy, which is written to
     places = _places(x.shape[1])
-    ordered = np.partition(x, sorted(set(places)), axis=1)
+    ordered = np.sort(x, axis=1)  # quicker than a partition at six places
     _, lower, before, _, upper, after = (ordered[:, i] for i in places)
     with np.errstate(all="ignore"):
         fence = FENCE * (upper - lower)
@@ -111,7 +111,7 @@ def _quantiles(x: Array, weights: Array | None) -> list[float]:
     """The quantiles at 1%, 25%, 75%, 99%, and the medians from below and above."""
     if weights is None:
         places = _places(len(x))
-        ordered = np.partition(x, sorted(set(places)))
+        ordered = np.sort(x)
         q = [float(ordered[i]) for i in places]
     else:
         order = np.argsort(x, kind="stable")

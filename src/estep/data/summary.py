@@ -52,7 +52,7 @@ class Summary:
             return Bulk(self.mean, self.variance, self.mean, np.sqrt(self.variance))
         return self.find_bulk()
 
-    @property
+    @cached_property
     def floor(self) -> Array:
         """The smallest variance a component may have in each column: 1e-12 of that of the column's bulk.
 

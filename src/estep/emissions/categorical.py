@@ -146,6 +146,4 @@ class Categorical(ConjugateEmission):
         M = self.n_symbols
         if M is not None and (batch.X >= M).any():
             row = int(np.argmax(batch.X[:, 0] >= M))
-            raise ValueError(
-                f"row {batch.row(row)} is symbol {batch.X[row, 0]}; the model has symbols 0 to {M - 1}"
-            )
+            raise ValueError(f"row {batch.row(row)} is symbol {batch.X[row, 0]}; the model has symbols 0 to {M - 1}")

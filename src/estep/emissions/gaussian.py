@@ -19,9 +19,9 @@ from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.missing import MissingEvaluation
-from estep.emissions._shared.quadratic import LOG_2PI, quadratic
+from estep.emissions._shared.quadratic import LOG_2PI, largest, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Evaluation, Notes
+from estep.interface import Climbed, Evaluation, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
     RELATIVE,
@@ -45,6 +45,9 @@ from estep.util.cached import cached_property
 
 FAR = 1e6
 """How many of their deviations the mean of a prior may be away from the data: squares must not drown these."""
+
+FEW = 2**19
+"""Multiply-adds of an E-step up to which several are made in one call: then calls cost more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,6 +289,30 @@ class Gaussian(ConjugateEmission):
         if kind == "full":  # else logarithms may differ in their last bit from what a loaded model finds
             new.__dict__["factors"] = inverse, logdet
         return new
+
+    def climb(self, batch: Batch, weights: Array, steps: int, sure: float, hardly: float) -> Climbed | None:
+        kind, summary, (K, D) = self.covariance_type, batch.summary, self._means().shape
+        small = kind == "diag" or (kind == "full" and D <= SMALL)
+        if type(self) is not Gaussian or self.reg_covar or not small or summary.missing or batch.X.dtype != np.float64:
+            return None
+        if batch.X.size * self.layout.size > FEW * D:
+            return None
+        loglik, counts, means, logdets = (np.empty((steps, *shape)) for shape in ((), (K,), (K, D), (K,)))
+        covariances, inverses = (np.empty((steps, *self._covariances().shape)) for _ in range(2))
+        origin, factors = np.asarray(self.origin), self.factors
+        made = kernels.active().climb(
+            batch.X, batch.weights, batch.allowed(K), origin, summary.radius(origin), self.floor,
+            (NOTHING, RELATIVE, largest(D), sure, hardly), weights, self._means(), *factors,
+            loglik, counts, means, covariances, inverses, logdets,
+        )  # fmt: skip
+
+        def emission(i: int) -> Gaussian:
+            new = self.evolve(means=means[i], covariances=covariances[i])
+            if kind == "full":
+                new.__dict__["factors"] = inverses[i], logdets[i]
+            return new
+
+        return Climbed(loglik[:made], counts[:made], emission)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()

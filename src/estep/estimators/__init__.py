@@ -36,7 +36,7 @@ def from_model(model: Model) -> Any:
         if isinstance(inner, Gaussian) and not mixture:
             estimator: Any = GMMHMM(K, emission.n_mix, covariance_type=inner.covariance_type)
         else:
-            estimator = (MixtureModel if mixture else HMM)(_blank(emission), K)
+            estimator = (MixtureModel if mixture else HMM)(emission.blank(), K)
     elif emission.name == "gaussian":
         kind = GaussianMixture if mixture else GaussianHMM
         estimator = kind(K, covariance_type=emission.covariance_type)  # type: ignore[attr-defined]
@@ -45,11 +45,11 @@ def from_model(model: Model) -> Any:
     elif mixture and isinstance(emission, Bernoulli):
         estimator = BernoulliMixture(K)
     elif mixture:
-        estimator = MixtureModel(_blank(emission), K)
+        estimator = MixtureModel(emission.blank(), K)
     else:
         by_name: dict[str, type[Any]] = {"categorical": CategoricalHMM, "poisson": PoissonHMM}
         kind_hmm = by_name.get(emission.name)
-        estimator = HMM(_blank(emission), K) if kind_hmm is None else kind_hmm(K)
+        estimator = HMM(emission.blank(), K) if kind_hmm is None else kind_hmm(K)
     estimator.set_params(estimate=model.estimate, prior=model.prior)
     if "reg_covar" in estimator.get_params(deep=False):
         inner = next((getattr(emission, n) for n in ("inner", "gaussian") if hasattr(emission, n)), emission)
@@ -75,7 +75,7 @@ def _constrain(estimator: Any, model: Model, constraints: Constraints) -> None:
             estimator.set_params(**{f"{estimator._argument(name)}_init": values[name]})
     if isinstance(arguments.get("emission"), Emission):
         kept = {name: values[name] for name in constraints.held if name in model.emission.values()}
-        estimator.set_params(emission=_blank(model.emission).with_values(**kept) if kept else _blank(model.emission))
+        estimator.set_params(emission=model.emission.blank().with_values(**kept) if kept else model.emission.blank())
 
 
 def load_estimator(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Any:
@@ -91,8 +91,3 @@ def load_estimator(path: str | os.PathLike[str], families: Iterable[type[Emissio
         if steps != Online():
             estimator.set_params(algorithm=steps)
     return estimator
-
-
-def _blank(emission: Emission) -> Emission:
-    """The family without parameters."""
-    return emission.with_values(**dict.fromkeys(emission.values()))

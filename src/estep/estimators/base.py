@@ -74,7 +74,7 @@ class ModelEstimator(Attributes):
             raise ValueError(f"callbacks is {self.callbacks!r}: it is a list of functions of an Iteration")
         if not isinstance(self.random_state, np.random.RandomState):  # whose numbers would move on
             as_seed(self.random_state)
-        for name, value in self.get_params(deep=False).items():
+        for name, value in vars(self).items():
             if name.endswith("_init") and name != "n_init" and value is not None:
                 as_numbers(value, name)
         return Stop(self.tol, self.max_iter, self.stop_rule, self.reseeds, self.max_time), make_algorithm(
@@ -144,12 +144,11 @@ class ModelEstimator(Attributes):
         model = constrained(model, self._fixed(), self.emission_groups)
         return model.held_as(begun)
 
-    def _run(self, source: Source, old: Model | None, warm: bool) -> Fit:
+    def _run(self, source: Source, old: Model | None, warm: bool, stop: Stop, algorithm: Algorithm) -> Fit:
         """Fits and stores, from new starts or from ``old``; an interrupt stores the best so far and goes on up.
 
         ``warm``: attributes that are set are starts.
         """
-        stop, algorithm = self._check_settings()
         latent, emission = self._parts()
         if warm and old is None:
             latent, emission = (self._as_set(part) for part in (latent, emission))
@@ -178,7 +177,7 @@ class ModelEstimator(Attributes):
 
     def _update(self, source: Source, old: Model | None) -> None:
         """Online EM: one more block of data. The first one, and one after attributes were set, is fitted as a whole."""
-        self._check_settings()
+        settings = self._check_settings()
         algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
         execute, running = self._execute(), getattr(self, "running_", None)
         if old is not None and not self._unchanged(self.model_ if hasattr(self, "model_") else old):
@@ -187,7 +186,7 @@ class ModelEstimator(Attributes):
         if self._parts()[1].counts_missing:  # one layout for all blocks
             source = replace(source, missing=True)
         if running is None:
-            self._run(source, old, warm=True)
+            self._run(source, old, True, *settings)
             model = self.model_
         else:
             assert old is not None

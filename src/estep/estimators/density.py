@@ -56,13 +56,13 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        self._check_settings()
+        settings = self._check_settings()
         old = self._going_on() if self.warm_start else None
         with self._unchanged_if_it_fails():
             source = self._checked(X, sample_weight, labels, given, old)
             if not self.warm_start:
                 self._warn_of_changes()
-            self._run(source, old, self.warm_start)
+            self._run(source, old, self.warm_start, *settings)
         self._remember_table()
         return self
 

@@ -32,11 +32,11 @@ class GaussianMixture(Mixture):
     reg_covar : float, optional
         Added to the diagonals of the covariances; None (default) clamps them at 1e-12 of each column's variance.
     max_iter, n_init : int
+        M-steps of one start at most; starts, of which the best is kept.
     max_time : float, optional
         Seconds after which the fit ends with its best so far.
     reseeds : int
         How often components that have collapsed onto few rows are put elsewhere, at most.
-        M-steps of one start at most; starts, of which the best is kept.
     init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short"}
         "portfolio": start 0 is k-means, odd starts are of several kinds by turns, even ones perturb the best fit so
         far. A kind's name: all starts are of that kind, see :func:`estep.start_model`.
@@ -55,7 +55,7 @@ class GaussianMixture(Mixture):
     fixed : set of names or mapping
         Blocks that stay as they are given: ``("weights", "means")``, or ``{"means": [0, 2]}`` for some components.
     callbacks : sequence of callables
-        Called with a :class:`estep.fitting.loop.Iteration` after each E-step.
+        Called with a :class:`estep.fitting.results.Iteration` after each E-step.
 
     Attributes
     ----------

@@ -141,6 +141,10 @@ class Batched:
         """As :meth:`Model.kernel`."""
         return kept_kernel(self, summary, self.emission.kernel)
 
+    def climb(self, batch: Batch, steps: int, prune: bool) -> None:
+        """As :meth:`Model.climb`: their steps are made one by one."""
+        return None
+
     def release(self) -> None:
         """As :meth:`Model.release`."""
         self.__dict__.pop("_kernel", None)

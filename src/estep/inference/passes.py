@@ -14,6 +14,7 @@ import numpy as np
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
 from estep.inference.boundaries import Boundaries
+from estep.inference.climb import Climb
 from estep.inference.decode import decode, path_log_probability
 from estep.inference.e_step import complete, expect_all
 from estep.inference.impossible import raise_impossible
@@ -26,7 +27,8 @@ BLOCKS = 64  # at most, as many vectors of statistics may be kept
 SHARES = 16  # blocks of small data
 LEAST = 64  # rows of a block, about
 LARGE = 2**17  # numbers of statistics from which on what an E-step keeps is let go after it
-TRUST = 3  # E-steps with few components a row that may have to be done again
+TRUST = 3  # E-steps with few components a row that may have to be done again; calls for some steps that make none
+AHEAD = 8  # steps that are made in one call
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Passes:
         self._leaf_rows, self._n_components = leaf_rows, n_components
         self._leaves = source.leaves(leaf_rows)
         self._boundaries = Boundaries(self._leaves, n_components)
-        self._trust = TRUST
+        self._trust = self._hope = TRUST
 
     @property
     def weight(self) -> float:
@@ -82,6 +84,20 @@ class Passes:
         if len(total.vector) > LARGE:
             model.release()
         return total
+
+    def climb(self, model: AnyModel) -> Climb | None:
+        """Some EM steps from ``model`` in one call, where the data are small and nothing has to be decided between
+        them; else None. Each is a pass when it is taken."""
+        if len(self._leaves) > 1 or not self._hope:
+            return None
+        leaf = self._leaves[0]
+        found = model.climb(leaf, AHEAD, bool(self._trust))
+        made = found is not None and len(found.loglik) > 0
+        self._hope = TRUST if made else self._hope - 1
+        return Climb(model, found, leaf.weighted_base, self._read) if found is not None and made else None
+
+    def _read(self) -> None:
+        self.count += 1
 
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1

@@ -35,7 +35,7 @@ def prepared(source: Source, emission: Emission) -> Source:
     missing = source.summary.missing
     if missing and not emission.allows_missing:
         rows = np.flatnonzero(is_missing(source.X).any(axis=1))
-        row = int(min(rows, key=source.place))
+        row = int(rows[0] if source.order is None else rows[np.argmin(source.order[rows])])
         column = int(np.argmax(is_missing(source.X[row])))
         text = f"row {source.place(row)}, column {column} is missing"
         raise ValueError(f"{text}: {emission.name} emissions want every cell; fill it")

@@ -6,10 +6,10 @@ works on models knows them as :class:`AnyModel`.
 """
 
 from estep.interface.algorithm import Algorithm, Data, Step
-from estep.interface.emission import Emission, Evaluation, Notes
+from estep.interface.emission import Climbed, Emission, Evaluation, Notes
 from estep.interface.latent import Boundary, Latent
 from estep.interface.model import AnyModel
 
 __all__ = [
-    "Algorithm", "AnyModel", "Boundary", "Data", "Emission", "Evaluation", "Latent", "Notes", "Step",
+    "Algorithm", "AnyModel", "Boundary", "Climbed", "Data", "Emission", "Evaluation", "Latent", "Notes", "Step",
 ]  # fmt: skip

@@ -25,6 +25,10 @@ class Data(Protocol):
     def expect(self, model: Any, rule: Any = None) -> Statistics:
         """The statistics of all data under ``model``, and its bound as ``loglik``."""
 
+    def climb(self, model: AnyModel) -> Any:
+        """Some EM steps from ``model`` that were made in one call (``step()`` gives one, until ``over``); None: none
+        were."""
+
     def expect_block(self, model: Any, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
 
@@ -51,8 +55,8 @@ class Algorithm(ABC):
     monotone: ClassVar[bool]
     """Whether the bound never falls from the first step on."""
     batched: ClassVar[bool] = False
-    """Whether a step serves several models (:class:`estep.fitting.batched.Batched`) as well: it keeps no state of its
-    own, and what it does with bounds and statistics holds element by element."""
+    """Whether a step serves several models (:class:`estep.fitting.batched.Batched`) as well: it keeps no state of
+    theirs, and what it does with bounds and statistics holds element by element."""
 
     @abstractmethod
     def init(self, model: AnyModel) -> Any:

@@ -35,6 +35,16 @@ class Evaluation:
     accumulate: Callable[[Array, Statistics], None]
 
 
+@dataclass(frozen=True)
+class Climbed:
+    """EM steps of a mixture that were made in one call: of each the log-likelihood (steps,) and the masses of the
+    components (steps, K) of the model that entered it, and the emission of the one that left."""
+
+    loglik: Array
+    counts: Array
+    emission: Callable[[int], Any]
+
+
 class Emission(Values, ABC):
     """How an observation comes from a hidden state: the parameters of all K components, an immutable value.
 
@@ -262,6 +272,12 @@ class Emission(Values, ABC):
     def clustering_features(self, X: Array, summary: Summary) -> Array:
         """Prepared rows as k-means sees them: cells that are missing are the column's mean."""
         return np.where(np.isnan(X), summary.mean, X) if summary.missing else X
+
+    def climb(self, batch: Batch, weights: Array, steps: int, sure: float, hardly: float) -> Climbed | None:
+        """Some EM steps in one call, of a mixture with these mixing ``weights`` (K,) whose rows are one batch; None:
+        they are made one by one. They end before one in which a component of at least the weight ``sure`` (0: none)
+        has less than ``hardly`` of all rows."""
+        return None
 
     def kernel(self, summary: Summary) -> Spec | None:
         """What the compiled kernels need to do a leaf in one call; None: ``evaluate`` and NumPy do it."""

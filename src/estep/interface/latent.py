@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep.data.source import Batch, Source
+from estep.interface.emission import Climbed, Emission
 from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.parameters.values import Values
@@ -178,6 +179,11 @@ class Latent(Values, ABC):
     ) -> float:
         """As :meth:`posterior`: the weighted log-likelihood of the whole batch; what has no weight does not count."""
         return weighted(self.posterior(spec, X, batch, s, stats, responsibilities, boundary, prune), batch.weights)
+
+    def climb(self, emission: Emission, batch: Batch, steps: int, prune: bool) -> Climbed | None:
+        """Some EM steps in one call; None: they are made one by one. ``prune``: see :meth:`estep.Model.expect`; they
+        end before one that loses digits."""
+        return None
 
     @abstractmethod
     def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:

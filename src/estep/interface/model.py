@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from estep.data.source import Batch
 from estep.data.summary import Summary
-from estep.interface.emission import Emission, Notes
+from estep.interface.emission import Climbed, Emission, Notes
 from estep.interface.latent import Boundary, Latent
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Layout, Statistics
@@ -68,6 +68,9 @@ class AnyModel(Protocol):
 
     def expect(self, batch: Batch, boundary: Boundary | None = None, prune: bool = False) -> Statistics:
         """The E-step of one batch."""
+
+    def climb(self, batch: Batch, steps: int, prune: bool) -> Climbed | None:
+        """Some EM steps in one call; None: they are made one by one."""
 
     def maximize(self, s: Statistics) -> tuple[Self, Notes]:
         """The M-step."""

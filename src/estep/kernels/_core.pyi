@@ -55,4 +55,10 @@ def normals(
     moments: Doubles, rows: Doubles, nothing: float, origin: Doubles, floor: Doubles | None, relative: float,
     means: Doubles, covariances: Doubles, inverse: Doubles, logdet: Doubles,
 ) -> bool: ...  # fmt: skip
+def climb(
+    level: str, X: Doubles, weight: Doubles | None, allowed: Bytes | None, origin: Doubles, radius: Doubles,
+    floor: Doubles | None, limits: tuple[float, float, float, float, float], weights: Doubles, means: Doubles,
+    inverse: Doubles, logdet: Doubles, loglik: Doubles, counts: Doubles, to_means: Doubles, to_covariances: Doubles,
+    to_inverse: Doubles, to_logdet: Doubles,
+) -> int: ...  # fmt: skip
 def quadratic(mu: Doubles, inverse: Doubles, height: Doubles, radius: Doubles, weights: Doubles) -> float: ...

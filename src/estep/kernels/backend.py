@@ -47,6 +47,12 @@ These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row ma
     ``relative`` of the columns' variances.
 ``quadratic(mu, inverse, height, radius, weights)``
     fills ``weights`` (K, F), those of Gaussian log-densities, see :func:`estep.kernels.reference.gaussian.quadratic`.
+``climb(X, weight, allowed, origin, radius, floor, limits, weights, means, inverse, logdet, loglik, counts, *next)``
+    EM steps of a mixture of Gaussians, as many as ``loglik`` (steps,) and ``counts`` (steps, K) have room for, from
+    mixing weights (K,), means, inverse factors and log-determinants; ``next``: the means, covariances, inverse factors
+    and log-determinants after each step. Returns how many it made: it ends before one in which a component empties, is
+    below its floor, or loses digits, or a row is impossible. ``limits``: ``nothing`` and ``relative`` as above, the
+    largest size (see ``quadratic``), ``sure`` and what of all rows a component of that weight has at least.
 """
 
 from __future__ import annotations
@@ -84,6 +90,7 @@ class Kernels:
     missing_moments: Callable[..., None]
     factorise: Callable[..., bool]
     normals: Callable[..., bool]
+    climb: Callable[..., int]
     quadratic: Callable[..., float]
 
 
@@ -113,6 +120,7 @@ def load(level: str) -> Kernels:
             missing.moments,
             gaussian.factorise,
             gaussian.normals,
+            gaussian.climb,
             gaussian.quadratic,
         )
     core: Any = native.core
@@ -136,6 +144,7 @@ def load(level: str) -> Kernels:
         of_rows(core.missing_moments),
         core.factorise,
         core.normals,
+        of_rows(core.climb),
         core.quadratic,
     )
 

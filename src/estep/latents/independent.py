@@ -11,7 +11,7 @@ import numpy as np
 from estep import kernels
 from estep.data.source import Batch, Source
 from estep.data.summary import Summary
-from estep.interface import Boundary, Latent
+from estep.interface import Boundary, Climbed, Emission, Latent
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
@@ -185,6 +185,9 @@ class Independent(Latent, Conjugate):
             allowed=batch.allowed(len(self._weights)),
             sure=SURE if prune else 0.0,
         )
+
+    def climb(self, emission: Emission, batch: Batch, steps: int, prune: bool) -> Climbed | None:
+        return emission.climb(batch, self._weights, steps, SURE if prune else 0.0, HARDLY)
 
     def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
         total, allowed = kernels.log_densities(spec, X) + self._log_weights, batch.allowed(len(self._weights))

@@ -78,6 +78,10 @@ class Values:
                 found[name] = self.__dict__["_support"][name]
         return found
 
+    def blank(self) -> Self:
+        """The same family without parameters."""
+        return self.with_values(**dict.fromkeys(self.values()))
+
     def with_supports(self, masks: Mapping[str, Array]) -> Self:
         """The same with the supports given, for those that it has. Raises ValueError for values outside them."""
         own = {name: np.array(masks[name], dtype=bool) for name in self.supports() if name in masks}
@@ -122,8 +126,8 @@ class Values:
 
     def release(self) -> None:
         """Lets go of what is kept beside the fields, and is found again when it is asked for."""
-        kept = {"_support", *(f.name for f in fields(self))}  # type: ignore[arg-type]
-        for name in [name for name in self.__dict__ if name not in kept]:
+        kept = _field_names(type(self))  # type: ignore[arg-type]
+        for name in [name for name in self.__dict__ if name not in kept and name != "_support"]:
             self.__dict__.pop(name, None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -237,7 +237,7 @@ class Cells(Emission):
         at_limit = self.at_limit()
         if not at_limit.any():
             return self
-        whole = self.with_values(**dict.fromkeys(self.values())).start(self.n_components, summary)
+        whole = self.blank().start(self.n_components, summary)
         return whole.keeping(self, ~at_limit)
 
     def limit_notes(self) -> Notes:

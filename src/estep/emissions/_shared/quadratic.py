@@ -27,6 +27,11 @@ WIDE = 32
 """Columns from which on differences are also faster, for full covariances."""
 
 
+def largest(D: int) -> float:
+    """The largest size of the terms of a log-density of ``D`` columns whose cancelling is not felt."""
+    return CANCELLATION / (D * EPS)
+
+
 def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array, summary: Summary) -> Spec:
     """The kernel of ``const - |inverse (x - mu)|^2 / 2``, with x and ``mu`` (K, D) about the origin.
 
@@ -52,7 +57,7 @@ def quadratic(kind: str, mu: Array, inverse: Array, const: Array, origin: Array,
         size = run(np.ascontiguousarray(mu), np.ascontiguousarray(inverse), const, radius, weights)
         weights = weights[:, : 2 + D] if kind == "spherical" else weights
     single = summary.single and EPS_SINGLE * size**0.5 < SINGLE_ROW and _in_single_range(radius, summary.most_weight)
-    safe = size * (EPS_SINGLE / SINGLE if single else D * EPS / CANCELLATION) <= 1
+    safe = size <= (SINGLE / EPS_SINGLE if single else largest(D))
     if single:
         safe = safe and EPS_SINGLE * size / (D * D if kind == "full" else D) <= SINGLE_MEAN
     if safe and not wide:

@@ -9,7 +9,7 @@ import numpy as np
 from estep.data.labels import Evidence
 from estep.data.source import Source
 from estep.fitting.starts.sample import units, weights_of
-from estep.fitting.starts.seeds import kmeans, nearest, plus_plus, squared
+from estep.fitting.starts.seeds import kmeans, nearest, one_hot, plus_plus, squared
 from estep.interface import Emission
 from estep.statistics import Array
 
@@ -42,8 +42,8 @@ def of_parts(sample: Source, emission: Emission, K: int, method: str, rng: np.ra
 
 
 def shared_out(r: Array, sample: Source, emission: Emission, method: str, rng: np.random.Generator) -> Array:
-    """Responsibilities of components (n, K) shared out among the parts of each, (n, K M)."""
-    inner, M, K = emission.of_parts(), emission.n_parts, r.shape[1]
+    """Responsibilities of components (n, K) shared out among the parts of each, (n, K M), wherever these are now."""
+    inner, M, K = emission.of_parts().blank(), emission.n_parts, r.shape[1]
     weights, parts = weights_of(sample), np.zeros((len(sample), K, M))
     for k in range(K):
         mine = np.flatnonzero((r[:, k] > 0.5) & (weights > 0))
@@ -62,11 +62,6 @@ def obey(r: Array, sample: Source, K: int) -> Array:
     by_state = r.reshape(len(r), K, -1) + 1e-12
     by_state = by_state * sample.evidence.allowed(K)[:, :, None]
     return np.asarray((by_state / by_state.sum(axis=(1, 2), keepdims=True)).reshape(r.shape))
-
-
-def one_hot(labels: Array, K: int) -> Array:
-    """Labels (n,) as responsibilities (n, K)."""
-    return np.asarray(labels[:, None] == np.arange(K), dtype=np.float64)
 
 
 def _labels(sample: Source, emission: Emission, K: int, method: str, rng: np.random.Generator) -> Array:

@@ -76,9 +76,9 @@ def begun(
     sample = subsample(source, rng)
     r, by_part = _responsibilities(sample, emission, n_components, method, rng)
     if not labelled and not latent.ordered and partly_given(latent, emission):
-        order = aligned(latent, emission, _fitted(blank, _blank(emission), sample, r, by_part), sample, source, r)
+        order = aligned(latent, emission, fitted(blank, emission.blank(), sample, r, by_part), sample, source, r)
         r, by_part = r[:, order], None if by_part is None else _parts_in(by_part, order)
-    started = _fitted(blank, emission, sample, r, by_part)
+    started = fitted(blank, emission, sample, r, by_part)
     labels = None if source.evidence is None else source.evidence.labels
     counts = weights_of(sample) @ r, np.zeros(n_components), moves_of(labels, source.ends, n_components)
     latent = latent.begin(latent.statistics_of(*counts), rng)
@@ -169,7 +169,7 @@ def _responsibilities(
     return by_part.reshape(len(by_part), K, -1).sum(axis=2), by_part
 
 
-def _fitted(blank: Emission, given: Emission, sample: Source, r: Array, by_part: Array | None) -> Emission:
+def fitted(blank: Emission, given: Emission, sample: Source, r: Array, by_part: Array | None) -> Emission:
     """The M-step from responsibilities, of the parts where there are some, with what is given put back."""
     if by_part is None:
         started = blank if complete(given) else from_responsibilities(blank, sample, r)
@@ -185,11 +185,6 @@ def _fitted(blank: Emission, given: Emission, sample: Source, r: Array, by_part:
 def _with_given(started: Emission, given: Emission) -> Emission:
     kept = {name: value for name, value in given.values().items() if value is not None}
     return started.with_values(**kept) if kept else started
-
-
-def _blank(emission: Emission) -> Emission:
-    """The same family without parameters."""
-    return emission.with_values(**dict.fromkeys(emission.values()))
 
 
 def _parts_in(by_part: Array, order: Array) -> Array:

@@ -11,9 +11,9 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import counts_of
-from estep.fitting.starts.begin import from_responsibilities
+from estep.fitting.starts.begin import fitted
 from estep.fitting.starts.sample import SAMPLE, units, weights_of
-from estep.fitting.starts.seeds import kmeans, plus_plus
+from estep.fitting.starts.seeds import kmeans, one_hot, plus_plus
 from estep.interface import Latent
 from estep.model import Model
 from estep.statistics import Array
@@ -102,7 +102,7 @@ def recut(model: Model, source: Source, rng: np.random.Generator, execute: Execu
     cuts = [(c, f) for c in range(K - 1) for f in CUTS]
     gains = [-_apart(X, w, (merged == c) & (within <= f), (merged == c) & (within > f)) for c, f in cuts]
     c, f = cuts[_one_of(np.argsort(gains), rng)]
-    r = assign.one_hot(merged + (merged > c) + ((merged == c) & (within > f)), K)
+    r = one_hot(merged + (merged > c) + ((merged == c) & (within > f)), K)
     latent = model.latent.maximize(model.latent.statistics_of(*counts_of(r, sample, source))).loosened(LOOSE)
     return _changed(model, sample, r, np.ones(K, bool), latent, rng)
 
@@ -175,16 +175,11 @@ def _changed(
     model: Model, rows: Source, r: Array, components: Array, latent: Latent, rng: np.random.Generator | None
 ) -> Model:
     """``model`` with the components of the mask (K,) from their responsibilities, and this latent part."""
-    old, K = model.emission, model.n_components
-    blank = old.with_values(**dict.fromkeys(old.values())).start(K, rows.summary)
+    old, stream = model.emission, np.random.default_rng(0) if rng is None else rng
+    family, by_part = old.blank(), None
     if old.of_parts() is not old:
-        stream = np.random.default_rng(0) if rng is None else rng
         by_part = assign.shared_out(r, rows, old, "kmeans", stream)
-        parts = from_responsibilities(blank.of_parts(), rows, by_part)
-        mass = np.tensordot(weights_of(rows), by_part.reshape(*r.shape, -1), axes=1)
-        fresh = blank.from_parts(parts, mass)
-    else:
-        fresh = from_responsibilities(blank, rows, r)
+    fresh = fitted(family.start(model.n_components, rows.summary), family, rows, r, by_part)
     emission = fresh.keeping(old, ~components)
     new = replace(model, emission=emission, latent=latent)
     return new.held_as(model)

@@ -19,7 +19,7 @@ def _chunks(n: int, K: int = 1) -> list[slice]:
 
 def _less_own(X: Array, centres: Array) -> Array:
     """Squared distances (n, K), less each row's own squared norm."""
-    d = (-2 * X) @ centres.T
+    d = X @ (-2 * centres.T)
     d += (centres * centres).sum(axis=1)
     return np.asarray(d)
 
@@ -37,6 +37,13 @@ def squared(X: Array, centres: Array) -> Array:
 def nearest(X: Array, centres: Array) -> Array:
     """The nearest centre (n,) of each row."""
     return np.concatenate([_less_own(X[i], centres).argmin(axis=1) for i in _chunks(len(X), len(centres))])
+
+
+def one_hot(labels: Array, K: int, weights: Array | None = None) -> Array:
+    """Labels (n,) as responsibilities (n, K), times weights (n,)."""
+    r = np.zeros((len(labels), K))
+    r[np.arange(len(labels)), labels] = 1.0 if weights is None else weights
+    return r
 
 
 def plus_plus(X: Array, K: int, weights: Array | None, rng: np.random.Generator) -> Array:
@@ -64,10 +71,8 @@ def kmeans(X: Array, centres: Array, weights: Array | None) -> Array:
     labels = nearest(X, centres)
     for _ in range(SWEEPS):
         mass, sums = np.bincount(labels, weights, len(centres))[:, None], np.zeros(centres.shape)
-        for i in _chunks(len(X)):
-            cells = labels[i, None] * X.shape[1] + np.arange(X.shape[1])
-            values = X[i] if weights is None else X[i] * weights[i, None]
-            sums += np.bincount(cells.ravel(), values.ravel(), sums.size).reshape(sums.shape)
+        for i in _chunks(len(X), len(centres)):
+            sums += one_hot(labels[i], len(centres), weights if weights is None else weights[i]).T @ X[i]
         centres = np.where(mass > 0, sums / np.maximum(mass, 1e-300), centres)
         fresh = nearest(X, centres)
         if (fresh == labels).all():
