@@ -1,4 +1,4 @@
-// Arrays from Python, and a Spec that owns its own.
+// Arrays from Python, and a Spec that keeps them.
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -63,16 +63,16 @@ int64_t statistics_size(const Spec &s) {
     return 0;
 }
 
-class OwnedSpec {  // a Spec with its arrays
-    std::vector<double> weights_, shared_, origin_, means_, factor_, lognorm_;
+class OwnedSpec {  // a Spec that keeps its arrays alive
+    MaybeDoubles weights_, shared_, origin_, means_, factor_, lognorm_;
     std::vector<const Spec *> several_;
     std::vector<int64_t> sizes_;
 
-    static const double *keep(std::vector<double> &to, const MaybeDoubles &from, int64_t size, const char *what) {
+    static const double *keep(MaybeDoubles &to, const MaybeDoubles &from, int64_t size, const char *what) {
         if (!from) return nullptr;
         require(static_cast<int64_t>(from->size()) == size, what);
-        to.assign(from->data(), from->data() + from->size());
-        return to.data();
+        to = from;
+        return to->data();
     }
 
   public:

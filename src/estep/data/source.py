@@ -319,7 +319,9 @@ class Source:
         if weights is not None and (weights != weights[0]).any():
             raise ValueError("a chain's weights are one a sequence: give lengths too")
         one = None if weights is None else weights[:1]
-        return replace(self, ends=np.array([len(self)], dtype=np.int64), weights=one)
+        new = replace(self, ends=np.array([len(self)], dtype=np.int64), weights=one)
+        new.__dict__["summary"] = self.summary
+        return new
 
     def by_pattern(self) -> Source:
         """Independent rows sorted by what is missing in them; rows without any value have no weight."""
@@ -360,7 +362,11 @@ class Source:
 
     def independent(self) -> Source:
         """As rows without sequences."""
-        return self if self.ends is None else replace(self, ends=None, weights=self.row_weights, unchained=True)
+        if self.ends is None:
+            return self
+        new = replace(self, ends=None, weights=self.row_weights, unchained=True)
+        new.__dict__["summary"] = self.summary
+        return new
 
     @property
     def row_weights(self) -> Array | None:

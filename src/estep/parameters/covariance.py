@@ -38,10 +38,15 @@ def upper(D: int) -> tuple[Array, Array]:
 
 def unpack(packed: Array, D: int) -> Array:
     """(K, D (D + 1) / 2) entries with i <= j as symmetric matrices (K, D, D)."""
-    i, j = upper(D)
     out = np.empty((len(packed), D, D))
-    out[:, i, j] = packed
-    out[:, j, i] = packed
+    if D > SMALL:  # row by row: the places of all entries take as much room as the entries
+        at = 0
+        for row in range(D):
+            out[:, row, row:] = out[:, row:, row] = packed[:, at : at + D - row]
+            at += D - row
+        return out
+    i, j = upper(D)
+    out[:, i, j] = out[:, j, i] = packed
     return out
 
 
@@ -165,11 +170,16 @@ def clamp(covariances: Array, covariance_type: str, floor: Array | None) -> tupl
         low = covariances < least
         return np.maximum(covariances, least), [int(k) for k in np.flatnonzero(low.reshape(len(low), -1).any(axis=1))]
     stack = covariances[None] if covariance_type == "tied" else covariances
-    raised = [_clamp_one(C, least) for C, least in zip(stack, np.broadcast_to(floor, stack.shape[:2]), strict=True)]
-    clamped = [k for k, C in enumerate(raised) if C is not None]
-    if not clamped:
-        return covariances, []
-    out = np.stack([C if new is None else new for C, new in zip(stack, raised, strict=True)])
+    with suppress(np.linalg.LinAlgError):
+        if stack.shape[-1] <= SMALL and _above(stack, factorise(stack, "full")[0], floor).all():
+            return covariances, []
+    out, clamped = stack, list[int]()
+    for k, (C, least) in enumerate(zip(stack, np.broadcast_to(floor, stack.shape[:2]), strict=True)):
+        raised = _clamp_one(C, least)
+        if raised is not None:
+            out = out if clamped else np.array(stack)
+            out[k] = raised
+            clamped.append(k)
     return (out[0] if covariance_type == "tied" else out), clamped
 
 
@@ -183,8 +193,14 @@ def _clamp_one(C: Array, floor: Array) -> Array | None:
     least = _least(len(values), values[-1])
     if values[0] >= least * (1 - 1e-9):  # what has been put at the floor is not below it by rounding
         return None
-    raised = (vectors * np.maximum(values, least)) @ vectors.T
-    return np.asarray((raised + raised.T) / 2 * deviations[:, None] * deviations)
+    return _of_eigenvalues(np.maximum(values, least), vectors, deviations)
+
+
+def _of_eigenvalues(values: Array, vectors: Array, deviations: Array) -> Array:
+    """The matrix with these eigenvalues and vectors in units of the columns' deviations."""
+    vectors *= np.sqrt(values)
+    vectors *= deviations[:, None]
+    return np.asarray(vectors @ vectors.T)  # symmetric to the bit
 
 
 NEAR = 2.0
@@ -206,6 +222,5 @@ def widened(covariances: Array, covariance_type: str, least: Array, floor: Array
         lowest = _least(len(values), values[-1])
         narrow = values <= NEAR * np.maximum(lowest, (low / scales).max())
         wide = np.where(narrow, np.maximum(share, lowest), values)
-        raised = (vectors * wide) @ vectors.T if narrow.any() else None
-        out.append(C if raised is None else (raised + raised.T) / 2 * deviations[:, None] * deviations)
+        out.append(_of_eigenvalues(wide, vectors, deviations) if narrow.any() else C)
     return out[0] if covariance_type == "tied" else np.stack(out)

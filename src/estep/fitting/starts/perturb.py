@@ -12,7 +12,7 @@ from estep.execution.base import Execute
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import counts_of
 from estep.fitting.starts.begin import fitted
-from estep.fitting.starts.sample import SAMPLE, units, weights_of
+from estep.fitting.starts.sample import SAMPLE, some_rows, units, weights_of
 from estep.fitting.starts.seeds import kmeans, one_hot, plus_plus
 from estep.interface import Latent
 from estep.model import Model
@@ -188,8 +188,7 @@ def _changed(
 def _used(source: Source) -> Source:
     """The rows of positive weight, as independent ones."""
     weights = source.row_weights
-    used = np.arange(len(source)) if weights is None else np.flatnonzero(weights > 0)
-    return source.some(used, None if weights is None else weights[used])
+    return some_rows(source, np.arange(len(source)) if weights is None else np.flatnonzero(weights > 0))
 
 
 def _window(source: Source, rng: np.random.Generator) -> Source:

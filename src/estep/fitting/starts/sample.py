@@ -13,11 +13,17 @@ SAMPLE = 100_000
 def subsample(source: Source, rng: np.random.Generator) -> Source:
     """Rows of positive weight, at most SAMPLE of them, in order, as independent rows with weights."""
     weights = source.row_weights
-    if weights is None and len(source) <= SAMPLE:
-        return source.independent()
     keep = np.arange(len(source)) if weights is None else np.flatnonzero(weights)
     if len(keep) > SAMPLE:
         keep = np.sort(rng.choice(keep, SAMPLE, replace=False))
+    return some_rows(source, keep)
+
+
+def some_rows(source: Source, keep: Array) -> Source:
+    """Rows by their numbers, in order, as independent rows with weights; all of them are not surveyed again."""
+    weights = source.row_weights
+    if len(keep) == len(source):
+        return source.independent()
     return source.some(keep, None if weights is None else weights[keep])
 
 
