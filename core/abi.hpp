@@ -30,7 +30,7 @@ struct Spec {
     const double *factor;                  // whitened: (K, D) inverse deviations, or (K, D, D) inverse Cholesky factors
     const double *lognorm;                 // whitened: (K,) log-density at the mean
     const Spec *parts;                     // mixed: the K M parts; student: the K Gaussians
-    const Spec *const *several = nullptr;  // product: what sees the columns one after the other
+    const Spec *const *members = nullptr;  // product: what sees the columns one after the other
     const int64_t *sizes = nullptr;        // product: lengths of their statistics
     int64_t n_parts = 0;
 };
@@ -89,8 +89,6 @@ struct Gaps {
 };
 
 struct Kernels {  // of one instruction set; single precision has the first five alone
-    const char *level;
-    int lanes;
     void (*accumulate)(const Spec &, const Rows &, const double *resp, double *stats);
     void (*mixture)(const Spec &, const int64_t *ends, int64_t models, const double *logweights, double sure,
                     const Rows &, const MixtureOut &);

@@ -8,8 +8,6 @@
 #include "viterbi/lanes.hpp"
 #endif
 
-#define ESTEP_TEXT_(x) #x
-#define ESTEP_TEXT(x) ESTEP_TEXT_(x)
 #if defined(ESTEP_SINGLE)
 #define ESTEP_NAME_(x) estep_kernels_##x##_single
 #else
@@ -18,9 +16,7 @@
 #define ESTEP_NAME(x) ESTEP_NAME_(x)
 
 extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
-    static constexpr estep::Kernels table{.level = ESTEP_TEXT(ESTEP_LEVEL),
-                                          .lanes = V,
-                                          .accumulate = accumulate,
+    static constexpr estep::Kernels table{.accumulate = accumulate,
                                           .mixture = mixture,
                                           .chain = chain,
 #if !defined(ESTEP_SINGLE)  // what is asked for in double alone

@@ -1,22 +1,38 @@
-"""The command line, run as a process."""
+"""The command line."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import estep
+from estep.cli.app import main
 
 
-def run(*arguments, cwd=None, **options):
-    command = [sys.executable, "-m", "estep", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, **options)
+def run(*arguments, cwd=".", **options):
+    """The command's exit code and texts: in this process, or with ``options`` in one of its own."""
+    words = [str(a) for a in arguments]
+    if options:
+        command = [sys.executable, "-m", "estep", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120, **options)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as changed:
+        changed.enter_context(contextlib.chdir(cwd))
+        changed.enter_context(contextlib.redirect_stdout(out))
+        changed.enter_context(contextlib.redirect_stderr(err))
+        changed.enter_context(mock.patch.object(sys, "argv", ["estep", *words]))
+        with pytest.raises(SystemExit) as end:
+            main()
+    return subprocess.CompletedProcess(words, end.value.code, out.getvalue(), err.getvalue())
 
 
 def ok(*arguments, **options):

@@ -75,8 +75,6 @@ def test_an_interrupt_in_a_later_start_keeps_the_best():
 class Falling(Algorithm):
     """Three steps of EM, then a step away."""
 
-    monotone = False
-
     def init(self, model):
         return 0
 

@@ -7,7 +7,7 @@ import estep
 from estep import Model, Stop
 from estep.emissions import Gaussian
 from estep.fitting.loop import Loop
-from estep.fitting.restarts import comparable
+from estep.fitting.reseeding import comparable
 from estep.latents import Chain, Independent
 
 

@@ -343,7 +343,7 @@ NB_MODULE(_core, m) {
                  MaybeDoubles, MaybeDoubles, MaybeDoubles, const OwnedSpec *, const std::vector<const OwnedSpec *> &>(),
         in("kind"), in("whitened"), in("counts"), in("single"), in("K"), in("D"), in("M"), maybe("weights"),
         maybe("shared"), maybe("origin"), maybe("means"), maybe("factor"), maybe("lognorm"), maybe("parts"),
-        in("several"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
+        in("members"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
     m.def("levels", &levels);
     m.def("log_densities", &log_densities, in("level"), in("spec"), in("X"), out("out"));
     m.def("accumulate", &accumulate, in("level"), in("spec"), in("X"), in("resp"), out("stats"));

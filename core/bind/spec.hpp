@@ -65,7 +65,7 @@ int64_t statistics_size(const Spec &s) {
 
 class OwnedSpec {  // a Spec that keeps its arrays alive
     MaybeDoubles weights_, shared_, origin_, means_, factor_, lognorm_;
-    std::vector<const Spec *> several_;
+    std::vector<const Spec *> members_;
     std::vector<int64_t> sizes_;
 
     static const double *keep(MaybeDoubles &to, const MaybeDoubles &from, int64_t size, const char *what) {
@@ -80,7 +80,7 @@ class OwnedSpec {  // a Spec that keeps its arrays alive
     bool single;  // computed in single precision
     OwnedSpec(int kind, bool whitened, bool counts, bool single_, int64_t K, int64_t D, int64_t M, MaybeDoubles weights,
               MaybeDoubles shared, MaybeDoubles origin, MaybeDoubles means, MaybeDoubles factor, MaybeDoubles lognorm,
-              const OwnedSpec *parts, const std::vector<const OwnedSpec *> &several)
+              const OwnedSpec *parts, const std::vector<const OwnedSpec *> &members)
         : single(single_) {
         require(kind >= 0 && kind <= static_cast<int>(Kind::product) && K > 0 && D > 0, "kind");
         spec.kind = static_cast<Kind>(kind), spec.whitened = whitened, spec.counts = counts;
@@ -95,15 +95,15 @@ class OwnedSpec {  // a Spec that keeps its arrays alive
         }
         if (spec.kind == Kind::product) {
             int64_t columns = 0;
-            for (const OwnedSpec *part : several) {
-                require(part->spec.K == K && part->spec.kind != Kind::dense, "several");
+            for (const OwnedSpec *part : members) {
+                require(part->spec.K == K && part->spec.kind != Kind::dense, "members");
                 columns += part->spec.D;
-                several_.push_back(&part->spec);
+                members_.push_back(&part->spec);
                 sizes_.push_back(statistics_size(part->spec));
             }
-            require(columns == D && !several.empty(), "several");
-            spec.several = several_.data(), spec.sizes = sizes_.data();
-            spec.n_parts = static_cast<int64_t>(several_.size());
+            require(columns == D && !members.empty(), "members");
+            spec.members = members_.data(), spec.sizes = sizes_.data();
+            spec.n_parts = static_cast<int64_t>(members_.size());
             return;
         }
         if (spec.kind == Kind::student) {

@@ -38,8 +38,8 @@ class ProductTile final : public Tile {
         auto parts = std::make_unique<Part[]>(static_cast<size_t>(s.n_parts));
         int64_t at = 0;
         for (int64_t i = 0; i < s.n_parts; i++) {
-            parts[static_cast<size_t>(i)] = {make(*s.several[i]), at};
-            at += s.several[i]->D;
+            parts[static_cast<size_t>(i)] = {make(*s.members[i]), at};
+            at += s.members[i]->D;
         }
         return std::make_unique<ProductTile>(s, std::move(parts));
     }

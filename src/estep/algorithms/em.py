@@ -11,7 +11,6 @@ class EM(Algorithm):
     """Batch EM; the log-likelihood never falls."""
 
     name: ClassVar[str] = "em"
-    monotone: ClassVar[bool] = True
     batched: ClassVar[bool] = True
 
     def init(self, model: AnyModel) -> None:

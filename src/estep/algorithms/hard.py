@@ -17,7 +17,6 @@ class Hard(Algorithm):
     """Hard EM; the bound is log p(rows, states) of the most probable states, and never falls."""
 
     name: ClassVar[str] = "hard"
-    monotone: ClassVar[bool] = True
 
     def init(self, model: AnyModel) -> None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from estep.interface import Algorithm, AnyModel, Data, Notes, Step
 
 class Phases(Algorithm):
     """``n_steps`` steps whose bound is not known (nan), then EM until the stop rule ends it."""
-
-    monotone: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -30,7 +30,6 @@ class Squarem(Algorithm):
     """
 
     name: ClassVar[str] = "squarem"
-    monotone: ClassVar[bool] = True
 
     def init(self, model: AnyModel) -> _Plain | None:
         return None

@@ -94,18 +94,11 @@ def _title(model: Model) -> str:
     return f"{model.emission.name} {model.latent.kind}, {model.n_components} components"
 
 
-SINGULAR = {
-    "means": "mean", "covariances": "covariance", "rates": "rate", "emissionprob": "probability", "shapes": "shape",
-    "probabilities": "probability", "concentrations": "concentration", "sizes": "size", "dofs": "dof",
-    "loadings": "loading", "noise_variance": "noise",
-}  # fmt: skip
-
-
 def _heading(model: Model, name: str, value: Array) -> str:
     features = model.columns[model.emission.n_covariates :]
     column, _, own = name.rpartition(".")  # of a table, parameters are called by their columns
     names = dict(model.symbols).get(column, ()) if model.emission.rows == "table" else model.symbols or features
-    heading = f"{column} {SINGULAR.get(own, own)}".strip()
+    heading = f"{column} {model.emission.describe()[name].one or own}".strip()
     return (
         f"{heading} of {', '.join(names)}"
         if value.ndim == 2 and value.shape[1] == len(names) <= 8 and all(names)

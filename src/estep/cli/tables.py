@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from estep.cli.reading import Column, read_columns
 from estep.cli.text import say
 from estep.data.frames import codes
 from estep.data.given import beside, weights_of_rows
 from estep.data.inputs import as_source
 from estep.data.source import Source
+from estep.datasets import NAMES
+from estep.io.table_files import Column, read_columns
 from estep.model import Model
 from estep.statistics import Array
 
@@ -55,7 +57,7 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     dates and an index are left out then, and named on standard error. Raises ValueError or OSError naming what is
     wrong.
     """
-    columns, lengths, symbols = read_columns(data)
+    columns, lengths, symbols = _columns_of(data)
     P = 0 if model is None else model.emission.n_covariates
     wanted, given = ((), ()) if model is None else (model.columns[P:], model.columns[:P])
     symbols = model.symbols if model is not None and model.symbols else symbols
@@ -229,3 +231,18 @@ def _runs(column: Column) -> tuple[Array, tuple[str, ...]]:
             )
         seen.add(name)
     return np.diff([*starts, len(values)]), names
+
+
+def _columns_of(data: str) -> tuple[list[Column], Array | None, tuple[str, ...]]:
+    """The columns of DATA; of a shipped dataset, the lengths of its sequences and its symbols too. A file that exists
+    wins."""
+    path = Path(data)
+    if path.exists():
+        return read_columns(path), None, ()
+    if data not in NAMES:
+        raise ValueError(f"{path}: no such file, and no dataset of that name ({', '.join(NAMES)})")
+    shipped = NAMES[data]()
+    cells: Sequence[Any] = list(shipped.X.T)
+    if shipped.symbols:
+        cells = [np.array([shipped.symbols[int(v)] for v in cells[0]], dtype=object)]
+    return [Column(n, c) for n, c in zip(shipped.columns, cells, strict=True)], shipped.lengths, shipped.symbols

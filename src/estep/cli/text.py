@@ -10,8 +10,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would run."""
+from estep.io.cells import FORMULA, is_number
+
 ROWS = 10_000  # written at a time
 
 
@@ -24,15 +24,6 @@ def say(message: str) -> None:
     """One line on standard error; where that cannot be written, the work goes on."""
     with suppress(OSError):
         print(plain(f"estep: {message}"), file=sys.stderr, flush=True)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a number, as Python writes them."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
 
 
 def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], shown: bool = False) -> Iterator[str]:
@@ -60,8 +51,3 @@ def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], shown: bool =
         some = list(islice(remaining, ROWS))
     if escaped:
         say(f"{escaped} cells begin like a formula: they are written with a ' in front")
-
-
-def unescaped(cell: str) -> str:
-    """A cell as it was before :func:`csv_text` put a ' in front."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

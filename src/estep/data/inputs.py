@@ -127,7 +127,7 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
     if not isinstance(order, int | np.integer) or isinstance(order, bool) or order < 1:
         raise ValueError(f"order is {order!r}: it is a whole number from 1")
     source = as_source(X, lengths)
-    ends = np.array([len(source)]) if source.ends is None else source.ends
+    ends = source.all_ends
     if (short := np.diff(ends, prepend=0) <= order).any():
         raise ValueError(f"sequence {int(np.argmax(short))} has no more than {order} steps")
     starts = np.concatenate([[0], ends[:-1]])

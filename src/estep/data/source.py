@@ -161,6 +161,11 @@ class Source:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # what is kept stays behind
 
     @property
+    def all_ends(self) -> Array:
+        """The ends of the sequences; rows without are one."""
+        return np.array([len(self)], dtype=np.int64) if self.ends is None else self.ends
+
+    @property
     def n_sequences(self) -> int:
         """Sequences, or rows where these are independent."""
         return len(self.X) if self.ends is None else len(self.ends)
@@ -319,7 +324,7 @@ class Source:
         if weights is not None and (weights != weights[0]).any():
             raise ValueError("a chain's weights are one a sequence: give lengths too")
         one = None if weights is None else weights[:1]
-        new = replace(self, ends=np.array([len(self)], dtype=np.int64), weights=one)
+        new = replace(self, ends=self.all_ends, weights=one)
         new.__dict__["summary"] = self.summary
         return new
 

@@ -25,6 +25,8 @@ FAMILIES: dict[str, type[Emission]] = {
     )
 }  # fmt: skip
 """The built-in families by name: those that need no other."""
+COMPOSED: dict[str, type[Emission]] = {family.name: family for family in (MixtureOf, Product)}
+"""Those that are made of others."""
 
 
 def make_emission(emission: Emission | str) -> Emission:
@@ -39,7 +41,7 @@ def make_emission(emission: Emission | str) -> Emission:
 
 
 __all__ = [
-    "FAMILIES", "Bernoulli", "Categorical", "Exponential", "FactorAnalysis", "Gamma", "Gaussian", "LinearRegression",
-    "LogNormal",
-    "MixtureOf", "Multinomial", "NegativeBinomial", "Poisson", "Product", "Student", "VonMises", "make_emission",
+    "COMPOSED", "FAMILIES", "Bernoulli", "Categorical", "Exponential", "FactorAnalysis", "Gamma", "Gaussian",
+    "LinearRegression", "LogNormal", "MixtureOf", "Multinomial", "NegativeBinomial", "Poisson", "Product", "Student",
+    "VonMises", "make_emission",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ class Bernoulli(ConjugateCells):
     wants: ClassVar[str] = "0 or 1 in each cell"
 
     def describe(self) -> dict[str, Parameter]:
-        return {"probabilities": Parameter(Numbers(0.0, 1.0))}
+        return {"probabilities": Parameter(Numbers(0.0, 1.0), one="probability")}
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
         """A statistic for ones and one for zeros: what is impossible then costs no digits of what is not."""

@@ -106,8 +106,12 @@ class Categorical(ConjugateEmission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return draw(self._probabilities(), states, rng)[:, None]
 
+    @property
+    def symbols_read(self) -> int | None:
+        return self.n_symbols
+
     def describe(self) -> dict[str, Parameter]:
-        return {"emissionprob": Parameter(Probabilities())}
+        return {"emissionprob": Parameter(Probabilities(), one="probability")}
 
     def kernel(self, summary: Summary) -> Spec:
         with np.errstate(divide="ignore"):

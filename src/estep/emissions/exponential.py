@@ -33,7 +33,7 @@ class Exponential(ConjugateCells):
     wants: ClassVar[str] = "times, from 0"
 
     def describe(self) -> dict[str, Parameter]:
-        return {"rates": Parameter(Numbers(ABOVE_0))}
+        return {"rates": Parameter(Numbers(ABOVE_0), one="rate")}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -115,9 +115,9 @@ class FactorAnalysis(Emission):
         return self.evolve(noise_variance=self._stored(raised))
 
     def describe(self) -> dict[str, Parameter]:
-        loadings = Loadings(own_noise=self.noise_type == "diag")
-        positive = Numbers(ABOVE_0)
-        return {"means": Parameter(Numbers()), "loadings": Parameter(loadings), "noise_variance": Parameter(positive)}
+        loadings = Parameter(Loadings(own_noise=self.noise_type == "diag"), one="loading")
+        noise = Parameter(Numbers(ABOVE_0), one="noise")
+        return {"means": Parameter(Numbers(), one="mean"), "loadings": loadings, "noise_variance": noise}
 
     @property
     def covariances(self) -> Array:

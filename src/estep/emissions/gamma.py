@@ -37,7 +37,7 @@ class Gamma(PseudoCells):
     wants: ClassVar[str] = "numbers above 0"
 
     def describe(self) -> dict[str, Parameter]:
-        return {"shapes": Parameter(Numbers(ABOVE_0)), "rates": Parameter(Numbers(ABOVE_0))}
+        return {"shapes": Parameter(Numbers(ABOVE_0), one="shape"), "rates": Parameter(Numbers(ABOVE_0), one="rate")}
 
     def __post_init__(self) -> None:
         super().__post_init__()

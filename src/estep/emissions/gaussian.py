@@ -2,7 +2,7 @@
 
 Statistics are moments about a constant origin (the mean of the data), never about zero, so that an offset of the data
 costs no digits. Densities are one product of features and weights; where that would cancel, because clusters are thin
-and far apart, they are computed from differences (see ``Gaussian.kernel``).
+and far apart, they are computed from differences (see ``quadratic``).
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ class Gaussian(ConjugateEmission):
 
     def describe(self) -> dict[str, Parameter]:
         tied = self.covariance_type == "tied"
-        return {"means": Parameter(Numbers()), "covariances": Parameter(Covariances(self.covariance_type), shared=tied)}
+        covariances = Parameter(Covariances(self.covariance_type), shared=tied, one="covariance")
+        return {"means": Parameter(Numbers(), one="mean"), "covariances": covariances}
 
     @property
     def work(self) -> int:

@@ -118,7 +118,9 @@ class LinearRegression(ConjugateEmission):
         return self.evolve(covariances=widened(covariances, self.covariance_type, least, floor, K ** (-2 / D)))
 
     def describe(self) -> dict[str, Parameter]:
-        covariances = Parameter(Covariances(self.covariance_type), shared=self.covariance_type == "tied")
+        covariances = Parameter(
+            Covariances(self.covariance_type), shared=self.covariance_type == "tied", one="covariance"
+        )
         return {"coefficients": Parameter(Numbers()), "intercepts": Parameter(Numbers()), "covariances": covariances}
 
     @property

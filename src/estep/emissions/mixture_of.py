@@ -143,9 +143,15 @@ class MixtureOf(ConjugateEmission):
         return value if name in self.inner.shared else value.reshape(-1, self.n_mix, *value.shape[1:])
 
     @property
-    def n_symbols(self) -> int | None:
-        """Symbols of a categorical inner family."""
-        return getattr(self.inner, "n_symbols", None)
+    def families(self) -> Sequence[Emission]:
+        return self.inner.families
+
+    @property
+    def symbols_read(self) -> int | None:
+        return self.inner.symbols_read
+
+    def check_names(self, columns: Sequence[str], symbols: Sequence[Any]) -> None:
+        self.inner.check_names(columns, symbols)
 
     def values(self) -> dict[str, Array | None]:
         return {"mix_weights": self.mix_weights} | {

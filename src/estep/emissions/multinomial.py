@@ -45,7 +45,7 @@ class Multinomial(ConjugateCells):
         self.freeze_probabilities("emissionprob", None)
 
     def describe(self) -> dict[str, Parameter]:
-        return {"emissionprob": Parameter(Probabilities())}
+        return {"emissionprob": Parameter(Probabilities(), one="probability")}
 
     def natural(self, summary: Summary) -> tuple[Array, Array]:
         p = self.first()

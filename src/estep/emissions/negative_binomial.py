@@ -78,7 +78,7 @@ class NegativeBinomial(Emission):
         return len(self._values()[0])
 
     def describe(self) -> dict[str, Parameter]:
-        return {"means": Parameter(Numbers(0.0)), "sizes": Parameter(Numbers(LEAST, MOST))}
+        return {"means": Parameter(Numbers(0.0), one="mean"), "sizes": Parameter(Numbers(LEAST, MOST), one="size")}
 
     @property
     def layout(self) -> Layout:

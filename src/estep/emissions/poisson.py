@@ -33,7 +33,7 @@ class Poisson(ConjugateCells):
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
 
     def describe(self) -> dict[str, Parameter]:
-        return {"rates": Parameter(Numbers(0.0, LARGEST))}
+        return {"rates": Parameter(Numbers(0.0, LARGEST), one="rate")}
 
     def base(self, X: Array, summary: Summary) -> Array | None:
         """log p(x | the data's mean): the states differ from it by what is linear in x, and nothing cancels."""

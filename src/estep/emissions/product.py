@@ -58,8 +58,21 @@ class Product(ConjugateEmission):
 
     @property
     def families(self) -> tuple[Emission, ...]:
-        """The families in order."""
         return tuple(family for _, family in self.parts)
+
+    def check_names(self, columns: Sequence[str], symbols: Sequence[Any]) -> None:
+        families: dict[str, Emission] = {}
+        if columns:
+            places = self.places(columns, len(columns))
+            families = {columns[d]: f for (_, f), place in zip(self.parts, places, strict=True) for d in place}
+        if len({column for column, _ in symbols}) < len(symbols):
+            raise ValueError("symbols names a column twice")
+        for column, texts in symbols:
+            M = families[column].symbols_read if column in families else None
+            if M is None:
+                raise ValueError(f"symbols names column {column!r}, which has none")
+            if len(texts) != M or len(set(texts)) < len(texts):
+                raise ValueError(f"column {column!r} has {len(set(texts))} names of symbols, the model has {M}")
 
     def _with(self, families: Sequence[Emission]) -> Self:
         return self.evolve(parts=tuple((c, f) for (c, _), f in zip(self.parts, families, strict=True)))

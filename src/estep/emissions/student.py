@@ -91,7 +91,7 @@ class Student(Emission):
         return self.evolve(gaussian=self.gaussian.comparable(summary))
 
     def describe(self) -> dict[str, Parameter]:
-        return {**self.gaussian.describe(), "dofs": Parameter(Numbers(LEAST, MOST))}
+        return {**self.gaussian.describe(), "dofs": Parameter(Numbers(LEAST, MOST), one="dof")}
 
     @property
     def layout(self) -> Layout:

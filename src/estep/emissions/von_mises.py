@@ -32,7 +32,8 @@ class VonMises(PseudoCells):
     wants: ClassVar[str] = "angles in radians"
 
     def describe(self) -> dict[str, Parameter]:
-        return {"means": Parameter(Angles()), "concentrations": Parameter(Numbers(0.0, MOST_CONCENTRATED))}
+        concentrations = Parameter(Numbers(0.0, MOST_CONCENTRATED), one="concentration")
+        return {"means": Parameter(Angles(), one="mean"), "concentrations": concentrations}
 
     @property
     def rounding(self) -> float:

@@ -15,6 +15,7 @@ from estep.estimators.base import ModelEstimator
 from estep.estimators.settings import as_dtype
 from estep.fitting.results import Fit
 from estep.interface import Emission
+from estep.latents import Independent
 from estep.model import Model
 from estep.statistics import Array, weighted
 from estep.util.streams import as_seed
@@ -31,6 +32,9 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
     probabilities_init: Any
     emission: Emission | str
     _chain = False
+
+    def _parts(self) -> tuple[Independent, Emission]:
+        return Independent(self.weights_init), self._resolved()
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, given: Any = None) -> Self:
         """Fits by EM from the best of ``n_init`` starts.

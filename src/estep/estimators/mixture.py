@@ -200,9 +200,6 @@ class MixtureModel(Mixture):
     def _emission(self) -> Emission | str:
         return self.emission
 
-    def _parts(self) -> tuple[Independent, Emission]:
-        return Independent(self.weights_init), self._resolved()
-
 
 class StudentMixture(Mixture):
     """A mixture of Student-t distributions: outliers widen tails, not components (Peel & McLachlan 2000).
@@ -244,9 +241,6 @@ class StudentMixture(Mixture):
     def _emission(self) -> Emission:
         return Student(Gaussian(self.covariance_type, self.means_init, None, self.reg_covar), self.dofs_init)
 
-    def _parts(self) -> tuple[Independent, Emission]:
-        return Independent(self.weights_init), self._emission()
-
 
 class BernoulliMixture(Mixture):
     """A mixture of vectors of zeros and ones, also called latent class analysis (Bishop 2006, section 9.3.3).
@@ -282,6 +276,3 @@ class BernoulliMixture(Mixture):
 
     def _emission(self) -> Emission:
         return Bernoulli(self.probabilities_init)
-
-    def _parts(self) -> tuple[Independent, Emission]:
-        return Independent(self.weights_init), self._emission()

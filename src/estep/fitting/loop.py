@@ -18,7 +18,7 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.batched import Batched, grouped
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
-from estep.fitting.stopping import ROUNDING, Stop, dominated
+from estep.fitting.stopping import ROUNDING, Stop, dominated, settled
 from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
 from estep.model import Model
@@ -42,7 +42,7 @@ def fit_together(
     Nothing is repaired. Raises KeyboardInterrupt where one was interrupted: they are no fits, but on the way to one.
     """
     loop = Loop(source, algorithm, stop, execute, callbacks, [0] * len(models))
-    fits = loop.run_all(models, range(len(models)))
+    fits = list(loop.run_all(models, range(len(models))).values())
     if any(f.stop_reason == "interrupted" for f in fits):
         raise KeyboardInterrupt
     return fits
@@ -69,18 +69,6 @@ class _Run:
     def collapsed(self) -> bool:
         """Whether the M-step before the last E-step had to regularise a component."""
         return bool(self.trace.events) and self.trace.events[-1].iteration >= len(self.trace.bounds) - 1
-
-    def settled(self, stop: Stop) -> bool:
-        """Whether no parameter has changed by more than ``stop.tol``."""
-        if len(self.seen) < 2:
-            return False
-        before, after = (_pick(*seen) for seen in self.seen)
-        pairs = zip((before.latent, before.emission), (after.latent, after.emission), strict=True)
-        return all(
-            bool((np.abs(now - was) <= stop.tol * np.maximum(np.abs(was), 1.0)).all())
-            for old, new in pairs
-            for was, now in zip(map(np.asarray, old.values().values()), new.values().values(), strict=True)
-        )
 
     def complete(self, data: Passes) -> None:
         """Finds the bound of the last model, where its step did not."""
@@ -125,13 +113,14 @@ class Loop:
         """Whether the time of the stop rule is over."""
         return time.perf_counter() >= self.deadline
 
-    def run_all(self, models: Iterable[Model], numbers: Iterable[int]) -> list[Fit]:
+    def run_all(self, models: Iterable[Model], numbers: Iterable[int]) -> dict[int, Fit]:
         """Fits the models, the starts of these numbers, those together that may be; none begins when time is over."""
-        fits, numbers = list[Fit](), list(numbers)
+        fits, numbers = dict[int, Fit](), list(numbers)
         with self.execute.running():
             for some in grouped(models, self.algorithm.batched and self.source.evidence is None):
-                new = self.run(some, numbers[len(fits) : len(fits) + len(some)])
-                fits += new
+                own = numbers[len(fits) : len(fits) + len(some)]
+                new = self.run(some, own)
+                fits |= dict(zip(own, new, strict=True))
                 if any(f.stop_reason == "interrupted" for f in new) or self.out_of_time:
                     break
         return fits
@@ -192,7 +181,7 @@ class Loop:
             emission = current.emission
             rounding = emission.rounding if len(bounds) > 1 and bounds[-1] < bounds[-2] else 0.0
             run.reason = stop.reason(bounds, self.weight, rounding, self.relative, emission.maximizes)
-            if by_change and run.reason in (None, "max_iter") and run.settled(stop):
+            if by_change and run.reason in (None, "max_iter") and settled([_pick(*s) for s in run.seen], stop.tol):
                 run.reason = "converged"
             if run.reason is None and self.out_of_time:
                 run.reason = "max_time"

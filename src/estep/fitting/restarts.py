@@ -1,10 +1,9 @@
-"""Fits of models and of starts: which of several fits is the best, and what is done about collapsed components."""
+"""Fits of models and of starts: which of several fits is the best."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +16,8 @@ from estep.execution.serial import Serial
 from estep.fitting.batched import initialised
 from estep.fitting.loop import Loop
 from estep.fitting.remarks import of_one_value, remarks
-from estep.fitting.results import RESEEDED, Callback, Event, Fit, Restart
-from estep.fitting.starts.perturb import moved
+from estep.fitting.reseeding import comparable, reseed, reseeded
+from estep.fitting.results import Callback, Fit, Restart
 from estep.fitting.starts.portfolio import Starts
 from estep.fitting.stopping import Stop, dominated
 from estep.inference.prepare import prepared_to_fit
@@ -53,7 +52,7 @@ def fit_prepared(
 ) -> Fit:
     """As :func:`fit`, to data that are prepared for the model."""
     loop = Loop(source, algorithm, stop, execute, callbacks, [0])
-    return _told(_repaired(loop, loop.run([model], [0])[0], 0), loop)
+    return _told(reseeded(loop, loop.run([model], [0])[0], 0), loop)
 
 
 def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
@@ -98,10 +97,8 @@ def fit_starts(
         lacking = len(own) < len(starts) and not loop.out_of_time
         reason = "interrupted" if lacking or any(f.stop_reason == "interrupted" for f in own.values()) else None
         tried = tuple(Restart(f.bound, f.n_iter, f.stop_reason, starts.kind(i)) for i, f in sorted(own.items()))
-        best = replace(
-            _repaired(loop, replace(best, stop_reason=reason or best.stop_reason), offsets[g]), restarts=tried
-        )
-        out[g] = _told(best, loop)
+        best = reseeded(loop, replace(best, stop_reason=reason or best.stop_reason), offsets[g])
+        out[g] = _told(replace(best, restarts=tried), loop)
     return out
 
 
@@ -120,37 +117,11 @@ def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[
     todo = [(g, i) for g, starts in enumerate(groups) for i in starts.fresh()]
     numbers = [offsets[g] + i for g, i in todo]
     models = initialised(lambda j: groups[todo[j][0]].start(todo[j][1]), len(todo), loop.execute)
-    fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
+    fits |= loop.run_all(models, numbers)
     _resumed(loop, fits)
-    _moved_on(loop, fits)
-
-
-def _moved_on(loop: Loop, fits: dict[int, Fit]) -> None:
-    """Starts that have collapsed, with those components put elsewhere, as often as may be; the best of each stays."""
-    last = {n: f for n, f in fits.items() if len(fits) > 1}  # of one start it is done at the end
-    for _ in range(loop.stop.reseeds):
-        models = {}
-        for n, f in last.items():
-            if _may_be_repaired(f, loop) and not loop.out_of_time:
-                with suppress(ValueError):  # impossible from there
-                    models[n] = moved(f.model, loop.source, f.collapsed, None, loop.execute)
-        new = dict(zip(models, loop.run_all(list(models.values()), list(models)), strict=False))
-        for n, f in new.items():
-            f.trace.events[:0] = [Event(0, k, RESEEDED) for k in last[n].collapsed]
-            if comparable(f, loop) > comparable(fits[n], loop):
-                fits[n] = f
-        if any(f.stop_reason == "interrupted" for f in new.values()):
-            raise KeyboardInterrupt
-        last = new
-    _resumed(loop, fits)
-
-
-def _may_be_repaired(fit: Fit, loop: Loop) -> bool:
-    """Whether some of its components have collapsed, and may be put elsewhere."""
-    model = fit.model
-    plain = model.prior is None and model.constraints is None and not model.emission.shared
-    some = 0 < len(fit.collapsed) < model.n_components and fit.stop_reason != "interrupted"
-    return plain and some and loop.stop.reseeds > 0 and loop.stop.max_iter > 0
+    if len(fits) > 1:  # of one start it is done at the end
+        reseed(loop, fits)
+        _resumed(loop, fits)
 
 
 def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[int, Fit]) -> None:
@@ -172,7 +143,7 @@ def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: d
             return groups[g].perturbed(i, best[g], Serial())
 
         models = initialised(start, len(todo), loop.execute)
-        fits |= dict(zip(numbers, loop.run_all(models, numbers), strict=False))
+        fits |= loop.run_all(models, numbers)
         _resumed(loop, fits)
 
 
@@ -197,7 +168,7 @@ def _resumed(loop: Loop, fits: dict[int, Fit]) -> None:
             loop.highest[loop.groups[number]][number] = value
         if not again:
             return
-        for number, new in zip(again, loop.run_all([fits[n].model for n in again], again), strict=False):
+        for number, new in loop.run_all([fits[n].model for n in again], again).items():
             fits[number] = fits[number].followed_by(new)
 
 
@@ -205,35 +176,3 @@ def _best(fits: Iterable[Fit], loop: Loop) -> Fit:
     """The fit with the highest bound, where variances at their floor are as wide as components usually are."""
     some = list(fits)
     return some[0] if len(some) == 1 else max(some, key=lambda f: comparable(f, loop))
-
-
-def comparable(fit: Fit, loop: Loop) -> float:
-    """The bound by which fits are compared. A variance at its floor would outweigh all else: the likelihood of most
-    mixtures is unbounded."""
-    if not fit.collapsed:
-        return fit.bound
-    model = fit.model
-    wide = model.emission.comparable(loop.source.summary)
-    scored = replace(model, emission=wide, prior=None, posterior=None, constraints=None)
-    return scored.score(loop.source, execute=loop.execute) + model.penalty
-
-
-def _repaired(loop: Loop, fit: Fit, number: int) -> Fit:
-    """The fit, or a better one with its collapsed components put elsewhere: see :class:`Stop`."""
-    best, last, value = fit, fit, None
-    for _ in range(loop.stop.reseeds):
-        if not _may_be_repaired(last, loop) or loop.out_of_time:
-            break
-        value = comparable(best, loop) if value is None else value
-        start = moved(last.model, loop.source, last.collapsed, None, loop.execute)
-        again = Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, loop.groups)
-        again.deadline = loop.deadline
-        try:
-            new = again.run([start], [number])[0]
-        except ValueError:  # impossible from there
-            break
-        new.trace.events[:0] = [Event(0, k, RESEEDED) for k in last.collapsed]
-        last, found = new, comparable(new, loop)
-        if found > value:
-            best, value = new, found
-    return best

@@ -9,6 +9,8 @@ from numbers import Real
 
 import numpy as np
 
+from estep.model import Model
+
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size or to one a row, is rounding."""
 RECENT, MARGIN = 15, 100.0
@@ -86,6 +88,19 @@ def _to_come(bounds: Sequence[float]) -> float:
     if gain <= 0:
         return 0.0
     return gain * gain / (before - gain) if before > gain else float("inf")
+
+
+def settled(last: Sequence[Model], tol: float) -> bool:
+    """Whether no parameter of the last two models differs by more than ``tol``, relative to it or to 1."""
+    if len(last) < 2:
+        return False
+    before, after = last
+    pairs = zip((before.latent, before.emission), (after.latent, after.emission), strict=True)
+    return all(
+        bool((np.abs(now - was) <= tol * np.maximum(np.abs(was), 1.0)).all())
+        for old, new in pairs
+        for was, now in zip(map(np.asarray, old.values().values()), new.values().values(), strict=True)
+    )
 
 
 def dominated(bounds: Sequence[float], rival: float, weight: float) -> bool:

@@ -52,8 +52,6 @@ class Algorithm(ABC):
     """A way of estimating: uses only E-steps (:class:`estep.inference.passes.Passes`), ``maximize`` and statistics."""
 
     name: ClassVar[str]
-    monotone: ClassVar[bool]
-    """Whether the bound never falls from the first step on."""
     batched: ClassVar[bool] = False
     """Whether a step serves several models (:class:`estep.fitting.batched.Batched`) as well: it keeps no state of
     theirs, and what it does with bounds and statistics holds element by element."""

@@ -265,6 +265,24 @@ class Emission(Values, ABC):
         """The source with the columns alone that the family reads. Raises ValueError naming one that it cannot read."""
         return source
 
+    @property
+    def families(self) -> Sequence[Emission]:
+        """The families it is made of, itself where that is of no others."""
+        return (self,)
+
+    @property
+    def symbols_read(self) -> int | None:
+        """How many symbols it knows; None where rows are none."""
+        return None
+
+    def check_names(self, columns: Sequence[str], symbols: Sequence[Any]) -> None:
+        """Raises ValueError unless a model's names of columns and symbols name what is read, each once."""
+        M = self.symbols_read
+        if symbols and (len(symbols) != M or len(set(symbols)) < len(symbols)):
+            raise ValueError(f"{len(set(symbols))} symbols are named, the model has {M}")
+        if columns and len(columns) != self.n_columns:
+            raise ValueError(f"{len(columns)} columns are named, the model has {self.n_columns}")
+
     def n_prepared(self, columns: int, missing: bool) -> int:
         """Columns that :meth:`prepare` makes of so many; ``missing``: where cells are."""
         return columns
@@ -287,4 +305,4 @@ class Emission(Values, ABC):
         """Raises ValueError naming the first row, as it was given, that the family cannot have produced."""
 
     def check_prepared(self, summary: Summary) -> None:
-        """Raises ValueError where prepared rows with this summary, of the same :attr:`form`, are of another shape."""
+        """Raises ValueError where prepared rows with this summary, of this :attr:`preparation`, have another shape."""

@@ -1,8 +1,8 @@
 """Model files: one JSON document, versioned, written atomically, validated on load. Never pickle.
 
 Numbers are written so that they read back to the same bits: a loaded model scores bit for bit as the saved one.
-Loading builds values from numbers and checks them; it imports nothing and runs nothing that the file names. Families
-of your own are loaded by passing their classes.
+Loading builds values from numbers and checks them (:mod:`estep.io.model_validation`); it imports nothing and runs
+nothing that the file names. Families of your own are loaded by passing their classes.
 """
 
 from __future__ import annotations
@@ -11,46 +11,16 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from estep.algorithms import Online
 from estep.algorithms.online import Running
-from estep.data.columns import Roles
-from estep.emissions import FAMILIES, MixtureOf, Product
-from estep.emissions._shared.conjugate import ConjugateEmission
-from estep.fitting.constraints import from_dict
+from estep.emissions import COMPOSED, FAMILIES
 from estep.interface import Emission
 from estep.io.files import write_text
-from estep.io.model_check import builtin, check_names, check_posterior, check_works
-from estep.latents import Chain, Independent
+from estep.io.model_validation import FORMAT, VERSION, Document, parse
 from estep.model import Model
-from estep.parameters.values import Values
-from estep.priors import PRIORS, Conjugate
-
-FORMAT = "estep-model"
-VERSION = 2
-READS = (1, 2)
-KEYS = {
-    "format", "version", "latent", "emission", "prior", "constraints", "online", "columns", "symbols", "roles",
-    "provenance",
-}  # fmt: skip
-WRONG = (TypeError, AttributeError, IndexError, AssertionError, KeyError)
-"""What damaged priors make of the arithmetic."""
-ROLES = ("sequence", "weight", "labels")
-LATENTS = {"independent": Independent, "chain": Chain}
-
-
-@dataclass(frozen=True)
-class Document:
-    """A model file as read: the model, where it came from, and the state of online EM (with its step sizes)."""
-
-    model: Model
-    provenance: dict[str, Any] = field(default_factory=dict)
-    online: tuple[Online, Running] | None = None
 
 
 def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> None:
@@ -99,67 +69,10 @@ def to_document(
     return document
 
 
-def _online(model: Model, entry: Any) -> tuple[Online, Running]:
-    """Step sizes and running statistics of an entry."""
-    if not isinstance(entry, dict) or set(entry) != {"exponent", "delay", "blocks", "weight", "mean"}:
-        raise ValueError("online is not an object with exponent, delay, blocks, weight and mean")
-    for name, value in entry.items():
-        _check_numbers(f"online.{name}", value)
-        if name != "mean" and not isinstance(value, int | float):
-            raise ValueError(f"online.{name} is {value!r}: it is a number")
-    mean = np.asarray(entry["mean"], dtype=np.float64)
-    blocks, weight = entry["blocks"], entry["weight"]
-    if mean.shape != (model.layout.size,) or not np.isfinite(mean).all():
-        raise ValueError(f"online.mean has shape {mean.shape}, expected {(model.layout.size,)} finite numbers")
-    if not isinstance(blocks, int) or blocks < 1 or not weight > 0:
-        raise ValueError("online: blocks is a whole number from 1, weight a number above 0")
-    return Online(entry["exponent"], entry["delay"]), Running(model.layout, mean, blocks, float(weight))
-
-
 def _priors(model: Model) -> dict[str, Any]:
     assert model.prior is not None
     posterior = None if model.posterior is None else {name: q.to_dict() for name, q in model.posterior.items()}
     return {"of": {name: one.to_dict() for name, one in model.prior.items()}, "posterior": posterior}
-
-
-def _with_priors(model: Model, entry: Any) -> Model:
-    """``model`` with the priors, and the posteriors if there are any, of a file."""
-    if not isinstance(entry, dict) or set(entry) != {"of", "posterior"} or not isinstance(entry["of"], dict):
-        raise ValueError('prior is not an object with "of" and "posterior"')
-    latent, emission = model.latent, model.emission
-    if not (isinstance(latent, Conjugate) and isinstance(emission, ConjugateEmission)):
-        raise ValueError(f"the {emission.name} emission has no conjugate prior")
-    blocks = {*latent.blocks, *emission.blocks}
-    prior: dict[str, Any] = {name: _value(entry["of"], name, PRIORS) for name in entry["of"]}
-    if set(prior) != blocks:
-        raise ValueError(f"it has priors of {', '.join(sorted(prior))}, expected {', '.join(sorted(blocks))}")
-    try:
-        checked = {n: one for part in (latent, emission) for n, one in part.check_prior(_of(prior, part)).items()}
-        if entry["posterior"] is None:
-            sum(part.log_prior(checked) for part in (latent, emission))
-    except WRONG:
-        raise ValueError("its priors lack something") from None
-    if entry["posterior"] is None:
-        return replace(model, prior=checked)
-    if not isinstance(entry["posterior"], dict) or set(entry["posterior"]) != blocks:
-        raise ValueError(f"it has posteriors of other blocks than {', '.join(sorted(blocks))}")
-    posterior = {name: _value(entry["posterior"], name, PRIORS) for name in prior}
-    for part in (latent, emission):
-        check_posterior(part, checked, posterior)
-    new = replace(model, prior=checked, posterior=posterior)
-    try:
-        if np.isfinite(new.penalty):
-            return new
-    except WRONG:
-        pass
-    raise ValueError("its posteriors do not go with its priors")
-
-
-def _of(prior: Mapping[str, Any], part: Conjugate) -> dict[str, Any]:
-    for name, kinds in part.blocks.items():
-        if not isinstance(prior[name], kinds):
-            raise ValueError(f"the prior of {name} is a {prior[name].name}")
-    return {name: prior[name] for name in part.blocks}
 
 
 def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Model:
@@ -173,9 +86,8 @@ def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) 
 def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
     """As :func:`load`, with the provenance."""
     try:
-        builtin: list[type[Emission]] = [*FAMILIES.values(), MixtureOf, Product]
-        known = {family.name: family for family in (*builtin, *families)}
-        return _parse(_bytes(Path(path)), known)
+        known = FAMILIES | COMPOSED | {family.name: family for family in families}
+        return parse(_bytes(Path(path)), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ValueError(f"{os.fspath(path)} is not a model this version reads: {reason}") from None
@@ -185,131 +97,6 @@ def _bytes(path: Path) -> bytes:
     if path.exists() and stat.S_ISCHR(path.stat().st_mode):
         raise ValueError("it is a device")
     return path.read_bytes()
-
-
-def _parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
-    try:
-        text = data.decode("utf-8")
-        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is not JSON ({error})") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError(f'it has no "format": "{FORMAT}"')
-    version = document.get("version")
-    if version not in READS or isinstance(version, bool):
-        raise ValueError(f"it has version {version!r}, this estep reads versions {' and '.join(map(str, READS))}")
-    if unknown := sorted(set(document) - KEYS):
-        raise ValueError(f"it has an unknown entry {unknown[0]!r}")
-    provenance = document.get("provenance", {})
-    if not isinstance(provenance, dict):
-        raise ValueError("provenance is not an object")
-    latent = _value(document, "latent", LATENTS)
-    emission = _value(document, "emission", families)
-    for part in (latent, emission):
-        if missing := [name for name, value in part.values().items() if value is None]:
-            raise ValueError(f"{part.name} has no {missing[0]}")
-    columns, symbols = _texts(document, "columns"), _symbols(document, emission)
-    model = Model(latent, emission, columns, symbols, _roles(document))
-    check_names(model)
-    if document.get("prior") is not None:
-        model = _with_priors(model, document["prior"])
-    if document.get("constraints") is not None:
-        model = from_dict(model, document["constraints"])
-    if builtin(emission):
-        check_works(model)
-    online = None if document.get("online") is None else _online(model, document["online"])
-    return Document(model, provenance, online)
-
-
-def _value(document: Mapping[str, Any], key: str, classes: Mapping[str, type[Any]]) -> Any:
-    entry = document.get(key)
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise ValueError(f"{key} is not an object with a name")
-    if entry["name"] not in classes:
-        raise ValueError(f"{key} {entry['name']!r} is unknown: load(path, families=[...]) takes classes of your own")
-    kind: type[Values] = classes[entry["name"]]
-    entry = {"has_missing" if name == "gaps" else name: value for name, value in entry.items()}  # so in version 1
-    for name, value in entry.items():
-        if isinstance(value, dict) and "name" in value:
-            entry[name] = _value(entry, name, classes)
-        elif kind is Product and name == "parts":
-            entry[name] = _parts(value, classes)
-        elif name == "support":
-            continue  # read by the value itself
-        elif name == "has_missing":
-            if not isinstance(value, bool):
-                raise ValueError(f"{key}.has_missing is {value!r}: it is true or false")
-        elif name != "name":
-            _check_numbers(f"{key}.{name}", value)
-    return kind.from_dict(entry)
-
-
-def _parts(parts: Any, classes: Mapping[str, type[Any]]) -> list[Any]:
-    """The columns and families of a product."""
-    if not isinstance(parts, list) or not all(isinstance(p, list) and len(p) == 2 for p in parts):
-        raise ValueError("parts are not pairs of columns and a family")
-    return [(columns, _value({"family": family}, "family", classes)) for columns, family in parts]
-
-
-def _check_numbers(where: str, value: Any) -> None:
-    """Parameters are numbers, texts, null, or nested lists of numbers of one shape."""
-    if isinstance(value, dict | bool):
-        raise ValueError(f"{where} is neither numbers nor text")
-    if isinstance(value, int) and abs(value) > 2**53:
-        raise ValueError(f"{where} is out of range")
-    if isinstance(value, list):
-        if not value:
-            raise ValueError(f"{where} is empty")
-        for item in value:
-            if not isinstance(item, int | float | list):
-                raise ValueError(f"{where} holds something that is not a number")
-            _check_numbers(where, item)
-        if len({len(i) if isinstance(i, list) else -1 for i in value}) > 1:
-            raise ValueError(f"{where} has rows of different lengths")
-
-
-def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = document.get(key, [])
-    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise ValueError(f"{key} is not a list of texts")
-    return tuple(values)
-
-
-def _roles(document: Mapping[str, Any]) -> Roles:
-    entry = document.get("roles", {})
-    if not isinstance(entry, dict) or not all(isinstance(column, str) for column in entry.values()):
-        raise ValueError("roles is not an object of texts")
-    if unknown := sorted(set(entry) - set(ROLES)):
-        raise ValueError(f"roles names {unknown[0]!r}: it is one of {', '.join(ROLES)}")
-    return tuple(entry.items())
-
-
-def _symbols(document: Mapping[str, Any], emission: Emission) -> tuple[Any, ...]:
-    """Texts, or for a table pairs of a column and its texts."""
-    if emission.rows != "table":
-        return _texts(document, "symbols")
-    pairs = document.get("symbols", [])
-    if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
-        raise ValueError("symbols are not pairs of a column and its texts")
-    named = (
-        (_texts({"symbols": [column]}, "symbols"), _texts({"symbols": texts}, "symbols")) for column, texts in pairs
-    )
-    return tuple((column[0], texts) for column, texts in named)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError naming a key that is there twice."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"it has two entries of one name, {next(k for k in keys if keys.count(k) > 1)!r}")
-    return out
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"it holds the number {text}: parameters are finite")
 
 
 def _estimator_model(estimator: Any) -> Model:

@@ -15,7 +15,7 @@ class Spec:
     def __init__(
         self, kind: int, whitened: bool, counts: bool, single: bool, K: int, D: int, M: int, weights: Doubles | None,
         shared: Doubles | None, origin: Doubles | None, means: Doubles | None, factor: Doubles | None,
-        lognorm: Doubles | None, parts: Spec | None, several: Sequence[Spec],
+        lognorm: Doubles | None, parts: Spec | None, members: Sequence[Spec],
     ) -> None: ...  # fmt: skip
 
 def levels() -> list[str]: ...

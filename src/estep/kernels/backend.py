@@ -20,7 +20,7 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     filled with both as used, then with the filtered distribution at its last row and the likelihood from its first row
     on; and whether all has to be in log space.
 ``viterbi(spec, start, trans, ends, X, path, logprob, *chunk)``
-    fills ``path`` (n,) int32 and ``logprob`` (S,). ``chunk`` is ``halo, left, next_state, scores``: the scores before
+    fills ``path`` (n,) int32 and ``logprob`` (S,). ``chunk`` is ``halo, left, next, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
 These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row may have; left out, all.

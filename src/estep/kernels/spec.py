@@ -34,7 +34,7 @@ class Spec:
     student    ``weights[k, 1] - weights[k, 3]           (K,) masses, (K,) sums of
                log(1 + d / weights[k, 2])``              ``log u - u + weights[k, 4]``, then those of
                                                          ``parts`` with rows weighted by u
-    product    sum over ``several``, each of its columns    those of each, one after the other
+    product    sum over ``members``, each of its columns    those of each, one after the other
     ========== ========================================= =============================================
 
     Of a student spec ``parts`` are Gaussians with log-densities ``weights[k, 0] - d / 2``, and u is

@@ -230,7 +230,7 @@ class Chain(Latent, Conjugate):
         return self.evolve(startprob=startprob**beta, transmat=transmat**beta)
 
     def count(self, states: Array, source: Source, s: Statistics) -> None:
-        ends = np.array([len(states)]) if source.ends is None else source.ends
+        ends = source.all_ends
         weights = np.ones(len(states)) if source.row_weights is None else source.row_weights
         K, firsts = self.n_components, np.unique(np.concatenate([[0], ends[:-1]]))
         firsts = firsts[firsts < len(states)]

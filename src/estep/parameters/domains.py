@@ -194,8 +194,10 @@ class Covariances(Domain):
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a parameter is. ``shared``: all components have one. ``derived``: it follows from the others."""
+    """What a parameter is. ``shared``: all components have one. ``derived``: it follows from the others. ``one``: what
+    one component's is called, where that is not its name."""
 
     domain: Domain
     shared: bool = False
     derived: bool = False
+    one: str = ""

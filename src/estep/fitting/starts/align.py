@@ -61,7 +61,7 @@ def counts_of(r: Array, sample: Source, source: Source) -> tuple[Array, Array, A
     weights = np.ones(len(r)) if sample.weights is None else sample.weights
     starts, moves = np.zeros(K), np.zeros((K, K))
     if len(sample) == len(source):
-        ends = np.array([len(source)]) if source.ends is None else source.ends
+        ends = source.all_ends
         firsts = np.unique(np.concatenate([[0], ends[:-1]]))
         firsts = firsts[firsts < len(r)]
         within = np.ones(len(r), bool)

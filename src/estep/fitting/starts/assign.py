@@ -8,8 +8,8 @@ import numpy as np
 
 from estep.data.labels import Evidence
 from estep.data.source import Source
-from estep.fitting.starts.sample import units, weights_of
 from estep.fitting.starts.seeds import kmeans, nearest, one_hot, plus_plus, squared
+from estep.fitting.starts.subsample import units, weights_of
 from estep.interface import Emission
 from estep.statistics import Array
 
@@ -160,7 +160,7 @@ def spread(source: Source, emission: Emission, K: int, rng: np.random.Generator)
     """Clusters of how far rows are from the mean of those around them: states that differ in spread."""
     rows = source.independent()
     X = units(rows, emission.clustering_features(rows.X, rows.summary))
-    ends = np.array([len(source)]) if source.ends is None else source.ends
+    ends = source.all_ends
     firsts = np.concatenate([[0], ends[:-1]])
     apart = np.empty(X.shape)
     for first, stop in zip(firsts, ends, strict=True):
@@ -182,6 +182,6 @@ def _local_mean(X: Array) -> Array:
 
 def _positions(source: Source) -> tuple[Array, Array]:
     """Where each row is in its sequence, and the sequence's length, (n,)."""
-    ends = np.array([len(source)]) if source.ends is None else source.ends
+    ends = source.all_ends
     lengths = np.diff(ends, prepend=0)
     return np.arange(len(source)) - np.repeat(ends - lengths, lengths), np.repeat(lengths, lengths)

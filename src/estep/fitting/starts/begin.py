@@ -12,7 +12,7 @@ from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import aligned, partly_given
-from estep.fitting.starts.sample import subsample, weights_of
+from estep.fitting.starts.subsample import subsample, weights_of
 from estep.fitting.stopping import Stop
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Emission, Latent

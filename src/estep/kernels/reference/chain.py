@@ -27,7 +27,7 @@ def chain(
     left: Array | None = None,
     right: Array | None = None,
     messages: Array | None = None,
-    logs: bool = True,
+    logs: bool = False,
     allowed: Array | None = None,
 ) -> None:
     """Forward-backward in log space (Rabiner 1989, eq. 19 to 37); see :mod:`estep.kernels` for the arguments."""
@@ -95,7 +95,7 @@ def viterbi(
     logprob: Array,
     halo: tuple[int, int, bool, bool] | None = None,
     left: Array | None = None,
-    next_state: int = -1,
+    next: int = -1,
     scores: Array | None = None,
     allowed: Array | None = None,
 ) -> None:
@@ -109,7 +109,7 @@ def viterbi(
             continue
         if left is not None:
             first, head, begins = first + head, 0, False
-        if next_state >= 0:
+        if next >= 0:
             stop, tail = stop - tail, 0
         logb = only_allowed(densities_of(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
         score = np.empty((len(logb) + 1, spec.K))
@@ -117,7 +117,7 @@ def viterbi(
         for t in range(len(logb)):
             reach = log_start if begins and t == 0 else (score[t][:, None] + log_trans).max(axis=0)
             score[t + 1] = reach + logb[t]
-        state = int((score[-1] + (log_trans[:, next_state] if next_state >= 0 else 0)).argmax())
+        state = int((score[-1] + (log_trans[:, next] if next >= 0 else 0)).argmax())
         states = np.empty(len(logb) + 1, np.int32)
         for t in range(len(logb), -1, -1):
             states[t] = state

@@ -1,19 +1,16 @@
-"""Columns of DATA as the file has them: CSV, Parquet or a shipped dataset."""
+"""Columns of a table as its file has them: the readers of CSV and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from estep.cli.text import is_number, unescaped
-from estep.datasets import NAMES
+from estep.io.cells import is_number, unescaped
 from estep.statistics import Array
 from estep.util.cached import cached_property
 from estep.util.numbers import is_missing
@@ -102,23 +99,11 @@ class Column:
         return "ids" if ID.search(self.name) or follow else ""
 
 
-def read_columns(data: str) -> tuple[list[Column], Array | None, tuple[str, ...]]:
-    """The columns of DATA; of a shipped dataset, the lengths of its sequences and its symbols too.
-
-    A file that exists wins. Raises ValueError or OSError naming what is wrong.
-    """
-    path = Path(data)
-    if not path.exists() and data in NAMES:
-        shipped = NAMES[data]()
-        cells: Sequence[Any] = list(shipped.X.T)
-        if shipped.symbols:
-            cells = [np.array([shipped.symbols[int(v)] for v in cells[0]], dtype=object)]
-        return [Column(n, c) for n, c in zip(shipped.columns, cells, strict=True)], shipped.lengths, shipped.symbols
+def read_columns(path: Path) -> list[Column]:
+    """The columns of a CSV or Parquet file. Raises ValueError or OSError naming what is wrong."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a CSV or Parquet file")
-    if not path.exists():
-        raise ValueError(f"{path}: no such file, and no dataset of that name ({', '.join(NAMES)})")
-    return (_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)), None, ()
+    return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
 
 
 def _parquet(path: Path) -> list[Column]:
