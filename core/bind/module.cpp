@@ -304,10 +304,11 @@ double quadratic(const Doubles &mu, const Doubles &inverse, const Doubles &heigh
 }
 
 int64_t climb_steps(const std::string &level, const Data &x, const MaybeDoubles &weight, const MaybeBytes &allowed,
-              const Doubles &origin, const Doubles &radius, const MaybeDoubles &floor,
-              const std::tuple<double, double, double, double, double> &limits, const Doubles &weights,
-              const Doubles &means, const Doubles &inverse, const Doubles &logdet, const Out &loglik, const Out &counts,
-              const Out &to_means, const Out &to_covariances, const Out &to_inverse, const Out &to_logdet) {
+                    const Doubles &origin, const Doubles &radius, const MaybeDoubles &floor,
+                    const std::tuple<double, double, double, double, double> &limits, const Doubles &weights,
+                    const Doubles &means, const Doubles &inverse, const Doubles &logdet, const Out &loglik,
+                    const Out &counts, const Out &to_means, const Out &to_covariances, const Out &to_inverse,
+                    const Out &to_logdet) {
     require(means.ndim() == 2 && (inverse.ndim() == 2 || inverse.ndim() == 3), "means");
     const Normals n{static_cast<int64_t>(means.shape(0)), static_cast<int64_t>(means.shape(1)), inverse.ndim() == 2};
     const auto steps = static_cast<int64_t>(loglik.size()), K = n.K, D = n.D, squares = K * D * (n.diag ? 1 : D);
@@ -322,8 +323,8 @@ int64_t climb_steps(const std::string &level, const Data &x, const MaybeDoubles 
     require(sized(to_covariances, steps * squares) && sized(to_inverse, steps * squares), "results");
     const auto [nothing, relative, size, sure, hardly] = limits;
     const ClimbLimits within{nothing, relative, floor ? floor->data() : nullptr, size, sure, hardly};
-    const Climb out{loglik.data(), counts.data(), to_means.data(), to_covariances.data(), to_inverse.data(),
-                    to_logdet.data()};
+    const Climb out{loglik.data(),         counts.data(),     to_means.data(),
+                    to_covariances.data(), to_inverse.data(), to_logdet.data()};
     const Unlocked unlocked;
     return estep::climb(kernels(level), n, rows, origin.data(), radius.data(), weights.data(), means.data(),
                         inverse.data(), logdet.data(), within, steps, out);

@@ -19,10 +19,10 @@ struct ClimbLimits {
     double sure, hardly;       // a component of the weight `sure` with less than `hardly` of all rows has lost digits
 };
 
-struct Climb {           // what each step finds; the first axis is the step
-    double *loglik;      // (steps,) of the model that entered it
-    double *counts;      // (steps, K)
-    double *means;       // (steps, K, D), and so on, of the model that leaves it
+struct Climb {       // what each step finds; the first axis is the step
+    double *loglik;  // (steps,) of the model that entered it
+    double *counts;  // (steps, K)
+    double *means;   // (steps, K, D), and so on, of the model that leaves it
     double *covariances, *inverse, *logdet;
 };
 
