@@ -23,7 +23,7 @@ def steps(problem, counts, runs):
     model = problem.model().fit(*data).model_
     source = model.source(*data)
     wall, used = np.empty((runs, len(counts))), np.empty((runs, len(counts)))
-    passes = [Passes(source, model.leaf_rows(), model.n_components, estep.threads(n)) for n in counts]
+    passes = [Passes(source, model.leaf_rows(), estep.threads(n)) for n in counts]
     for r in range(runs):
         for i, one in enumerate(passes):
             with one.execute.running():

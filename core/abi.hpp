@@ -101,6 +101,7 @@ struct Kernels {  // of one instruction set; single precision has the first five
     // weight alone, then mean and weighted squared deviations of these.
     bool (*survey)(const Rows &, double *mass, double *out) = nullptr;
     void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path) = nullptr;  // u uniform
+    void (*filter)(const Spec &, const Chain &, const Rows &, double *out, double *messages) = nullptr;
     void (*missing_distances)(const Gaps &, double *dist, double *logdet) = nullptr;
     void (*missing_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
                             double *second) = nullptr;

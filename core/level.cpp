@@ -2,7 +2,7 @@
 #include "chain/schedule.hpp"
 #include "mixture/estep.hpp"
 #if !defined(ESTEP_SINGLE)
-#include "chain/draw.hpp"
+#include "chain/filter.hpp"
 #include "gaussian/missing.hpp"
 #include "survey.hpp"
 #include "viterbi/lanes.hpp"
@@ -24,6 +24,7 @@ extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
                                           .viterbi = viterbi,
                                           .survey = survey,
                                           .draw = draw,
+                                          .filter = filter,
                                           .missing_distances = missing_distances,
                                           .missing_moments = missing_moments
 #endif

@@ -12,8 +12,8 @@ from estep import Stop
 from estep.algorithms import Squarem
 from estep.emissions import MixtureOf, Product, Student
 from estep.execution.serial import Serial
-from estep.inference.boundaries import Boundaries
-from estep.inference.e_step import expect_all
+from estep.inference.driver import Driver
+from estep.inference.e_step import EStep
 from estep.statistics import Statistics
 from models import read
 
@@ -41,7 +41,7 @@ def law_statistics_add_over_batches(model, source):
     whole = statistics(model, source.whole())
     leaves = source.leaves(max(1, len(source) // 5))
     assert len(leaves) > 1
-    cut = expect_all(model, leaves, Boundaries(leaves, model.n_components), Serial()).vector
+    cut = Driver(leaves, Serial()).add(EStep(model)).vector
     np.testing.assert_allclose(cut, whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
 
 

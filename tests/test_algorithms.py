@@ -12,7 +12,7 @@ from estep.algorithms import ALGORITHMS, EM, Annealed, Hard, Incremental, Online
 from estep.emissions import Bernoulli, Categorical, Gaussian, MixtureOf, Poisson
 from estep.execution.threads import Threads
 from estep.inference.passes import Best, Passes, Sampled, Tempered
-from estep.inference.sample import sample_states
+from estep.inference.sample import draw_paths
 from estep.latents import Chain, Independent
 from models import FAMILIES, draw, make_model
 
@@ -141,7 +141,7 @@ def test_hard_em_of_spheres_is_kmeans():
 
 
 def passes(model, source):
-    return Passes(model.source(source), model.leaf_rows(), model.n_components, estep.Serial())
+    return Passes(model.source(source), model.leaf_rows(), estep.Serial())
 
 
 @latents
@@ -159,7 +159,7 @@ def test_rules(latent, family):
         np.testing.assert_allclose(s["latent"].sum(), 400, rtol=1e-9)
         np.testing.assert_allclose(s["weight"], 400)
     n = 300
-    drawn = [sample_states(model, data.source, np.random.default_rng(i), None) for i in range(n)]
+    drawn = [draw_paths(model, data.source, i, None) for i in range(n)]
     shares = np.stack([(np.array(drawn) == k).mean(axis=0) for k in range(3)], axis=1)
     r = model.predict_proba(data.source)
     assert np.abs(shares - r).max() < 5 * np.sqrt(0.25 / n)

@@ -10,8 +10,8 @@ from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian, MixtureOf
 from estep.execution.serial import Serial
 from estep.execution.threads import threads
-from estep.inference.boundaries import Boundaries
-from estep.inference.e_step import expect_all
+from estep.inference.driver import Driver
+from estep.inference.e_step import EStep
 from estep.latents import Chain
 from models import FAMILIES, draw, make_model, read, rows_of, use
 
@@ -53,10 +53,9 @@ def vague(kind, K):
 def everything(model, source, rows, execute=None):
     """The statistics from leaves of ``rows`` rows, and these."""
     leaves = source.leaves(rows)
-    boundaries = Boundaries(leaves, model.n_components)
     execute = Serial() if execute is None else execute
     with execute.running():
-        s = expect_all(model, leaves, boundaries, execute)
+        s = Driver(leaves, execute).add(EStep(model))
     return s, leaves
 
 

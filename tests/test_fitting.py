@@ -151,15 +151,20 @@ def test_threads_inside_joblib():
 def test_an_error_in_a_leaf_is_raised_and_the_pool_lives():
     execute = threads(3)
 
-    def leaf(i):
-        if i == 5:
-            raise ValueError("leaf 5")
+    class Leaf:
+        def run(self, i, known):
+            if i == known:
+                raise ValueError("leaf 5")
+            return i, None
+
+    def items(bad):
+        return [(i, bad) for i in range(50)]
 
     with execute.running():
         with pytest.raises(ValueError, match="leaf 5"):
-            execute.each(leaf, 50)
+            execute.map(Leaf(), items(5), lambda i, result: None)
         done = []
-        execute.each(done.append, 50)
+        execute.map(Leaf(), items(-1), lambda i, result: done.append(result))
     assert sorted(done) == list(range(50))
 
 

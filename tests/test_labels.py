@@ -12,7 +12,7 @@ from estep.algorithms import ALGORITHMS
 from estep.emissions import Gaussian
 from estep.execution.threads import Threads
 from estep.inference.e_step import densities
-from estep.inference.sample import sample_states
+from estep.inference.sample import draw_paths
 from estep.latents import Independent
 from models import make_model
 
@@ -53,7 +53,7 @@ def test_a_chain_with_evidence_is_enumerated(family, level):
     assert logprob[0] == pytest.approx(best, rel=1e-11) and mask[np.arange(6), path].all()
     transitions = model.expect(source.whole())["latent"][3:].reshape(3, 3)
     np.testing.assert_allclose(transitions, xi, atol=1e-10)
-    drawn = sample_states(model, source, np.random.default_rng(0), None)
+    drawn = draw_paths(model, source, 0, None)
     assert mask[np.arange(6), drawn].all()
 
 

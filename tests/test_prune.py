@@ -109,7 +109,7 @@ def test_components_that_prove_to_be_far_from_all_rows_keep_their_digits(kind, n
     got = {}
     for name in (level, "reference"):
         use(monkeypatch, name)
-        got[name] = Passes(source, 1000, K, Serial()).expect(several)
+        got[name] = Passes(source, 1000, Serial()).expect(several)
     counts = got["reference"]["latent"]
     assert (counts[near:K] < 1e-30).all() and (counts > 0).all()
     np.testing.assert_allclose(got[level]["latent"], counts, rtol=1e-9)
@@ -138,7 +138,7 @@ def test_moments_of_a_component_with_hardly_any_rows_keep_their_digits(kind, dis
     got = {}
     for name in (COMPILED[-1], "reference"):
         use(monkeypatch, name)
-        got[name] = Passes(Source(X), 1000, K, Serial()).expect(model)
+        got[name] = Passes(Source(X), 1000, Serial()).expect(model)
     assert got["reference"]["latent"][-1] < 1e-2
     want = got["reference"]["emission"].reshape(K, -1)
     scale = np.abs(want).max(axis=1, keepdims=True)
@@ -154,7 +154,7 @@ def test_what_has_to_be_done_again_and_again_is_done_with_all_at_once(monkeypatc
         return expect(self, batch, boundary, prune)
 
     monkeypatch.setattr(Model, "expect", watched)
-    passes = Passes(Source(X), 4096, 12, Serial())
+    passes = Passes(Source(X), 4096, Serial())
     bounds = {float(passes.expect(model)["loglik"]) for _ in range(5)}
     assert asked == [True, False] * TRUST + [False] * 2
     assert len(bounds) == 1
@@ -167,7 +167,7 @@ def test_rows_in_the_order_of_their_clusters(monkeypatch):
     got = {}
     for name in (COMPILED[-1], "reference"):
         use(monkeypatch, name)
-        got[name] = Passes(Source(X), 1000, 20, Serial()).expect(model).vector
+        got[name] = Passes(Source(X), 1000, Serial()).expect(model).vector
     np.testing.assert_allclose(got[COMPILED[-1]], got["reference"], rtol=1e-9, atol=1e-9 * np.abs(X).max() ** 2)
 
 

@@ -142,15 +142,20 @@ def test_no_more_threads_than_leaves_and_none_too_many_stay():
 def test_an_error_in_a_thread_leaves_no_thread_at_work():
     execute = Threads(3)
 
-    def leaf(i):
-        if i == 5:
-            raise ValueError("leaf 5")
+    class Leaf:
+        def run(self, i, known):
+            if i == known:
+                raise ValueError("leaf 5")
+            return i, None
+
+    def items(bad):
+        return [(i, bad) for i in range(20)]
 
     with execute.running(), pytest.raises(ValueError, match="leaf 5"):
-        execute.each(leaf, 20)
+        execute.map(Leaf(), items(5), lambda i, result: None)
     with execute.running():
         done = []
-        execute.each(done.append, 20)
+        execute.map(Leaf(), items(-1), lambda i, result: done.append(result))
     assert sorted(done) == list(range(20))
 
 

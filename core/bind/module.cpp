@@ -211,12 +211,25 @@ void viterbi(const std::string &level, const OwnedSpec &o, const Doubles &start,
 
 void draw(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
           const Integers &ends, const Data &x, const Doubles &u,
-          nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path, const MaybeBytes &allowed) {
+          nb::ndarray<int32_t, nb::c_contig, nb::device::cpu> path, const std::optional<Halo> &halo,
+          const MaybeDoubles &left, int64_t next, const MaybeBytes &allowed) {
     const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
-    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, std::nullopt, std::nullopt, std::nullopt);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt, next);
     require(static_cast<int64_t>(u.size()) == rows.n && static_cast<int64_t>(path.size()) == rows.n, "path");
     const Unlocked unlocked;
     kernels(level).draw(o.spec, c, rows, u.data(), path.data());
+}
+
+void filter(const std::string &level, const OwnedSpec &o, const Doubles &start, const Doubles &trans,
+            const Integers &ends, const Data &x, const Out &filtered, const std::optional<Halo> &halo,
+            const MaybeDoubles &left, const MaybeOut &messages, const MaybeBytes &allowed) {
+    const Rows rows = make_rows(o.spec, x, std::nullopt, 0, allowed);
+    const Chain c = make_chain(o.spec, start, trans, ends, rows.n, halo, left, std::nullopt);
+    require(static_cast<int64_t>(filtered.size()) == rows.n * c.K, "filtered");
+    require(!messages || c.S == 1, "messages");
+    double *out = pointer(messages, 4 * c.K, "messages");
+    const Unlocked unlocked;
+    kernels(level).filter(o.spec, c, rows, filtered.data(), out);
 }
 
 std::tuple<bool, double> survey_rows(const std::string &level, const Data &x, const MaybeDoubles &weight,
@@ -359,7 +372,9 @@ NB_MODULE(_core, m) {
           out("logprob"), in("halo") = nb::none(), in("left") = nb::none(), in("next") = -1, out("scores") = nb::none(),
           in("allowed") = nb::none());
     m.def("draw", &draw, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), in("u"), out("path"),
-          in("allowed") = nb::none());
+          in("halo") = nb::none(), in("left") = nb::none(), in("next") = -1, in("allowed") = nb::none());
+    m.def("filter", &filter, in("level"), in("spec"), in("start"), in("trans"), in("ends"), in("X"), out("filtered"),
+          in("halo") = nb::none(), in("left") = nb::none(), out("messages") = nb::none(), in("allowed") = nb::none());
     m.def("survey", &survey_rows, in("level"), in("X"), maybe("weight"), out("out"));
     m.def("missing_distances", &missing_distances, in("level"), in("X"), in("starts"), in("seen"), in("means"),
           in("factors"), out("dist"), out("logdet"));

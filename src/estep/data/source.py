@@ -251,18 +251,6 @@ class Source:
             first, first_sequence = int(self.ends[stop - 1]), stop
         return leaves
 
-    def cuts(self, rows: int) -> list[tuple[int, int, int, int]]:
-        """Whole sequences with about that many rows, or that many rows: what :meth:`batch` takes."""
-        n = len(self)
-        if self.ends is None:
-            return [(i, min(i + rows, n), 0, 0) for i in range(0, n, rows)]
-        cuts, first, sequence = [], 0, 0
-        while sequence < len(self.ends):
-            stop = min(int(np.searchsorted(self.ends, first + rows)) + 1, len(self.ends))
-            cuts.append((first, int(self.ends[stop - 1]), sequence, stop))
-            first, sequence = int(self.ends[stop - 1]), stop
-        return cuts
-
     def _chunks_of(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
         """``n`` chunks of one sequence, about as long."""
         weights = None if self.weights is None else self.weights[sequence : sequence + 1]

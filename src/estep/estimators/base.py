@@ -193,7 +193,7 @@ class ModelEstimator(Attributes):
             model = self._start_from(old, source)
         source = prepared(source, model.emission)
         with execute.running():
-            block = Passes(source, model.leaf_rows(), model.n_components, execute).expect(model)
+            block = Passes(source, model.leaf_rows(), execute).expect(model)
         running = algorithm.update(running, block)
         self._set_model(model.maximize(running.statistics(running.weight))[0], dtype)
         self.running_ = running

@@ -1,27 +1,40 @@
-"""Leaves are added along a fixed binary tree of their numbers: the sum does not depend on who adds which part."""
+"""Runs tasks over leaves, without knowing what they do.
+
+Leaves are added along a fixed binary tree of their numbers: the sum does not depend on who adds which part.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol
 
-from estep.statistics import Statistics
+from estep.statistics import Array, Statistics
+
+
+class Work(Protocol):
+    """What is run: :class:`estep.interface.Task` is one."""
+
+    def run(self, item: Any, known: Any) -> tuple[Any, Any]:
+        """A result for one item, and what is to be said beside it."""
+
+
+Items = Sequence[tuple[Any, Any]]
 
 
 class Execute(ABC):
-    """Runs a function of the leaf number over all leaves, ``width`` at a time."""
+    """Runs a task for all items, ``width`` at a time."""
 
     width = 1
 
     @abstractmethod
-    def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
-        """The sum of ``leaf(0)`` to ``leaf(n - 1)`` along the tree."""
+    def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
+        """The sum of the results along the tree, and what is said beside each."""
 
     @abstractmethod
-    def each(self, leaf: Callable[[int], None], n: int) -> None:
-        """Calls ``leaf(0)`` to ``leaf(n - 1)``, in any order."""
+    def map(self, task: Work, items: Items, take: Callable[[int, Any], None]) -> Sequence[Any]:
+        """Gives ``take`` each item's number and result, in any order and from any thread; what is said beside each."""
 
     @abstractmethod
     def running(self) -> AbstractContextManager[Any]:

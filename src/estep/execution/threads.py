@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from estep.execution.base import Execute
+from estep.execution.base import Execute, Items, Work
 from estep.execution.serial import Serial
-from estep.statistics import Statistics, tree_sum
+from estep.statistics import Array, Statistics, tree_sum
 
 TASKS_PER_THREAD = 8
 
@@ -48,9 +48,17 @@ class Threads(Execute):
                 self._workers.append(_Worker.hire())
         return self._workers[:n]
 
-    def add_up(self, leaf: Callable[[int], Statistics], n: int) -> Statistics:
+    def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
+        n = len(items)
         if not self._running or n == 1:
-            return Serial().add_up(leaf, n)
+            return Serial().add(task, items)
+        said: list[Any] = [None] * n
+
+        def leaf(i: int) -> Statistics:
+            found, said[i] = task.run(*items[i])
+            assert isinstance(found, Statistics)
+            return found
+
         level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
         last = (n - 1) >> level
         waiting: dict[tuple[int, int], Statistics] = {}
@@ -69,12 +77,23 @@ class Threads(Execute):
                 i, height = i >> 1, height + 1
             waiting[height, 0] = part
 
-        self.each(subtree, last + 1)
-        return waiting[last.bit_length(), 0]
+        self._each(subtree, last + 1)
+        return waiting[last.bit_length(), 0], said
 
-    def each(self, leaf: Callable[[int], None], n: int) -> None:
-        if not self._running or n == 1:
-            return Serial().each(leaf, n)
+    def map(self, task: Work, items: Items, take: Callable[[int, Any], None]) -> Sequence[Any]:
+        if not self._running or len(items) == 1:
+            return Serial().map(task, items, take)
+        said: list[Any] = [None] * len(items)
+
+        def one(i: int) -> None:
+            result, said[i] = task.run(*items[i])
+            take(i, result)
+
+        self._each(one, len(items))
+        return said
+
+    def _each(self, leaf: Callable[[int], None], n: int) -> None:
+        """Calls ``leaf(0)`` to ``leaf(n - 1)``, in any order."""
         tickets = itertools.count()
         errors: list[BaseException] = []
         done: SimpleQueue[None] = SimpleQueue()

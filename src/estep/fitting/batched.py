@@ -6,7 +6,7 @@ costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from estep.data.columns import Roles
 from estep.data.source import Batch
 from estep.data.summary import Summary
-from estep.execution.base import Execute
+from estep.execution.base import Execute, Items, Work
 from estep.inference.e_step import kept_kernel, sound
 from estep.interface import Boundary, Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
@@ -26,13 +26,13 @@ from estep.util.cached import cached_property
 COLUMNS = 128  # components at once, at most: their densities of a tile stay in the cache
 
 
-def initialised(start: Callable[[int], Model], n: int, execute: Execute) -> Iterator[Model]:
-    """``start(0)`` to ``start(n - 1)``, as many at a time as there are threads."""
-    for first in range(0, n, execute.width):
+def initialised(beginning: Work, items: Items, execute: Execute) -> Iterator[Model]:
+    """The models that a task makes of the items, in order, as many at a time as there are threads."""
+    for first in range(0, len(items), execute.width):
         models: dict[int, Model] = {}
-        count = min(execute.width, n - first)
-        execute.each(lambda i: models.update({i: start(first + i)}), count)  # noqa: B023
-        yield from (models[i] for i in range(count))
+        some = items[first : first + execute.width]
+        execute.map(beginning, some, models.__setitem__)
+        yield from (models[i] for i in range(len(some)))
 
 
 def grouped(models: Iterable[Model], together: bool) -> Iterator[list[Model]]:

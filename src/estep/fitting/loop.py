@@ -128,7 +128,7 @@ class Loop:
     def run(self, models: Sequence[Model], numbers: Sequence[int]) -> list[Fit]:
         """Fits the models, the starts of these numbers, together."""
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
-        data = Passes(self.source, min(m.leaf_rows() for m in models), models[0].n_components, self.execute)
+        data = Passes(self.source, min(m.leaf_rows() for m in models), self.execute)
         runs = [_Run(number) for number in numbers]
         active, began = runs, time.perf_counter()
         current: Any = Batched.of(models) if len(models) > 1 else models[0]

@@ -18,7 +18,7 @@ from estep.fitting.loop import Loop
 from estep.fitting.remarks import of_one_value, remarks
 from estep.fitting.reseeding import comparable, reseed, reseeded
 from estep.fitting.results import Callback, Fit, Restart
-from estep.fitting.starts.portfolio import Starts
+from estep.fitting.starts.portfolio import Beginning, Starts
 from estep.fitting.stopping import Stop, dominated
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm
@@ -116,7 +116,7 @@ def _fresh(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: dict[
     """Fits the starts that are made of the data alone, all groups together."""
     todo = [(g, i) for g, starts in enumerate(groups) for i in starts.fresh()]
     numbers = [offsets[g] + i for g, i in todo]
-    models = initialised(lambda j: groups[todo[j][0]].start(todo[j][1]), len(todo), loop.execute)
+    models = initialised(Beginning(groups), [(item, None) for item in todo], loop.execute)
     fits |= loop.run_all(models, numbers)
     _resumed(loop, fits)
     if len(fits) > 1:  # of one start it is done at the end
@@ -137,12 +137,7 @@ def _perturbed(groups: Sequence[Starts], offsets: list[int], loop: Loop, fits: d
             best[g] = _best(own, loop).model if own else None
         todo = [(g, i) for g, i in todo if best[g] is not None]
         numbers = [offsets[g] + i for g, i in todo]
-
-        def start(j: int, todo: list[tuple[int, int]] = todo, best: dict[int, Any] = best) -> Model:
-            g, i = todo[j]
-            return groups[g].perturbed(i, best[g], Serial())
-
-        models = initialised(start, len(todo), loop.execute)
+        models = initialised(Beginning(groups), [((g, i), best[g]) for g, i in todo], loop.execute)
         fits |= loop.run_all(models, numbers)
         _resumed(loop, fits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,23 @@ from estep.inference.e_step import densities
 from estep.inference.impossible import impossible_rows
 from estep.inference.smooth import predict_proba
 from estep.inference.units import as_came, of_units
-from estep.interface import AnyModel, Boundary
+from estep.interface import AnyModel, Boundary, Task
 from estep.interface.latent import LEAF_ROWS
 from estep.statistics import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Viterbi(Task):
+    """The log-probability of the most probable path of each unit of a leaf, and that path (n,)."""
+
+    model: AnyModel
+
+    def agree(self, a: Array, b: Array, single: bool) -> bool:
+        return same_path(a, b, single)
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, Array]:
+        path, logprob = self.model.moving.decode(*densities(self.model, batch), batch, boundary)
+        return logprob + batch.base_of_units, path
 
 
 def decode(
@@ -30,15 +45,10 @@ def decode(
         states[np.isnan(p[:, 0])] = -1
         return as_came(data, source, states), as_came(data, source, logprob)
 
-    def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-        spec, rows = densities(model, batch)
-        states[batch.place], logprob = model.moving.decode(spec, rows, batch, boundary)
-        return logprob + batch.base_of_units
+    def sink(batch: Batch, path: Array) -> None:
+        states[batch.place] = path
 
-    def pass_on(batch: Batch, boundary: Boundary | None, backward: bool) -> None:
-        model.moving.decode(*densities(model, batch), batch, boundary)
-
-    logprob = of_units(model, source, leaf, execute, same_path, pass_on)
+    logprob = of_units(Viterbi(model), source, execute, sink)
     states[impossible_rows(model, source, logprob, on_impossible)] = -1
     return as_came(data, source, states), as_came(data, source, logprob)
 

@@ -1,18 +1,18 @@
-"""The E-step of a batch of rows, and of all leaves."""
+"""The E-step of a batch of rows, and as a task."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from estep import kernels
 from estep.data.source import Batch
 from estep.data.summary import Summary
-from estep.execution.base import Execute
-from estep.inference.boundaries import Boundaries, same_posterior
-from estep.interface import AnyModel, Boundary
+from estep.inference.boundaries import same_posterior
+from estep.interface import AnyModel, Boundary, Known, Task
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array, Statistics
 from estep.util.numbers import as_numbers
@@ -44,22 +44,42 @@ def expect(model: AnyModel, batch: Batch, boundary: Boundary | None = None, prun
     return s
 
 
-def expect_all(
-    model: AnyModel, leaves: list[Batch], boundaries: Boundaries, execute: Execute, prune: bool = False
-) -> Statistics:
-    """The E-step of all leaves; ``boundaries`` are those between them."""
+class OfPosterior(Task):
+    """A task whose messages are of the posterior of states given whole sequences."""
 
-    def once() -> Statistics:
-        return execute.add_up(lambda i: model.expect(leaves[i], boundaries.of[i], prune), len(leaves))
+    at_odds: ClassVar[bool] = True
 
-    model.kernel(leaves[0].summary)  # or each thread would make its own
-    return boundaries.run(once, lambda i, back: message_pass(model, leaves[i], boundaries.of[i], back), same_posterior)
+    def agree(self, a: Array, b: Array, single: bool) -> bool:
+        return same_posterior(a, b, single)
+
+    def messages(self, batch: Batch, known: Known, backward: bool) -> Array:
+        model, boundary = self.model, known.boundary(self.model.n_components)
+        unused = Statistics.zeros(model.latent.layout) if backward else None
+        model.moving.posterior(*densities(model, batch), batch, unused, boundary=boundary)
+        return boundary.messages
 
 
-def message_pass(model: AnyModel, batch: Batch, boundary: Boundary | None, backward: bool) -> None:
-    """Fills the messages of a chunk; ``backward``: those to the left too."""
-    unused = Statistics.zeros(model.latent.layout) if backward else None
-    model.moving.posterior(*densities(model, batch), batch, unused, boundary=boundary)
+@dataclass(frozen=True, eq=False)
+class EStep(OfPosterior):
+    """The expected sufficient statistics of a leaf; ``prune``: see :meth:`estep.Model.expect`."""
+
+    model: Any
+    prune: bool = False
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> Statistics:
+        found: Statistics = self.model.expect(batch, boundary, self.prune)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Complete(OfPosterior):
+    """The emission's statistics of a leaf whose rows come from known states (n,), those of all data."""
+
+    model: AnyModel
+    states: Array
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> Statistics:
+        return complete(self.model, batch, self.states)
 
 
 def densities(model: AnyModel, batch: Batch) -> tuple[Spec, Array]:

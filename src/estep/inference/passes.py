@@ -13,12 +13,12 @@ import numpy as np
 
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
-from estep.inference.boundaries import Boundaries
 from estep.inference.climb import Climb
 from estep.inference.decode import decode, path_log_probability
-from estep.inference.e_step import complete, expect_all
+from estep.inference.driver import Driver
+from estep.inference.e_step import Complete, EStep
 from estep.inference.impossible import raise_impossible
-from estep.inference.sample import sample_states
+from estep.inference.sample import draw_paths
 from estep.interface import AnyModel
 from estep.statistics import Statistics, weighted
 from estep.util.cached import cached_property
@@ -60,11 +60,11 @@ Rule = Tempered | Best | Sampled
 class Passes:
     """E-steps over one source; ``count`` says how many times the data have been read."""
 
-    def __init__(self, source: Source, leaf_rows: int, n_components: int, execute: Execute) -> None:
+    def __init__(self, source: Source, leaf_rows: int, execute: Execute) -> None:
         self.source, self.execute, self.count = source, execute, 0.0
-        self._leaf_rows, self._n_components = leaf_rows, n_components
+        self._leaf_rows = leaf_rows
         self._leaves = source.leaves(leaf_rows)
-        self._boundaries = Boundaries(self._leaves, n_components)
+        self._driver = Driver(self._leaves, execute)
         self._trust = self._hope = TRUST
 
     @property
@@ -102,26 +102,25 @@ class Passes:
     def _expect(self, model: Any, rule: Rule | None) -> Statistics:
         self.count += 1
         if rule is None:
-            return self._pruned(model, self._leaves, self._boundaries)
+            return self._pruned(model, self._driver)
         if isinstance(rule, Tempered):
-            boundaries = Boundaries(self._leaves, self._n_components)
-            return self._pruned(model.tempered(rule.beta), self._leaves, boundaries)
+            return self._pruned(model.tempered(rule.beta), Driver(self._leaves, self.execute))
         if isinstance(rule, Best):
             states = decode(model, self.source, self.source, "viterbi", self.execute, "raise")[0]
         else:
-            states = sample_states(model, self.source, rule.rng, self.execute)
+            states = draw_paths(model, self.source, int(rule.rng.integers(2**63)), self.execute)
         self.count += 1
         return self._complete(model, states)
 
-    def _pruned(self, model: Any, leaves: list[Batch], boundaries: Boundaries) -> Statistics:
-        """The E-step of some leaves with few components a row, and with all where that loses digits: after some times
-        (components may have a weight that is given, and no rows) at once."""
+    def _pruned(self, model: Any, driver: Driver) -> Statistics:
+        """The E-step of a driver's leaves with few components a row, and with all where that loses digits: after some
+        times (components may have a weight that is given, and no rows) at once."""
         if self._trust:
-            total = expect_all(model, leaves, boundaries, self.execute, prune=True)
+            total = driver.add(EStep(model, prune=True))
             if not self._underflowed(model, total):
                 return total
             self._trust -= 1
-        return expect_all(model, leaves, boundaries, self.execute)
+        return driver.add(EStep(model))
 
     def _underflowed(self, model: AnyModel, total: Statistics) -> bool:
         """Whether statistics of a pruned E-step may lack digits."""
@@ -131,7 +130,7 @@ class Passes:
 
     def _complete(self, model: AnyModel, states: Any) -> Statistics:
         """The statistics of the data with all states known."""
-        total = self.execute.add_up(lambda i: complete(model, self._leaves[i], states), len(self._leaves))
+        total, _ = self.execute.add(Complete(model, states), [(leaf, None) for leaf in self._leaves])
         model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
         loglik = path_log_probability(model, self.source, states)
         total["loglik"] = weighted(loglik, self.source.weights)
@@ -146,9 +145,9 @@ class Passes:
 
     def expect_block(self, model: Any, i: int) -> Statistics:
         """The statistics of block ``i`` alone."""
-        leaves, boundaries, weight = self._blocks[i]
+        driver, weight = self._blocks[i]
         self.count += weight / self.weight
-        return self._possible(model, self._pruned(model, leaves, boundaries))
+        return self._possible(model, self._pruned(model, driver))
 
     def _possible(self, model: Any, total: Statistics) -> Statistics:
         impossible = np.asarray(total["loglik"] == -np.inf)
@@ -158,8 +157,8 @@ class Passes:
         return total
 
     @cached_property
-    def _blocks(self) -> list[tuple[list[Batch], Boundaries, float]]:
-        """Leaves, the boundaries between them and their weight, for each block that has any."""
+    def _blocks(self) -> list[tuple[Driver, float]]:
+        """A driver of its leaves and their weight, for each block that has any."""
         rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
         leaves = self.source.leaves(rows)
         share = -(-len(leaves) // BLOCKS)
@@ -170,5 +169,5 @@ class Passes:
                 parts[-1].append(leaf)
             else:
                 parts.append([leaf])
-        blocks = [(part, Boundaries(part, self._n_components), sum(b.weight for b in part)) for part in parts]
-        return [block for block in blocks if block[2] > 0]
+        blocks = [(Driver(part, self.execute), sum(b.weight for b in part)) for part in parts]
+        return [block for block in blocks if block[1] > 0]

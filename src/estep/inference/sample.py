@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from estep.data.given import beside
-from estep.data.source import Source
+from estep.data.source import Batch, Source
 from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
+from estep.inference.driver import Driver
 from estep.inference.e_step import densities
-from estep.interface import AnyModel, Emission
+from estep.inference.filter import Filter
+from estep.interface import AnyModel, Boundary, Emission, Task
 from estep.statistics import Array
 from estep.util.memory import require_memory
 
@@ -38,15 +41,35 @@ def _covariates(emission: Emission, columns: tuple[str, ...], given: Any, n: int
     return both.X[:, : both.n_given]
 
 
-def sample_states(model: AnyModel, source: Source, rng: np.random.Generator, execute: Execute | None) -> Array:
-    """States (n,) drawn from their posterior given the data; each sequence is held in memory as a whole."""
-    states, u = np.empty(len(source), np.int64), rng.random(len(source))
-    cuts = source.cuts(model.leaf_rows())
+@dataclass(frozen=True, eq=False)
+class DrawPaths(Task):
+    """States (n,) of a leaf drawn from their posterior given whole sequences: of a chunk given the distribution before
+    it and the state after it. The random numbers follow from ``key`` and the number of the leaf's first row alone."""
 
-    def work(i: int) -> None:
-        batch = source.batch(*cuts[i])
-        spec, rows = densities(model, batch)
-        states[batch.place] = model.moving.draw(spec, rows, batch, u[batch.place])
+    model: AnyModel
+    key: int
 
-    (Serial() if execute is None else execute).each(work, len(cuts))
+    def agree(self, a: Array, b: Array, single: bool) -> bool:
+        return True  # each chunk is told what comes before and after
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> Array:
+        u = np.empty(len(batch.X))
+        stream = np.random.Generator(np.random.Philox(key=self.key, counter=[0, 0, 0, batch.first_row]))
+        u[batch.own] = stream.random(batch.own.stop - batch.own.start)
+        path = self.model.moving.draw(*densities(self.model, batch), batch, u, boundary)[batch.own]
+        if boundary is not None:
+            boundary.messages[3] = np.where(np.arange(self.model.n_components) == path[0], 0.0, -np.inf)
+        return path
+
+
+def draw_paths(model: AnyModel, source: Source, key: int, execute: Execute | None) -> Array:
+    """States (n,) drawn from their posterior given the data; the same whatever runs it."""
+    states = np.empty(len(source), np.int64)
+
+    def sink(batch: Batch, path: Array) -> None:
+        states[batch.place] = path
+
+    how = Serial() if execute is None else execute
+    with how.running():
+        Driver(source.leaves(model.leaf_rows()), how).map_back(Filter(model), DrawPaths(model, key), sink)
     return states

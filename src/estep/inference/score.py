@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
 from estep.inference.boundaries import same_filter, same_posterior
-from estep.inference.e_step import densities
+from estep.inference.e_step import OfPosterior, densities
 from estep.inference.units import as_came, of_units
 from estep.interface import AnyModel, Boundary
 from estep.statistics import Array, Statistics
 
 
+@dataclass(frozen=True, eq=False)
+class LogLikelihood(OfPosterior):
+    """The log-likelihood of each unit of a leaf, with nothing beside it; a chunk's is that of its rows given all those
+    before. ``backward``: whether what is unlikely at a boundary may become likely later."""
+
+    model: AnyModel
+    backward: bool
+
+    def agree(self, a: Array, b: Array, single: bool) -> bool:
+        return (same_posterior if self.backward else same_filter)(a, b, single)
+
+    @property
+    def at_odds(self) -> bool:  # type: ignore[override]
+        return self.backward
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, None]:
+        s = Statistics.zeros(self.model.latent.layout) if self.backward and boundary is not None else None
+        loglik = self.model.moving.posterior(*densities(self.model, batch), batch, s, boundary=boundary, prune=True)
+        return loglik + batch.base_of_units, None
+
+
 def score_units(model: AnyModel, data: Any, source: Source, execute: Execute | None) -> Array:
     """Log-likelihood of each row or sequence; ``source`` is what the model reads of ``data``."""
     source = source.in_double()
-    both_ways = model.moving.looks_back
-
-    def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-        s = Statistics.zeros(model.latent.layout) if both_ways and boundary is not None else None
-        loglik = model.moving.posterior(*densities(model, batch), batch, s, boundary=boundary, prune=True)
-        return loglik + batch.base_of_units
-
-    agree = same_posterior if both_ways else same_filter
-    loglik = of_units(model, source, leaf, execute, agree, backward=both_ways)
+    loglik = of_units(LogLikelihood(model, model.moving.looks_back), source, execute, None)
     if source.empty is not None:
         loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
     return as_came(data, source, loglik)

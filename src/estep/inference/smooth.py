@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
-from estep.inference.boundaries import same_posterior
-from estep.inference.e_step import densities
+from estep.inference.e_step import OfPosterior, densities
 from estep.inference.impossible import impossible_rows
 from estep.inference.units import as_came, of_units
-from estep.interface import AnyModel, Boundary
+from estep.interface import AnyModel, Boundary, Task
 from estep.statistics import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth(OfPosterior):
+    """The log-likelihood of each unit of a leaf, and the probabilities (n, K) of its rows given whole sequences."""
+
+    model: AnyModel
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, Array]:
+        spec, rows = densities(self.model, batch)
+        r = np.empty((len(batch.X), self.model.n_components))
+        loglik = self.model.moving.posterior(spec, rows, batch, responsibilities=r, boundary=boundary)
+        return loglik, np.minimum(r[batch.own], 1.0)  # rounding may pass 1
 
 
 def predict_proba(model: AnyModel, data: Any, source: Source, execute: Execute | None, on_impossible: str) -> Array:
     """Probabilities (n, K); ``source`` is what the model reads of ``data``."""
-    source = source.in_double()
-    out = np.empty((len(source), model.n_components))
+    return probabilities(Smooth(model), data, source.in_double(), execute, on_impossible)
 
-    def leaf(batch: Batch, boundary: Boundary | None) -> Array:
-        spec, rows = densities(model, batch)
-        r = np.empty((len(batch.X), model.n_components))
-        loglik = model.moving.posterior(spec, rows, batch, responsibilities=r, boundary=boundary)
-        np.minimum(r[batch.own], 1.0, out=out[batch.place])  # rounding may pass 1
-        return loglik
 
-    loglik = of_units(model, source, leaf, execute, same_posterior)
-    out[impossible_rows(model, source, loglik, on_impossible)] = np.nan
+def probabilities(task: Task, data: Any, source: Source, execute: Execute | None, on_impossible: str) -> Array:
+    """What a task finds for the rows (n, K) beside their units' log-likelihoods; NaN where these are impossible."""
+    out = np.empty((len(source), task.model.n_components))
+
+    def sink(batch: Batch, rows: Array) -> None:
+        out[batch.place] = rows
+
+    loglik = of_units(task, source, execute, sink)
+    out[impossible_rows(task.model, source, loglik, on_impossible)] = np.nan
     return as_came(data, source, out)

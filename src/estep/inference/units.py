@@ -10,42 +10,32 @@ import numpy as np
 from estep.data.source import Batch, Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
-from estep.inference.boundaries import Boundaries
-from estep.inference.e_step import message_pass
-from estep.interface import AnyModel, Boundary
+from estep.inference.driver import Driver
+from estep.interface import Task
 from estep.statistics import Array
 
 
-def of_units(
-    model: AnyModel,
-    source: Source,
-    leaf: Callable[[Batch, Boundary | None], Array],
-    execute: Execute | None,
-    agree: Callable[[Array, Array, bool], bool],
-    pass_on: Callable[[Batch, Boundary | None, bool], None] | None = None,
-    backward: bool = True,
-) -> Array:
-    """What ``leaf`` finds for each unit; a sequence in chunks has the sum of theirs. ``pass_on`` fills the messages of
-    one chunk, where posteriors are not what is asked for."""
-    model.kernel(source.summary)  # or each thread would make its own
-    leaves = source.leaves(model.leaf_rows())
-    boundaries = Boundaries(leaves, model.n_components)
-    found: list[Any] = [None] * len(leaves)
+def ask(task: Task, source: Source, execute: Execute | None, take: Callable[[Batch, Any], None]) -> None:
+    """Gives ``take`` what a task finds for each leaf of the source, in any order; for one leaf the last time counts."""
     how = Serial() if execute is None else execute
-
-    def work(i: int) -> None:
-        found[i] = leaf(leaves[i], boundaries.of[i])
-
-    def alone(i: int, back: bool) -> None:
-        if pass_on is None:
-            message_pass(model, leaves[i], boundaries.of[i], back)
-        else:
-            pass_on(leaves[i], boundaries.of[i], back)
-
     with how.running():
-        boundaries.run(lambda: how.each(work, len(leaves)), alone, agree, backward)
+        Driver(source.leaves(task.model.leaf_rows()), how).map(task, take)
+
+
+def of_units(task: Task, source: Source, execute: Execute | None, sink: Callable[[Batch, Any], None] | None) -> Array:
+    """The values of all units: the first of what the task finds, those of a sequence in chunks added up; the second
+    goes to ``sink``."""
+    found: dict[tuple[int, int], tuple[Batch, Array]] = {}
+
+    def take(batch: Batch, result: tuple[Array, Any]) -> None:
+        values, rows = result
+        found[batch.first_row, batch.first_sequence] = batch, values
+        if sink is not None:
+            sink(batch, rows)
+
+    ask(task, source, execute, take)
     out = np.zeros(source.n_sequences)
-    for batch, values in zip(leaves, found, strict=True):
+    for _, (batch, values) in sorted(found.items(), key=lambda one: one[0]):
         first = batch.first_row if batch.ends is None else batch.first_sequence
         out[first : first + len(values)] += values
     return out

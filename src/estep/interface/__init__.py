@@ -9,7 +9,9 @@ from estep.interface.algorithm import Algorithm, Data, Step
 from estep.interface.emission import Climbed, Emission, Evaluation, Notes
 from estep.interface.latent import Boundary, Latent
 from estep.interface.model import AnyModel
+from estep.interface.task import Known, Task
 
 __all__ = [
-    "Algorithm", "AnyModel", "Boundary", "Climbed", "Data", "Emission", "Evaluation", "Latent", "Notes", "Step",
+    "Algorithm", "AnyModel", "Boundary", "Climbed", "Data", "Emission", "Evaluation", "Known",
+    "Latent", "Notes", "Step", "Task",
 ]  # fmt: skip

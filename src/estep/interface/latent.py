@@ -214,8 +214,14 @@ class Latent(Values, ABC):
         """Adds the statistics of known states (n,) of all rows, weights included."""
 
     @abstractmethod
-    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
-        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,)."""
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
+        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,); of a chunk given
+        what its ``boundary`` knows."""
+
+    @abstractmethod
+    def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
+        """Probabilities (n, K) of the states given the rows of their sequence up to there; NaN from an impossible row
+        on."""
 
     @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Array:

@@ -39,7 +39,13 @@ def viterbi(
 ) -> None: ...  # fmt: skip
 def draw(
     level: str, spec: Spec, start: Doubles, trans: Doubles, ends: Integers, X: Rows, u: Doubles,
-    path: NDArray[np.int32], allowed: Bytes | None = None,
+    path: NDArray[np.int32], halo: Halo | None = None, left: Doubles | None = None, next: int = -1,
+    allowed: Bytes | None = None,
+) -> None: ...  # fmt: skip
+def filter(
+    level: str, spec: Spec, start: Doubles, trans: Doubles, ends: Integers, X: Rows, filtered: Doubles,
+    halo: Halo | None = None, left: Doubles | None = None, messages: Doubles | None = None,
+    allowed: Bytes | None = None,
 ) -> None: ...  # fmt: skip
 def survey(level: str, X: Rows, weight: Doubles | None, out: Doubles) -> tuple[bool, float]: ...
 def missing_distances(

@@ -23,9 +23,13 @@ Levels: ``reference`` (plain NumPy, the definition of right), ``baseline`` (any 
     fills ``path`` (n,) int32 and ``logprob`` (S,). ``chunk`` is ``halo, left, next, scores``: the scores before
     it (K,) and the state after it, where known (else None and -1); and ``scores`` (2, K), filled with those before
     it, as used, and those at its last row.
-These three, and ``draw``, take ``allowed`` (n, K), bytes: which states a row may have; left out, all.
-``draw(spec, start, trans, ends, X, u, path)``
-    fills ``path`` (n,) int32 with states drawn from the posterior of whole sequences, by the uniform numbers ``u``.
+These three, ``draw`` and ``filter`` take ``allowed`` (n, K), bytes: which states a row may have; left out, all.
+``draw(spec, start, trans, ends, X, u, path, halo, left, next)``
+    fills ``path`` (n,) int32 with states drawn from the posterior of whole sequences, by the uniform numbers ``u``; of
+    a chunk, given the distribution before it and the state after it, as ``viterbi`` has them.
+``filter(spec, start, trans, ends, X, filtered, halo, left, messages)``
+    fills ``filtered`` (n, K), the probabilities of the states given the rows up to there, NaN from an impossible row
+    on; of a chunk, from ``left`` or from its halo, and the first and third of its ``messages`` as ``chain`` does.
 ``survey(X, weight, out)``
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
@@ -86,6 +90,7 @@ class Kernels:
     viterbi: Callable[..., None]
     survey: Callable[..., tuple[bool, float]]
     draw: Callable[..., None]
+    filter: Callable[..., None]
     missing_distances: Callable[..., None]
     missing_moments: Callable[..., None]
     factorise: Callable[..., bool]
@@ -116,6 +121,7 @@ def load(level: str) -> Kernels:
             chain.viterbi,
             survey.survey,
             chain.draw,
+            chain.filtered,
             missing.distances,
             missing.moments,
             gaussian.factorise,
@@ -140,6 +146,7 @@ def load(level: str) -> Kernels:
         bound(core.viterbi),
         of_rows(core.survey),
         bound(core.draw),
+        bound(core.filter),
         of_rows(core.missing_distances),
         of_rows(core.missing_moments),
         core.factorise,

@@ -240,11 +240,20 @@ class Chain(Latent, Conjugate):
         s["start"] += np.bincount(states[firsts], weights[firsts], K)
         s["transitions"] += np.bincount(moves[within], weights[1:][within], K * K).reshape(K, K)
 
-    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
         path = np.empty(len(X), np.int32)
         allowed = batch.allowed(self.n_components)
-        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path, allowed=allowed)
+        following = -1 if boundary is None or boundary.right is None else int(boundary.right.argmax())
+        chunk = () if boundary is None else (batch.halo, boundary.left, following)
+        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path, *chunk, allowed=allowed)
         return path
+
+    def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
+        out = np.empty((len(X), self.n_components))
+        chunk = () if boundary is None else (batch.halo, boundary.left, boundary.messages)
+        allowed = batch.allowed(self.n_components)
+        kernels.active().filter(spec, *self._given(), _ends(batch), X, out, *chunk, allowed=allowed)
+        return out
 
     def maximize(self, s: Statistics) -> Self:
         """Expected frequencies (Rabiner 1989, eq. 40a and 40b); a state that is never left keeps its row."""

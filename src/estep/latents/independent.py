@@ -205,10 +205,16 @@ class Independent(Latent, Conjugate):
     def count(self, states: Array, source: Source, s: Statistics) -> None:
         s["counts"] += np.bincount(states, source.weights, self.n_components)
 
-    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array) -> Array:
-        r = np.empty((len(X), self.n_components))
+    def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
+        """Rows say nothing of each other: responsibilities."""
+        r, loglik = np.empty((len(X), self.n_components)), np.empty(len(X))
         allowed = batch.allowed(self.n_components)
-        kernels.active().mixture(spec, self._log_weights, X, None, None, None, None, None, r, None, allowed=allowed)
+        kernels.active().mixture(spec, self._log_weights, X, None, None, None, None, loglik, r, None, allowed=allowed)
+        r[loglik == -np.inf] = np.nan
+        return r
+
+    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
+        r = np.nan_to_num(self.filter(spec, X, batch))
         cumulative = np.cumsum(r, axis=1)
         states = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
         return np.asarray(np.minimum(states, self.n_components - 1))

@@ -137,3 +137,16 @@ class Starts:
         best = max(fit_together(models, self.source, EM(), Stop(), Serial()), key=lambda f: f.bound).model
         adapted = [e.adapt(self.source.summary) for e in self.emission.around(best.emission)]
         return max((replace(best, emission=e) for e in adapted), key=lambda model: model.score(self.source))
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """The task of making starts of some groups."""
+
+    groups: Sequence[Starts]
+
+    def run(self, item: tuple[int, int], best: Model | None) -> tuple[Model, None]:
+        """Start i of group g, a step away from ``best`` where that is given."""
+        g, i = item
+        starts = self.groups[g]
+        return (starts.start(i) if best is None else starts.perturbed(i, best, Serial())), None

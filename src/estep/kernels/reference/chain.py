@@ -10,6 +10,9 @@ from estep.kernels.reference.statistics import accumulate
 from estep.kernels.spec import Spec
 from estep.statistics import Array
 
+Halo = tuple[int, int, bool, bool]
+"""Rows of the head and of the tail, whether the chunk begins and closes its sequence."""
+
 
 def chain(
     spec: Spec,
@@ -23,7 +26,7 @@ def chain(
     trans_counts: Array | None,
     stats: Array | None,
     gamma: Array | None,
-    halo: tuple[int, int, bool, bool] | None = None,
+    halo: Halo | None = None,
     left: Array | None = None,
     right: Array | None = None,
     messages: Array | None = None,
@@ -93,7 +96,7 @@ def viterbi(
     X: Array,
     path: Array,
     logprob: Array,
-    halo: tuple[int, int, bool, bool] | None = None,
+    halo: Halo | None = None,
     left: Array | None = None,
     next: int = -1,
     scores: Array | None = None,
@@ -132,6 +135,26 @@ def viterbi(
             scores.reshape(2, -1)[:] = ending - np.where(top > -np.inf, top, 0.0)
 
 
+def _forward(
+    spec: Spec, start: Array, trans: Array, X: Array, allowed: Array | None, chunk: Halo, left: Array | None
+) -> tuple[Array, slice]:
+    """Logs of the filtered distributions of the rows that are read, each up to a constant, and which of them are asked
+    for; -inf from an impossible row on."""
+    head, tail, begins, _ = chunk
+    with np.errstate(divide="ignore"):
+        log_start, log_trans = np.log(start), np.log(trans)
+    skipped = head if left is not None else 0
+    rows = slice(skipped, len(X) - tail)
+    logb = only_allowed(densities_of(spec, X[rows]), None if allowed is None else allowed[rows])
+    alpha, before = np.empty_like(logb), np.zeros(spec.K) if left is None else left
+    for t in range(len(logb)):
+        opens = t == 0 and begins and left is None
+        reach = log_start if opens else logsumexp(before[:, None] + log_trans, axis=0)
+        alpha[t] = reach + logb[t]
+        before = alpha[t]
+    return alpha, slice(head - skipped, len(logb))
+
+
 def draw(
     spec: Spec,
     start: Array,
@@ -140,18 +163,46 @@ def draw(
     X: Array,
     u: Array,
     path: Array,
+    halo: Halo | None = None,
+    left: Array | None = None,
+    next: int = -1,
     allowed: Array | None = None,
 ) -> None:
     """Forward filtering, backward sampling (Fruhwirth-Schnatter 1994)."""
+    head, tail, *_ = chunk = halo or (0, 0, True, True)
     with np.errstate(divide="ignore"):
-        log_start, log_trans = np.log(start), np.log(trans)
+        log_trans = np.log(trans)
     for first, stop in zip([0, *ends[:-1]], ends, strict=True):
-        logb = only_allowed(densities_of(spec, X[first:stop]), None if allowed is None else allowed[first:stop])
-        alpha = np.empty_like(logb)
-        for t in range(len(logb)):
-            reach = log_start if t == 0 else logsumexp(alpha[t - 1][:, None] + log_trans, axis=0)
-            alpha[t] = reach + logb[t]
-        for t in range(len(logb) - 1, -1, -1):
-            last = t == len(logb) - 1
-            p = np.cumsum(shares(alpha[t] if last else alpha[t] + log_trans[:, path[first + t + 1]]))
-            path[first + t] = min(int(np.searchsorted(p, u[first + t] * p[-1], side="right")), spec.K - 1)
+        mask = None if allowed is None else allowed[first:stop]
+        alpha, own = _forward(spec, start, trans, X[first:stop], mask, chunk, left)
+        state = next
+        for t, at in zip(
+            range(own.stop - 1, own.start - 1, -1), range(stop - tail - 1, first + head - 1, -1), strict=True
+        ):
+            p = np.cumsum(shares(alpha[t] if state < 0 else alpha[t] + log_trans[:, state]))
+            path[at] = state = min(int(np.searchsorted(p, u[at] * p[-1], side="right")), spec.K - 1)
+
+
+def filtered(
+    spec: Spec,
+    start: Array,
+    trans: Array,
+    ends: Array,
+    X: Array,
+    out: Array,
+    halo: Halo | None = None,
+    left: Array | None = None,
+    messages: Array | None = None,
+    allowed: Array | None = None,
+) -> None:
+    """The probabilities of the states given the rows up to there (Rabiner 1989, eq. 19 and 20, scaled)."""
+    head, tail, *_ = chunk = halo or (0, 0, True, True)
+    for first, stop in zip([0, *ends[:-1]], ends, strict=True):
+        mask = None if allowed is None else allowed[first:stop]
+        alpha, own = _forward(spec, start, trans, X[first:stop], mask, chunk, left)
+        mine = alpha[own]
+        impossible = mine.max(axis=1, initial=-np.inf) == -np.inf
+        out[first + head : stop - tail] = np.where(impossible[:, None], np.nan, shares(mine))
+        if messages is not None and len(mine):
+            before = alpha[own.start - 1] if own.start else np.zeros(spec.K) if left is None else left
+            messages.reshape(4, -1)[[0, 2]] = before, mine[-1]

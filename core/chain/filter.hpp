@@ -1,4 +1,4 @@
-// Paths drawn from their posterior: forward filtering, backward sampling.
+// Filtered distributions, and paths drawn from their posterior: forward filtering, backward sampling.
 #pragma once
 #include <algorithm>
 
@@ -37,17 +37,18 @@ inline real from_logs(const real *reach, const real *logs, int64_t ld, int64_t K
     return most > -INFINITY ? 1 : 0;
 }
 
-class Draw {
+class Filter {
     const estep::Chain &chain;
     const Rows &rows;
     const std::unique_ptr<Tile> tile;
     const int64_t K, Kp, ld;
     Buffer trans, to_state;  // (K, Kp) and its transpose, zero in the padding
     Buffer L, b, b_rows, scale, reach, w;
-    Array<real> alpha;  // (T, Kp): filtered, the largest 1
+    Array<real> alpha;    // (T, Kp): filtered, the largest 1
+    int64_t doomed = -1;  // the first row that is impossible given those before; -1: none
 
   public:
-    Draw(const Spec &s, const estep::Chain &c, const Rows &r)
+    Filter(const Spec &s, const estep::Chain &c, const Rows &r)
         : chain(c),
           rows(r),
           tile(make_tile(s, r)),
@@ -67,28 +68,60 @@ class Draw {
                 trans[i * Kp + j] = to_state[j * Kp + i] = static_cast<real>(c.trans[i * K + j]);
     }
 
-    void run(const double *u, int32_t *path) {
+    // Adds up to 1 in each row of `out` (n, K), NaN from an impossible row on; those of a halo are left as they are.
+    // `messages` (4, K), or null: logs of the distribution before the chunk, as used, and at its last row.
+    void filtered(double *out, double *messages) {
         for (int64_t s = 0, first = 0; s < chain.S; first = chain.ends[s++]) {
-            const int64_t T = chain.ends[s] - first;
-            if (!T) continue;
-            forward(first, T);
-            int64_t state = pick(alpha + (T - 1) * Kp, K, u[first + T - 1], 0);
-            path[first + T - 1] = static_cast<int32_t>(state);
-            for (int64_t t = T - 2; t >= 0; t--) {
-                const real *a = alpha + t * Kp, *way = to_state + state * Kp;
-                for (int64_t i = 0; i < Kp; i += V) store(w + i, load(a + i) * load(way + i));
-                state = pick(w.data(), K, u[first + t], state);
-                path[first + t] = static_cast<int32_t>(state);
+            const Own own = forward(first, chain.ends[s]);
+            for (int64_t t = own.first; t < own.stop; t++) share(t - own.low, doomed >= 0 && t >= doomed, out + t * K);
+            if (!messages || own.stop == own.first) continue;
+            double *before = messages, *last = messages + 2 * K;
+            for (int64_t k = 0; k < K; k++) {
+                before[k] = own.first > own.low ? log_of(own.first - 1 - own.low, k) : chain.left ? chain.left[k] : 0;
+                last[k] = log_of(own.stop - 1 - own.low, k);
+            }
+        }
+    }
+
+    void draw(const double *u, int32_t *path) {
+        for (int64_t s = 0, first = 0; s < chain.S; first = chain.ends[s++]) {
+            const Own own = forward(first, chain.ends[s]);
+            int64_t state = chain.next;
+            for (int64_t t = own.stop - 1; t >= own.first; t--) {
+                const real *a = alpha + (t - own.low) * Kp;
+                if (state >= 0) {
+                    const real *way = to_state + state * Kp;
+                    for (int64_t i = 0; i < Kp; i += V) store(w + i, load(a + i) * load(way + i));
+                    a = w.data();
+                }
+                state = pick(a, K, u[t], state >= 0 ? state : 0);
+                path[t] = static_cast<int32_t>(state);
             }
         }
     }
 
   private:
-    void forward(int64_t first, int64_t T) {
+    struct Own {  // rows that are asked for, and the first that is read
+        int64_t low, first, stop;
+    };
+
+    double log_of(int64_t t, int64_t k) const { return std::log(static_cast<double>(alpha[t * Kp + k])); }
+    void share(int64_t t, bool none, double *out) const {
+        double total = 0;
+        for (int64_t k = 0; k < K; k++) total += static_cast<double>(alpha[t * Kp + k]);
+        for (int64_t k = 0; k < K; k++) out[k] = none ? NAN : static_cast<double>(alpha[t * Kp + k]) / total;
+    }
+
+    // Of rows first to last, those of a chunk: from what is known to come before, else from its halo.
+    Own forward(int64_t first, int64_t last) {
+        const Own own{chain.left ? first + chain.head : first, first + chain.head, last - chain.tail};
+        const int64_t T = own.stop - own.low;
+        const bool opens = chain.begins && !chain.left;
         alpha.grow(T * Kp);
+        doomed = -1;
         for (int64_t t0 = 0; t0 < T; t0 += tile->size) {
             const int64_t n = std::min(tile->size, T - t0);
-            tile->load(rows, {first + t0, nullptr}, n);
+            tile->load(rows, {own.low + t0, nullptr}, n);
             tile->densities(L.data(), Place{b.data(), K, ld, ONE_SLOT, 0}, scale.data());
             to_rows(b.data(), ld, K, n, b_rows.data(), Kp);
             bool logs = false;  // whether L holds log-densities
@@ -96,8 +129,9 @@ class Draw {
                 real *a = alpha + t * Kp;
                 const real *density = b_rows + (t - t0) * Kp;
                 if (t) predict(a - Kp);
-                else
+                else if (opens)
                     for (int64_t j = 0; j < Kp; j++) reach[j] = j < K ? static_cast<real>(chain.start[j]) : 0;
+                else reach_from_left();
                 vec top{};
                 for (int64_t j = 0; j < Kp; j += V) {
                     const vec x = load(reach + j) * load(density + j);
@@ -110,8 +144,10 @@ class Draw {
                     if (!logs) tile->log_densities(L.data()), logs = true;
                     most = from_logs(reach.data(), L + (t - t0), ld, K, a);
                 }
-                if (!(most > 0))  // impossible, said elsewhere
+                if (!(most > 0)) {
+                    if (doomed < 0) doomed = own.low + t;
                     for (int64_t j = 0; j < K; j++) a[j] = most = 1;
+                }
                 const real by = 1 / most;
                 for (int64_t j = 0; j < Kp; j += V) {
                     const vec x = load(a + j) * by, none{};
@@ -120,6 +156,15 @@ class Draw {
                 }
             }
         }
+        return own;
+    }
+
+    void reach_from_left() {  // one row after the message from the left; uniform where there is none
+        double top = -INFINITY;
+        for (int64_t k = 0; k < K && chain.left; k++) top = std::max(top, chain.left[k]);
+        for (int64_t k = 0; k < Kp; k++)
+            w[k] = k >= K ? 0 : !chain.left ? 1 : static_cast<real>(std::exp(chain.left[k] - top));
+        predict(w.data());
     }
 
     void predict(const real *a) {  // reach: the distribution a row later
@@ -144,7 +189,11 @@ class Draw {
 };
 
 void draw(const Spec &spec, const estep::Chain &chain, const Rows &rows, const double *u, int32_t *path) {
-    Draw(spec, chain, rows).run(u, path);
+    Filter(spec, chain, rows).draw(u, path);
+}
+
+void filter(const Spec &spec, const estep::Chain &chain, const Rows &rows, double *out, double *messages) {
+    Filter(spec, chain, rows).filtered(out, messages);
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+"""Filtered probabilities of states: given the rows up to each row, and none that come later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from estep.data.source import Batch, Source
+from estep.execution.base import Execute
+from estep.inference.boundaries import same_filter
+from estep.inference.e_step import densities
+from estep.inference.smooth import probabilities
+from estep.interface import AnyModel, Boundary, Task
+from estep.statistics import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Filter(Task):
+    """The probabilities (n, K) of a leaf's rows given those up to each, and of each unit -inf where it is impossible,
+    else 0."""
+
+    model: AnyModel
+    backward: bool = False
+
+    def agree(self, a: Array, b: Array, single: bool) -> bool:
+        return same_filter(a, b, single)
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, Array]:
+        p = self.model.moving.filter(*densities(self.model, batch), batch, boundary)[batch.own]
+        impossible = np.isnan(p[:, 0])
+        if batch.ends is None:
+            return np.where(impossible, -np.inf, 0.0), p
+        before = np.concatenate([[0], np.cumsum(impossible)])
+        ends = np.minimum(batch.ends - batch.own.start, len(p))
+        return np.where(np.diff(before[ends], prepend=0) > 0, -np.inf, 0.0), p
+
+
+def filtered(model: AnyModel, data: Any, source: Source, execute: Execute | None, on_impossible: str) -> Array:
+    """Probabilities (n, K); ``source`` is what the model reads of ``data``."""
+    return probabilities(Filter(model), data, source.in_double(), execute, on_impossible)
