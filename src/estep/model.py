@@ -18,7 +18,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
-from estep.inference import decode, e_step, m_step, sample, score, smooth
+from estep.inference import decode, e_step, filter, forecast, m_step, sample, score, smooth
 from estep.inference.constraints import Constraints
 from estep.inference.prepare import prepared
 from estep.interface import Boundary, Climbed, Emission, Evaluation, Latent, Notes
@@ -27,6 +27,8 @@ from estep.parameters import packing
 from estep.priors import Conjugate, Prior
 from estep.statistics import Array, Layout, Statistics, weighted
 from estep.util.cached import cached_property
+
+KINDS = ("smoothed", "filtered")
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,14 +289,44 @@ class Model:
         execute: Execute | None = None,
         given: Any = None,
         on_impossible: str = "raise",
+        kind: str = "smoothed",
     ) -> Array:
-        """Posterior probabilities of the states, (n, K), given the row (mixture) or the whole sequence (chain).
+        """Probabilities of the states, (n, K): "smoothed" ones look ahead, "filtered" ones do not.
 
+        Given the row (mixture), the whole sequence (smoothed: Rabiner 1989, eq. 27) or its rows up to there (filtered).
         Raises ValueError naming the first row or sequence that is impossible under the model; with
         ``on_impossible="skip"`` its probabilities are NaN, and a warning names the first five.
         """
+        if kind not in KINDS:
+            raise ValueError(f"kind is {kind!r}: it is 'smoothed', which looks ahead, or 'filtered'")
         source = self.source(data, lengths, given=given)
-        return smooth.predict_proba(self, data, source, execute, on_impossible)
+        how = smooth.predict_proba if kind == "smoothed" else filter.filtered
+        return how(self, data, source, execute, on_impossible)
+
+    def filter(
+        self,
+        data: Any,
+        lengths: Any = None,
+        execute: Execute | None = None,
+        given: Any = None,
+        on_impossible: str = "raise",
+    ) -> Array:
+        """Probabilities of the states given the rows up to each, (n, K): they do not look ahead.
+
+        As :meth:`predict_proba` with ``kind="filtered"`` (Rabiner 1989, eq. 19 and 20, scaled).
+        """
+        return self.predict_proba(data, lengths, execute, given, on_impossible, "filtered")
+
+    def forecast(
+        self, data: Any, steps: int, lengths: Any = None, execute: Execute | None = None, given: Any = None
+    ) -> Array:
+        """Probabilities of the states in the ``steps`` rows after each sequence, (S, steps, K), given all of it.
+
+        Raises ValueError for a number of steps that is none, and where a sequence is impossible.
+        """
+        if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
+            raise ValueError(f"steps is {steps!r}: it is a whole number from 1")
+        return forecast.state_probabilities(self, self.source(data, lengths, given=given), int(steps), execute)
 
     def decode(
         self,

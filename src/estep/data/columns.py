@@ -124,3 +124,20 @@ def match(names: Sequence[str], wanted: Sequence[str], n: int, what: str = "colu
             "it out"
         )
     return [list(names).index(w) for w in wanted]
+
+
+def frame_like(data: Any, columns: dict[str, Array]) -> Any:
+    """A data frame with these columns, of the kind that ``data``, or the first of it, is; else pandas'.
+
+    Raises ModuleNotFoundError where pandas is wanted and not there.
+    """
+    import narwhals as nw
+
+    first = data[0] if isinstance(data, list | tuple) and len(data) else data
+    if is_frame(first):
+        return nw.from_dict(columns, backend=nw.get_native_namespace(frame_of(first))).to_native()
+    try:
+        import pandas as pd  # type: ignore[import-untyped]
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('the result is a data frame: pip install "estep[frames]" for pandas') from None
+    return pd.DataFrame(columns)

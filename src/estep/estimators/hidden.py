@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import numpy as np
+
+from estep.data.columns import frame_like
 from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
 from estep.fitting.results import Fit
@@ -129,13 +132,43 @@ class Hidden(ModelEstimator):
         """States (n,) of the most probable path; ``on_impossible`` as in :meth:`decode`."""
         return self.decode(X, lengths, given=given, on_impossible=on_impossible)[1]
 
-    def predict_proba(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
-        """Posterior probabilities of the states given the whole sequence, (n, K) (Rabiner 1989, eq. 27).
+    def predict_proba(
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        kind: str = "smoothed",
+        given: Any = None,
+        on_impossible: str = "raise",
+    ) -> Array:
+        """Probabilities of the states, (n, K): "smoothed" ones look ahead, "filtered" ones do not.
 
-        They look ahead. With ``on_impossible="skip"`` those of an impossible sequence are NaN.
+        Given the whole sequence (smoothed: Rabiner 1989, eq. 27), or its rows up to each (filtered). With
+        ``on_impossible="skip"`` those of an impossible sequence are NaN.
         """
         model, source = self._ask(X, lengths, given)
-        return model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible)
+        return model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible, kind=kind)
+
+    def filter(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
+        """Probabilities of the states given the rows up to each, (n, K): they do not look ahead.
+
+        As :meth:`predict_proba` with ``kind="filtered"``.
+        """
+        return self.predict_proba(X, lengths, kind="filtered", given=given, on_impossible=on_impossible)
+
+    def forecast(self, X: Any, steps: int, lengths: Any = None, *, given: Any = None) -> Any:
+        """A data frame of what the states will be after X, given all of it: a line a step.
+
+        Columns ``step`` (1 to ``steps``) and ``state_0`` ...: probabilities. Of several sequences, ``sequence`` (its
+        number) comes first. The frame is of X's kind, of pandas for arrays. Raises ValueError naming a sequence that is
+        impossible, and ModuleNotFoundError where pandas is wanted and not there.
+        """
+        model, source = self._ask(X, lengths, given)
+        p = model.forecast(source, steps, execute=self._execute())
+        S, steps, K = p.shape
+        columns = {"sequence": np.repeat(np.arange(S), steps)} if S > 1 else {}
+        columns["step"] = np.tile(np.arange(1, steps + 1), S)
+        return frame_like(X, columns | {f"state_{k}": p[:, :, k].ravel() for k in range(K)})
 
     def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""

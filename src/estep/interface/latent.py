@@ -224,6 +224,11 @@ class Latent(Values, ABC):
         on."""
 
     @abstractmethod
+    def ahead(self, filtered: Array, steps: int) -> Array:
+        """Probabilities (S, steps, K) of the states in the next steps, given those at the last row of each sequence
+        (S, K); zeros where there was none."""
+
+    @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Draws the states of n steps, (n,)."""
 

@@ -290,6 +290,15 @@ class Chain(Latent, Conjugate):
         s["transitions"] = mass[:, None] * transmat
         return s, mass
 
+    def ahead(self, filtered: Array, steps: int) -> Array:
+        startprob, transmat = self._given()
+        out = np.empty((len(filtered), steps, len(startprob)))
+        now = np.where(filtered.any(axis=1, keepdims=True), filtered @ transmat, startprob)
+        for h in range(steps):
+            out[:, h] = now
+            now = now @ transmat
+        return out
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         startprob, transmat = self._given()
         first, then = np.cumsum(startprob), np.cumsum(transmat, axis=1)

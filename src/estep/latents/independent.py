@@ -238,5 +238,8 @@ class Independent(Latent, Conjugate):
         mass = weight * self._weights
         return Statistics(self.layout, mass), mass
 
+    def ahead(self, filtered: Array, steps: int) -> Array:
+        return np.tile(self._weights, (len(filtered), steps, 1))
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())
