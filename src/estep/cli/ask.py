@@ -14,12 +14,28 @@ import numpy as np
 import typer
 
 from estep.cli.errors import guarded
-from estep.cli.options import Columns, Data, Given, Json, ModelPath, Out, Sequence, ThreadCount, Weight, app
+from estep.cli.options import (
+    Columns,
+    Data,
+    Decimal,
+    Given,
+    Header,
+    Json,
+    Missing,
+    ModelPath,
+    Out,
+    Sep,
+    Sequence,
+    Thousands,
+    ThreadCount,
+    Weight,
+    app,
+)  # fmt: skip
 from estep.cli.show import (
     console,
     parameter_table,
 )
-from estep.cli.tables import Ask, Table, read_table
+from estep.cli.tables import Ask, Table, dialect_of, read_table
 from estep.cli.text import csv_text, plain, say
 from estep.emissions._shared.tables import place_in
 from estep.execution.threads import threads
@@ -55,11 +71,17 @@ def score(
     sequence: Sequence = None,
     weight: Weight = None,
     given: Given = None,
+    sep: Sep = None,
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    na: Missing = None,
+    header: Header = None,
     n_threads: ThreadCount = None,
     as_json: Json = False,
 ) -> None:
     """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
-    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given))
+    dialect = dialect_of(sep, decimal, thousands, na, header)
+    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given, dialect))
     units = fitted.score_units(table.source, execute=threads(n_threads))
     chain = fitted.latent.sequential
     names = table.sequences or tuple(str(i) for i in range(len(units)))
@@ -92,6 +114,11 @@ def decode(
     columns: Columns = None,
     sequence: Sequence = None,
     given: Given = None,
+    sep: Sep = None,
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    na: Missing = None,
+    header: Header = None,
     on_impossible: Annotated[
         str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
     ] = "raise",
@@ -101,7 +128,8 @@ def decode(
     """State (or component) of each row of DATA and its probability given all rows of its sequence, as CSV."""
     if out is not None:
         check_target(out)
-    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given))
+    dialect = dialect_of(sep, decimal, thousands, na, header)
+    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given, dialect))
     source, execute = table.source, threads(n_threads)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -113,14 +141,14 @@ def decode(
         p = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
     probability = p[np.arange(len(states)), states]
     rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in zip(states.tolist(), probability.tolist(), strict=True))
-    header = ["state", "probability"]
+    heading = ["state", "probability"]
     if table.sequences and source.ends is not None:
         names = (
             n for n, length in zip(table.sequences, np.diff(source.ends, prepend=0), strict=True) for _ in range(length)
         )
         rows = ([name, *row] for name, row in zip(names, rows, strict=True))
-        header = ["sequence", *header]
-    _write_csv(header, rows, out)
+        heading = ["sequence", *heading]
+    _write_csv(heading, rows, out)
 
 
 @app.command()
@@ -155,11 +183,11 @@ def sample(
     _write_csv([state, *columns], rows, out)
 
 
-def _write_csv(header: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
+def _write_csv(heading: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
     if out is not None:
-        write_text(out, csv_text(header, rows))
+        write_text(out, csv_text(heading, rows))
     else:
-        sys.stdout.writelines(csv_text(header, rows, sys.stdout.isatty()))
+        sys.stdout.writelines(csv_text(heading, rows, sys.stdout.isatty()))
 
 
 @app.command()

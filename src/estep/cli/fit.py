@@ -14,7 +14,21 @@ import typer
 
 from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.errors import fail, guarded
-from estep.cli.options import Columns, Data, Given, Json, Sequence, ThreadCount, Weight, app
+from estep.cli.options import (
+    Columns,
+    Data,
+    Decimal,
+    Given,
+    Header,
+    Json,
+    Missing,
+    Sep,
+    Sequence,
+    Thousands,
+    ThreadCount,
+    Weight,
+    app,
+)  # fmt: skip
 from estep.cli.show import (
     Progress,
     console,
@@ -24,7 +38,7 @@ from estep.cli.show import (
     selection_table,
     summary_table,
 )
-from estep.cli.tables import Ask, read_table
+from estep.cli.tables import Ask, dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.propose import proposed
@@ -64,6 +78,11 @@ def fit_command(
         str | None, typer.Option("--labels", metavar="COLUMN", help="Column of known states; empty or -1: unknown.")
     ] = None,
     given: Given = None,
+    sep: Sep = None,
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    na: Missing = None,
+    header: Header = None,
     n_init: Annotated[int, typer.Option(min=1, max=1_000_000, help="Starts, of which the best is kept.")] = 1,
     init: Annotated[
         str, typer.Option("--init", help=f"{PORTFOLIO}: kinds of starts by turns; or all of one kind.")
@@ -96,7 +115,7 @@ def fit_command(
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     if out is not None:
         check_target(out)  # a fit that cannot be saved is refused before it runs
-    ask = Ask(columns, sequence, weight, labels, given)
+    ask = Ask(columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header))
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family = proposed(table.source.X, table.source.columns, table.symbols)

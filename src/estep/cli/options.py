@@ -15,7 +15,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[str, typer.Argument(help="A CSV or Parquet file, or a shipped dataset's name (faithful).")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A CSV (.gz, .zst; -: standard input) or Parquet file, or a shipped dataset's name (faithful)."
+    ),
+]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]
 Columns = Annotated[str | None, typer.Option("--columns", help="Columns to use, separated by commas.")]
 Sequence = Annotated[
@@ -26,6 +31,20 @@ Weight = Annotated[
 ]
 Given = Annotated[
     str | None, typer.Option("--given", metavar="COLUMNS", help="Columns of covariates, separated by commas.")
+]
+Sep = Annotated[
+    str | None, typer.Option("--sep", help="What separates columns: one character, tab or space (default: found).")
+]
+Decimal = Annotated[str, typer.Option("--decimal", help="Decimal sign of numbers.")]
+Thousands = Annotated[str | None, typer.Option("--thousands", help="What separates thousands in numbers.")]
+Missing = Annotated[
+    str | None, typer.Option("--na", help="What a cell without a value has, separated by commas (always: NA).")
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="Whether the first line names the columns (default: unless it is numbers)."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
 ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from estep.data.given import beside, weights_of_rows
 from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.datasets import NAMES
-from estep.io.table_files import Column, read_columns
+from estep.io.column import Column
+from estep.io.dialect import Dialect
+from estep.io.table_files import read_columns
 from estep.model import Model
 from estep.statistics import Array
 
@@ -29,11 +32,17 @@ class Ask:
     weight: str | None = None
     labels: str | None = None
     given: str | None = None
+    dialect: Dialect | None = None
 
     def named(self) -> dict[str, str]:
         """Columns with a role of their own."""
         roles = {"sequence": self.sequence, "weight": self.weight, "labels": self.labels}
         return {role: column for role, column in roles.items() if column is not None}
+
+
+def dialect_of(sep: str | None, decimal: str, thousands: str | None, na: str | None, header: bool | None) -> Dialect:
+    """What the options say of a text file."""
+    return Dialect(sep, decimal, thousands, tuple(t.strip() for t in (na or "").split(",") if t.strip()), header)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +66,7 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     dates and an index are left out then, and named on standard error. Raises ValueError or OSError naming what is
     wrong.
     """
-    columns, lengths, symbols = _columns_of(data)
+    columns, lengths, symbols = _columns_of(data, ask.dialect)
     P = 0 if model is None else model.emission.n_covariates
     wanted, given = ((), ()) if model is None else (model.columns[P:], model.columns[:P])
     symbols = model.symbols if model is not None and model.symbols else symbols
@@ -182,12 +191,16 @@ def _choose(
 
 def _numbers(column: Column) -> Array:
     if column.numbers is not None:
+        if column.tokens:
+            say(f"column {column.name!r}: {' and '.join(map(repr, column.tokens))} is read as no value")
         return column.numbers
     if column.kept_out == "dates" and column.days is not None:
         say(f"column {column.name!r} is read as days since 1970-01-01")
         return column.days
     row = next((i for i, t in enumerate(column.texts) if t is not None and Column("", [t]).numbers is None), 0)
-    raise ValueError(f"column {column.name!r} is not numeric: row {row} is {column.text_of(row)}")
+    text = f"column {column.name!r} is not numeric: row {row} is {column.text_of(row)}"
+    comma = re.fullmatch(r"[+-]?\d+,\d+", str(column.texts[row]))
+    raise ValueError(f"{text} (decimal commas are read with --decimal ,)" if comma else text)
 
 
 def _codes(column: Column, symbols: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
@@ -233,12 +246,15 @@ def _runs(column: Column) -> tuple[Array, tuple[str, ...]]:
     return np.diff([*starts, len(values)]), names
 
 
-def _columns_of(data: str) -> tuple[list[Column], Array | None, tuple[str, ...]]:
+def _columns_of(data: str, dialect: Dialect | None) -> tuple[list[Column], Array | None, tuple[str, ...]]:
     """The columns of DATA; of a shipped dataset, the lengths of its sequences and its symbols too. A file that exists
     wins."""
     path = Path(data)
-    if path.exists():
-        return read_columns(path), None, ()
+    if path.exists() or data == "-":
+        columns, said = read_columns(path, dialect)
+        for text in said:
+            say(text)
+        return columns, None, ()
     if data not in NAMES:
         raise ValueError(f"{path}: no such file, and no dataset of that name ({', '.join(NAMES)})")
     shipped = NAMES[data]()
