@@ -16,6 +16,9 @@ class EM(Algorithm):
     def init(self, model: AnyModel) -> None:
         return None
 
+    def resumable(self, state: Any) -> bool:
+        return state is None  # else amid steps made ahead
+
     def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         """``state``: steps that were made ahead, as long as they are those of ``model``."""
         ahead = state if state is not None and state.model is model else data.climb(model)

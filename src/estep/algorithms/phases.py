@@ -27,6 +27,10 @@ class Phases(Algorithm):
     def init(self, model: AnyModel) -> tuple[int, Any]:
         return 0, None
 
+    def resumable(self, state: tuple[int, Any]) -> bool:
+        k, kept = state
+        return k <= self.n_steps or EM().resumable(kept)
+
     def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         k, kept = state
         if k >= self.n_steps:

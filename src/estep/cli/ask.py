@@ -39,10 +39,10 @@ from estep.cli.tables import Ask, Table, dialect_of, read_table
 from estep.cli.text import csv_text, plain, say
 from estep.emissions._shared.tables import place_in
 from estep.execution.threads import threads
-from estep.io.files import check_target, write_text
 from estep.io.model_file import read
 from estep.model import Model
 from estep.statistics import weighted
+from estep.util.files import check_target, write_text
 from estep.util.memory import require_memory
 
 

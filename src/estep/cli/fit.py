@@ -48,10 +48,10 @@ from estep.fitting.selection import select
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
 from estep.interface import Emission
-from estep.io.files import check_target
 from estep.io.model_file import save, to_document
 from estep.latents import TOPOLOGIES, Chain, Independent
 from estep.model import Model
+from estep.util.files import check_target
 
 MOST_CANDIDATES = 1000
 
@@ -93,6 +93,10 @@ def fit_command(
     max_time: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds after which the best so far is kept.")
     ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File from which the same command goes on, whatever cut it off.")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between two writes of the checkpoint.")] = 60.0,
     max_iter: Annotated[int, typer.Option(min=0, help="M-steps of one start, at most.")] = 1000,
     tol: Annotated[float, typer.Option(min=0, help="Stop at a gain of the log-likelihood a row below this.")] = 1e-8,
     stop_rule: Annotated[str, typer.Option(help="gain|aitken|parameters: what --tol is of.")] = "gain",
@@ -144,6 +148,8 @@ def fit_command(
             stop=Stop(tol, max_iter, stop_rule, max_time=max_time),
             execute=threads(n_threads),
             callbacks=[progress],
+            checkpoint=checkpoint,
+            every=every,
         )
     seconds = time.perf_counter() - begun
     best = selection.best.fit

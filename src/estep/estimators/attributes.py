@@ -27,6 +27,8 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
     stop_rule: str
     max_iter: int
     max_time: float | None = None
+    checkpoint: Any = None
+    every: float = 60.0
     reseeds: int = 3
     n_init: int
     init_params: str

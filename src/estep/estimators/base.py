@@ -162,12 +162,14 @@ class ModelEstimator(Attributes):
         source = prepared_to_fit(source, emission if old is None else old.emission)
 
         callbacks = [*self.callbacks, *([self._print] if self.verbose else [])]
+        file = self.checkpoint, self.every
         if old is not None:
-            fit = fit_prepared(self._start_from(old, source), source, algorithm, stop, execute, callbacks)
+            fit = fit_prepared(self._start_from(old, source), source, algorithm, stop, execute, callbacks, *file)
         else:
             finish = partial(self._with_prior, source=source)
             starts = Starts(latent, emission, source, self.n_components, self.init_params, streams, finish)
-            fit = fit_starts([starts], algorithm, stop, execute, callbacks)[0]
+            settings = self.estimate, self.prior, self._fixed(), self.emission_groups
+            fit = fit_starts([starts], algorithm, stop, execute, callbacks, *file, settings)[0]
         self._store(fit, dtype)
         self.__dict__.pop("running_", None)
         if fit.stop_reason == "interrupted":

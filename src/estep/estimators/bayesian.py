@@ -72,6 +72,8 @@ class BayesianGaussianMixture(GaussianMixture):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

@@ -31,6 +31,10 @@ class GaussianHMM(Hidden):
     max_iter, n_init : int
     max_time : float, optional
         Seconds after which the fit ends with its best so far.
+    checkpoint : path, optional
+        A file from which the same fit, begun again, goes on to the same end, whatever cut it off.
+    every : float
+        Seconds between two writes of the checkpoint, at least.
     reseeds : int
         How often components that have collapsed onto few rows are put elsewhere, at most.
     init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short", \
@@ -91,6 +95,8 @@ class GaussianHMM(Hidden):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -155,6 +161,8 @@ class GMMHMM(Hidden):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -205,6 +213,8 @@ class CategoricalHMM(Hidden):
         stop_rule: str = "gain",
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -245,6 +255,8 @@ class PoissonHMM(Hidden):
         stop_rule: str = "gain",
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -289,6 +301,8 @@ class HMM(Hidden):
         stop_rule: str = "gain",
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

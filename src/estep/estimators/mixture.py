@@ -35,6 +35,10 @@ class GaussianMixture(Mixture):
         M-steps of one start at most; starts, of which the best is kept.
     max_time : float, optional
         Seconds after which the fit ends with its best so far.
+    checkpoint : path, optional
+        A file from which the same fit, begun again, goes on to the same end, whatever cut it off.
+    every : float
+        Seconds between two writes of the checkpoint, at least.
     reseeds : int
         How often components that have collapsed onto few rows are put elsewhere, at most.
     init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short"}
@@ -89,6 +93,8 @@ class GaussianMixture(Mixture):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -181,6 +187,8 @@ class MixtureModel(Mixture):
         stop_rule: str = "gain",
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -220,6 +228,8 @@ class StudentMixture(Mixture):
         reg_covar: float | None = None,
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -257,6 +267,8 @@ class BernoulliMixture(Mixture):
         stop_rule: str = "gain",
         max_iter: int = 1000,
         max_time: float | None = None,
+        checkpoint: Any = None,
+        every: float = 60.0,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

@@ -87,6 +87,9 @@ class Batched:
         ends = np.cumsum([m.n_components for m in models])
         return cls(latent, ends, emission, one.columns, one.symbols, one.roles)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kernel"}
+
     penalty = 0.0
     """What the bound has beside the log-likelihood."""
 

@@ -17,6 +17,7 @@ import numpy as np
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.batched import Batched, grouped
+from estep.fitting.checkpoint import Checkpoint
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated, settled
 from estep.inference.passes import Passes
@@ -100,7 +101,9 @@ class Loop:
         execute: Execute,
         callbacks: Sequence[Callback],
         groups: Sequence[int],
+        checkpoint: Checkpoint | None = None,
     ) -> None:
+        self.checkpoint = checkpoint
         self.source, self.algorithm, self.stop, self.execute = source, algorithm, stop, execute
         self.callbacks, self.groups = callbacks, groups
         self.highest: dict[int, dict[int, float]] = {group: {} for group in groups}  # bounds of the runs of each race
@@ -126,16 +129,29 @@ class Loop:
         return fits
 
     def run(self, models: Sequence[Model], numbers: Sequence[int]) -> list[Fit]:
-        """Fits the models, the starts of these numbers, together."""
+        """Fits the models, the starts of these numbers, together; or takes what the checkpoint has of that."""
+        ended = None if self.checkpoint is None else self.checkpoint.ended()
+        if ended is not None:
+            fits, self.highest = ended
+            return fits
         models = [replace(m, emission=m.emission.adapt(self.source.summary)) for m in models]
         data = Passes(self.source, min(m.leaf_rows() for m in models), self.execute)
         runs = [_Run(number) for number in numbers]
         active, began = runs, time.perf_counter()
         current: Any = Batched.of(models) if len(models) > 1 else models[0]
         state = self.algorithm.init(current)
+        progress = None if self.checkpoint is None else self.checkpoint.under_way()
+        if progress is not None:
+            runs, active, current, state, self.highest, data.learned, spent = progress
+            began -= spent
+            self.deadline -= spent
         with self.execute.running():
             while active:
                 try:
+                    if self.checkpoint is not None and self.algorithm.resumable(state):
+                        spent = time.perf_counter() - began
+                        now = (runs, active, current, state, self.highest, data.learned, spent)
+                        self.checkpoint.offer(lambda now=now: now)  # type: ignore[misc]
                     step = self.algorithm.step(current, data, state)
                     current, bounds = step.entered or current, np.atleast_1d(step.bound).tolist()
                     self._enter(active, current, bounds, time.perf_counter() - began, data.count)
@@ -151,7 +167,10 @@ class Loop:
                     break
             for run in runs:
                 run.complete(data)
-        return [run.fit(self.weight) for run in runs]
+        fits = [run.fit(self.weight) for run in runs]
+        if self.checkpoint is not None:
+            self.checkpoint.end(fits, self.highest)
+        return fits
 
     def _enter(
         self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float, passes: float

@@ -48,7 +48,7 @@ def reseed(loop: Loop, fits: dict[int, Fit]) -> None:
 
 def reseeded(loop: Loop, fit: Fit, number: int) -> Fit:
     """As :func:`reseed`, for one that is in a race with no other; "interrupted" where it was."""
-    alone = Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, loop.groups)
+    alone = Loop(loop.source, loop.algorithm, loop.stop, loop.execute, loop.callbacks, loop.groups, loop.checkpoint)
     alone.deadline = loop.deadline
     fits = {number: fit}
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.batched import initialised
+from estep.fitting.checkpoint import Checkpoint, made_for
 from estep.fitting.loop import Loop
 from estep.fitting.remarks import of_one_value, remarks
 from estep.fitting.reseeding import comparable, reseed, reseeded
@@ -35,8 +38,13 @@ def fit(
     stop: Stop | None = None,
     execute: Execute | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> Fit:
     """Fits ``model``, from its parameters on, to data of any form :func:`estep.as_source` takes.
+
+    ``checkpoint``: a file that is written ``every`` so many seconds, from which the same call goes on to the same end,
+    whatever cut it off; one that had come to its end returns at once.
 
     An interrupt (Ctrl-C) ends the fit and returns the last good model with the reason "interrupted". Raises ValueError
     where the data are invalid or impossible under the model.
@@ -44,15 +52,44 @@ def fit(
     if not isinstance(model, Model):
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
-    return fit_prepared(model, prepared_to_fit(model.read(data), model.emission), how, rule, run, callbacks)
+    source = prepared_to_fit(model.read(data), model.emission)
+    return fit_prepared(model, source, how, rule, run, callbacks, checkpoint, every)
 
 
 def fit_prepared(
-    model: Model, source: Source, algorithm: Algorithm, stop: Stop, execute: Execute, callbacks: Sequence[Callback] = ()
+    model: Model,
+    source: Source,
+    algorithm: Algorithm,
+    stop: Stop,
+    execute: Execute,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> Fit:
     """As :func:`fit`, to data that are prepared for the model."""
-    loop = Loop(source, algorithm, stop, execute, callbacks, [0])
-    return _told(reseeded(loop, loop.run([model], [0])[0], 0), loop)
+    file = _checkpoint(checkpoint, every, source, (model, _plain(stop), algorithm), [model])
+    if file is not None and file.result is not None:
+        return file.result[0]
+    loop = Loop(source, algorithm, stop, execute, callbacks, [0], file)
+    fit = _told(reseeded(loop, loop.run([model], [0])[0], 0), loop)
+    if file is not None:
+        file.finish({0: fit})
+    return fit
+
+
+def _plain(stop: Stop) -> Stop:
+    """A stop rule without the time it is given, which may be more when it goes on."""
+    return replace(stop, max_time=None)
+
+
+def _checkpoint(
+    path: Any, every: float, source: Source, settings: Any, parts: Sequence[Any], streams: Any = None
+) -> Checkpoint | None:
+    """The checkpoint at ``path``, where one is asked for; ``parts`` hold families, maybe of one's own."""
+    if path is None:
+        return None
+    modules = {type(family).__module__ for part in parts for family in part.emission.families}
+    return Checkpoint(path, every, made_for(source, settings), modules, streams)
 
 
 def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
@@ -70,16 +107,28 @@ def fit_starts(
     stop: Stop,
     execute: Execute,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
+    settings: Any = None,
 ) -> dict[int, Fit]:
     """The best fit of each group of starts, all of the same data; an interrupt keeps the best so far.
 
     Mixtures run at the same time, as the columns of one model. A start that is :func:`estep.fitting.stopping.dominated`
     by the best so far of its group is dropped; ``restarts`` says how far each got. Perturbed starts come last, some at
-    a time. An interrupt, or the end of the time, may leave groups without a fit.
+    a time. An interrupt, or the end of the time, may leave groups without a fit. ``checkpoint``: see :func:`fit`;
+    ``settings``: what else must be the same to go on from it.
     """
+    known = [[s.latent, s.emission, s.n_components, s.method, len(s)] for s in groups], _plain(stop), algorithm
+    streams = [starts.streams for starts in groups]
+    file = _checkpoint(checkpoint, every, groups[0].source, (known, settings), groups, copy.deepcopy(streams))
+    if file is not None and file.result is not None:
+        return file.result
+    if file is not None:
+        kept = copy.deepcopy(file.saved.streams)
+        groups = [replace(starts, streams=own) for starts, own in zip(groups, kept, strict=True)]
     offsets = np.cumsum([0, *(len(starts) for starts in groups)]).tolist()
     of_number = [g for g, starts in enumerate(groups) for _ in range(len(starts))]
-    loop = Loop(groups[0].source, algorithm, stop, execute, callbacks, of_number)
+    loop = Loop(groups[0].source, algorithm, stop, execute, callbacks, of_number, file)
     fits: dict[int, Fit] = {}
     with execute.running():
         try:
@@ -99,6 +148,8 @@ def fit_starts(
         tried = tuple(Restart(f.bound, f.n_iter, f.stop_reason, starts.kind(i)) for i, f in sorted(own.items()))
         best = reseeded(loop, replace(best, stop_reason=reason or best.stop_reason), offsets[g])
         out[g] = _told(replace(best, restarts=tried), loop)
+    if file is not None:
+        file.finish(out)
     return out
 
 

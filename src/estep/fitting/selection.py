@@ -7,6 +7,7 @@ race of its own between its starts.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,13 +74,16 @@ def select(
     stop: Stop | None = None,
     execute: Execute | None = None,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 60.0,
 ) -> Selection:
     """Fits a mixture (or with ``latent=Chain()`` an HMM) for each of ``n_components``, and compares them.
 
     ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood) or "aic" (Akaike 1974: 2 parameters - 2
     log-likelihood). Each number has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
     ``given``: covariates, for a regression. ``estimate`` and ``prior`` are those of :func:`estep.with_prior`; criteria
-    are of the log-likelihood alone. An interrupt returns the candidates that have a fit.
+    are of the log-likelihood alone. An interrupt returns the candidates that have a fit. ``checkpoint`` and ``every``:
+    see :func:`estep.fit`.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def select(
         Starts(hidden, family, source, number, init_params, own, finish)
         for number, own in zip(numbers, streams, strict=True)
     ]
-    fits = fit_starts(groups, how, rule, run, callbacks)
+    fits = fit_starts(groups, how, rule, run, callbacks, checkpoint, every, (estimate, prior))
     return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
 
 

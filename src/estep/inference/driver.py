@@ -34,6 +34,15 @@ class Driver:
         self._pairs = [(i - 1, i) for i in inner]
         self.forgets, self.logs = True, False
 
+    @property
+    def learned(self) -> tuple[bool, bool]:
+        """What it has learned on the way: whether the chain forgets, whether messages are found in log space."""
+        return self.forgets, self.logs
+
+    @learned.setter
+    def learned(self, known: tuple[bool, bool]) -> None:
+        self.forgets, self.logs = known
+
     def add(self, task: Task) -> Statistics:
         """The sum of the statistics that the task finds for each leaf, along the fixed tree."""
         return self._run(task, lambda known: self.execute.add(task, self._items(known)))

@@ -85,6 +85,18 @@ class Passes:
             model.release()
         return total
 
+    @property
+    def learned(self) -> Any:
+        """What it has learned on the way, and how often it has read the data: what a checkpoint keeps."""
+        blocks = [driver.learned for driver, _ in self._blocks] if "_blocks" in self.__dict__ else None
+        return self._trust, self._hope, self.count, self._driver.learned, blocks
+
+    @learned.setter
+    def learned(self, known: Any) -> None:
+        self._trust, self._hope, self.count, self._driver.learned, blocks = known
+        for (driver, _), one in zip(self._blocks if blocks else (), blocks or (), strict=True):
+            driver.learned = one
+
     def climb(self, model: AnyModel) -> Climb | None:
         """Some EM steps from ``model`` in one call, where the data are small and nothing has to be decided between
         them; else None. Each is a pass when it is taken."""

@@ -60,6 +60,10 @@ class Algorithm(ABC):
     def init(self, model: AnyModel) -> Any:
         """The state before the first step."""
 
+    def resumable(self, state: Any) -> bool:
+        """Whether a fit can go on from this state, so that a checkpoint may keep it."""
+        return True
+
     @abstractmethod
     def step(self, model: AnyModel, data: Data, state: Any) -> Step:
         """One step from ``model``."""

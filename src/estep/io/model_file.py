@@ -18,9 +18,9 @@ from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.emissions import COMPOSED, FAMILIES
 from estep.interface import Emission
-from estep.io.files import write_text
 from estep.io.model_validation import FORMAT, VERSION, Document, parse
 from estep.model import Model
+from estep.util.files import write_text
 
 
 def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> None:

@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk"))
 """What cannot be written to."""
@@ -71,11 +72,17 @@ def write_text(path: str | os.PathLike[str], text: str | Iterable[str]) -> None:
         raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
 
 
-def _replace(target: Path, parts: Iterable[str]) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file in one step, as :func:`write_text` does. Raises OSError."""
+    _replace(path, [data], text=False)
+
+
+def _replace(target: Path, parts: Iterable[Any], text: bool = True) -> None:
+    how: dict[str, Any] = {"mode": "w", "encoding": "utf-8", "newline": ""} if text else {"mode": "wb"}
     temporary = target.parent / f".estep-{secrets.token_hex(8)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # as the umask has it
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(handle, **how) as file:
             file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
