@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StudentMixture,
         load_estimator,
     )
+    from estep.execution.dask import Dask
     from estep.execution.serial import Serial
     from estep.execution.threads import Threads, threads
     from estep.fitting.bayes import with_prior
@@ -56,6 +57,7 @@ HOMES = {
         "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM",
         "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
     ),
+    "execution.dask": ("Dask",),
     "execution.serial": ("Serial",),
     "execution.threads": ("Threads", "threads"),
     "fitting.bayes": ("with_prior",),
@@ -80,6 +82,7 @@ __all__ = [
     "BayesianGaussianMixture",
     "BernoulliMixture",
     "CategoricalHMM",
+    "Dask",
     "Emission",
     "Evaluation",
     "Fit",

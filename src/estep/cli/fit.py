@@ -42,6 +42,7 @@ from estep.cli.tables import Ask, dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.propose import proposed
+from estep.execution.dask import Dask
 from estep.execution.threads import threads
 from estep.fitting.results import Fit
 from estep.fitting.selection import select
@@ -108,6 +109,9 @@ def fit_command(
     ] = "ml",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers do the work (tcp://host:8786).")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -146,7 +150,7 @@ def fit_command(
             algorithm=make_algorithm(algorithm or ("squarem" if emission == "student" else "em")),
             estimate=estimate,
             stop=Stop(tol, max_iter, stop_rule, max_time=max_time),
-            execute=threads(n_threads),
+            execute=threads(n_threads) if scheduler is None else Dask(scheduler),
             callbacks=[progress],
             checkpoint=checkpoint,
             every=every,

@@ -34,6 +34,7 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
     init_params: str
     random_state: Any
     n_threads: int | None
+    execute: Any = None
     algorithm: Algorithm | str
     estimate: str
     prior: Any

@@ -62,7 +62,11 @@ class ModelEstimator(Attributes):
         return self.prior
 
     def _execute(self) -> Execute:
-        return threads(self.n_threads)
+        if self.execute is None:
+            return threads(self.n_threads)
+        if not isinstance(self.execute, Execute):
+            raise TypeError(f"execute is {self.execute!r}: it is estep.Dask(client), or None for threads")
+        return self.execute
 
     # Data
 
@@ -168,7 +172,7 @@ class ModelEstimator(Attributes):
         else:
             finish = partial(self._with_prior, source=source)
             starts = Starts(latent, emission, source, self.n_components, self.init_params, streams, finish)
-            settings = self.estimate, self.prior, self._fixed(), self.emission_groups
+            settings = self.estimate, self._prior_settings(), self._fixed(), self.emission_groups
             fit = fit_starts([starts], algorithm, stop, execute, callbacks, *file, settings)[0]
         self._store(fit, dtype)
         self.__dict__.pop("running_", None)

@@ -92,6 +92,7 @@ class BayesianGaussianMixture(GaussianMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         callbacks: Sequence[Any] = (),
     ) -> None:

@@ -61,6 +61,8 @@ class GaussianHMM(Hidden):
         States with the same number share one emission.
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
+    execute : Dask, optional
+        A cluster in place of threads: ``estep.Dask(client)``. Results do not depend on it either.
 
     Attributes
     ----------
@@ -110,6 +112,7 @@ class GaussianHMM(Hidden):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -177,6 +180,7 @@ class GMMHMM(Hidden):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -227,6 +231,7 @@ class CategoricalHMM(Hidden):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -269,6 +274,7 @@ class PoissonHMM(Hidden):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -314,6 +320,7 @@ class HMM(Hidden):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,

@@ -50,6 +50,8 @@ class GaussianMixture(Mixture):
     random_state : int, Generator, RandomState or None
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
+    execute : Dask, optional
+        A cluster in place of threads: ``estep.Dask(client)``. Results do not depend on it either.
     algorithm : str or Algorithm
     estimate : {"ml", "map", "vb"}
         Maximum likelihood, the mode of the posterior, or the posterior itself by variational Bayes.
@@ -107,6 +109,7 @@ class GaussianMixture(Mixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -197,6 +200,7 @@ class MixtureModel(Mixture):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,
@@ -240,6 +244,7 @@ class StudentMixture(Mixture):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "squarem",
         estimate: str = "ml",
         prior: Any = None,
@@ -278,6 +283,7 @@ class BernoulliMixture(Mixture):
         warm_start: bool = False,
         verbose: int = 0,
         n_threads: int | None = None,
+        execute: Any = None,
         algorithm: Algorithm | str = "em",
         estimate: str = "ml",
         prior: Any = None,

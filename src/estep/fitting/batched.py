@@ -16,6 +16,7 @@ from estep.data.columns import Roles
 from estep.data.source import Batch
 from estep.data.summary import Summary
 from estep.execution.base import Execute, Items, Work
+from estep.execution.serial import Serial
 from estep.inference.e_step import kept_kernel, sound
 from estep.interface import Boundary, Emission, Latent, Notes
 from estep.kernels.spec import Spec, dense
@@ -28,6 +29,7 @@ COLUMNS = 128  # components at once, at most: their densities of a tile stay in 
 
 def initialised(beginning: Work, items: Items, execute: Execute) -> Iterator[Model]:
     """The models that a task makes of the items, in order, as many at a time as there are threads."""
+    execute = execute if execute.width > 1 else Serial()  # starts are made here
     for first in range(0, len(items), execute.width):
         models: dict[int, Model] = {}
         some = items[first : first + execute.width]

@@ -1,0 +1,186 @@
+"""A Dask cluster: leaves are sent to its workers once, tasks each time; statistics come back along the fixed tree."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from estep.execution.base import Execute, Items, Work
+from estep.execution.blas import one_blas_thread
+from estep.execution.serial import Serial
+from estep.statistics import Array, Statistics
+
+TASKS_PER_THREAD = 4
+TRIES = 4
+"""How often work is sent, at most, that workers have died over."""
+
+
+class Dask(Execute):
+    """Work on the workers of a ``distributed.Client``, or of the scheduler at an address.
+
+    The result is that of one machine, bit for bit, whatever the number of workers: leaves are those of the data and the
+    model, and are added along the same tree. Leaves in this process's memory are sent once, to the scheduler, which
+    gives them to another worker if one dies. Raises ModuleNotFoundError where Dask is not installed, ValueError where a
+    scheduler does not answer or a worker has another version of estep or other kernels.
+    """
+
+    def __init__(self, client: Any, timeout: float = 10.0) -> None:
+        try:
+            import distributed
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError('a cluster wants Dask: pip install "estep[dask]"') from None
+        if isinstance(client, str):
+            try:
+                client = distributed.Client(client, timeout=timeout)  # type: ignore[no-untyped-call]
+            except (OSError, TimeoutError, ValueError) as error:
+                reason = str(error).splitlines()[0] if str(error) else "no answer"
+                raise ValueError(f"the scheduler at {client} does not answer: {reason}") from None
+        if not isinstance(client, distributed.Client):
+            raise TypeError(f"client is {client!r}: it is a distributed.Client or the address of a scheduler")
+        self.client: Any = client
+        self._sent: dict[int, tuple[Any, Any]] = {}
+        self._require_alike()
+
+    def __deepcopy__(self, memo: Any) -> Dask:
+        return self  # one cluster
+
+    def _require_alike(self) -> None:
+        here, there = _identity(), self.client.run(_identity)
+        if not there:
+            raise ValueError("the cluster has no workers: start some, or wait for them (client.wait_for_workers)")
+        for worker, found in there.items():
+            if found != here:
+                raise ValueError(
+                    f"worker {worker} has estep {found[0]} with kernels {found[1]}, this process {here[0]} with "
+                    f"{here[1]}: the results would differ; install the same, or set ESTEP_KERNELS"
+                )
+
+    def running(self) -> AbstractContextManager[Any]:
+        return one_blas_thread.held()
+
+    def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
+        n = len(items)
+        if n == 1:
+            return Serial().add(task, items)
+        workers = sum(self.client.nthreads().values()) or 1
+        level = max(0, (n // (TASKS_PER_THREAD * workers)).bit_length() - 1)
+        said: list[Any] = [None] * n
+
+        def once() -> Statistics:
+            task_there = self._packed(task)
+            parts = []
+            for first in range(0, n, 1 << level):
+                some = items[first : first + (1 << level)]
+                leaves = [self._there(batch) for batch, _ in some]
+                parts.append(
+                    self.client.submit(_add, task_there, leaves, _Packed([known for _, known in some]), pure=False)
+                )
+            for first, (_, beside) in zip(range(0, n, 1 << level), self.client.gather(parts), strict=True):
+                said[first : first + (1 << level)] = beside
+            sums = [self.client.submit(_first, part, pure=False) for part in parts]
+            while len(sums) > 1:
+                pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+                sums = [self.client.submit(_pair, *p, pure=False) if len(p) == 2 else p[0] for p in pairs]
+            total = sums[0].result()
+            return Statistics(total.layout, np.array(total.vector))
+
+        return self._tried(once), said
+
+    def map(self, task: Work, items: Items, take: Callable[[int, Any], None]) -> Sequence[Any]:
+        def once() -> list[Any]:
+            task_there = self._packed(task)
+            futures = [
+                self.client.submit(_run, task_there, self._there(b), _Packed(known), pure=False) for b, known in items
+            ]
+            said = []
+            for i, future in enumerate(futures):
+                result, beside = future.result()
+                take(i, result)
+                said.append(beside)
+                future.release()
+            return said
+
+        found: Sequence[Any] = self._tried(once)
+        return found
+
+    def _there(self, batch: Any) -> Any:
+        """A leaf where a worker has it; it is sent once, to the scheduler, which has it for the next worker if one
+        dies."""
+        kept = self._sent.get(id(batch))
+        if kept is None or kept[0] is not batch:
+            kept = self._sent[id(batch)] = batch, self._packed(batch)
+        return kept[1]
+
+    def _packed(self, value: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.submit(_same, _Packed(value), pure=False)
+
+    def _tried(self, once: Callable[[], Any]) -> Any:
+        """What ``once`` finds; again, with the leaves sent anew, where workers have died over it."""
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker
+        from distributed.comm.core import CommClosedError
+
+        for attempt in range(TRIES):
+            try:
+                return once()
+            except (CancelledError, KilledWorker, CommClosedError, TimeoutError):
+                self._sent.clear()
+                if attempt == TRIES - 1:
+                    raise
+                self.client.wait_for_workers(1)
+                self._require_alike()
+        raise AssertionError
+
+
+def _identity() -> tuple[str, str]:
+    """What makes the results of two processes the same: the version, and the kernels."""
+    import estep
+    from estep import kernels
+
+    return estep.__version__, kernels.active().level
+
+
+class _Packed:
+    """A value that travels as bytes: arrays that Dask sends need not be aligned, as kernels want them."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> Any:
+        return _unpacked, (pickle.dumps(self.value),)
+
+
+def _unpacked(data: bytes) -> _Packed:
+    return _Packed(pickle.loads(data))
+
+
+def _same(value: _Packed) -> _Packed:
+    return value
+
+
+def _run(task: _Packed, batch: _Packed, known: _Packed) -> tuple[Any, Any]:
+    with one_blas_thread.held():
+        found: tuple[Any, Any] = task.value.run(batch.value, known.value)
+        return found
+
+
+def _add(task: _Packed, batches: Sequence[_Packed], known: _Packed) -> tuple[Statistics, Sequence[Any]]:
+    """The sum of a subtree's leaves, and what is said beside each."""
+    with one_blas_thread.held():
+        return Serial().add(task.value, [(b.value, k) for b, k in zip(batches, known.value, strict=True)])
+
+
+def _first(part: tuple[Statistics, Any]) -> Statistics:
+    return Statistics(part[0].layout, part[0].vector.copy())
+
+
+def _pair(left: Statistics, right: Statistics) -> Statistics:
+    return Statistics(left.layout, left.vector + right.vector)
