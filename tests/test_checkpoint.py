@@ -143,17 +143,21 @@ def test_files_that_are_none(tmp_path):
         file.write_bytes(wrong)
         with pytest.raises(ValueError, match=message):
             estep.fit(start, X, stop=Stop(max_iter=2), checkpoint=file)
-    evil = pickle.dumps(module.Saved({}, streams=Evil()))
-    file.write_bytes(module.MAGIC + module.hashlib.blake2b(evil, digest_size=module.DIGEST).digest() + evil)
-    with pytest.raises(ValueError, match="names .*system, which no checkpoint has"):
-        estep.fit(start, X, stop=Stop(max_iter=2), checkpoint=file)
+    for call in ((os.system, ("exit 3",)), (np.testing.assert_equal, (1, 1)), (subprocess.Popen, (["false"],))):
+        evil = pickle.dumps(module.Saved({}, streams=Evil(call)))
+        file.write_bytes(module.MAGIC + module.hashlib.blake2b(evil, digest_size=module.DIGEST).digest() + evil)
+        with pytest.raises(ValueError, match="it names .*, which no checkpoint has"):
+            estep.fit(start, X, stop=Stop(max_iter=2), checkpoint=file)
     with pytest.raises(ValueError, match="no folder"):
         estep.fit(start, X, checkpoint=tmp_path / "nowhere" / "c")
 
 
 class Evil:
+    def __init__(self, call):
+        self.call = call
+
     def __reduce__(self):
-        return os.system, ("touch /tmp/evil",)
+        return self.call
 
 
 def test_a_full_disk_ends_no_fit(tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import pickle
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -28,9 +27,23 @@ from estep.util.files import check_target, write_bytes
 
 MAGIC = b"estep checkpoint 1\n"
 DIGEST = 32  # bytes
-ROOTS = ("numpy", "estep")
-PLAIN = {"builtins": {"set", "frozenset", "slice", "complex", "bytearray", "range"}, "collections": {"OrderedDict"}}
-"""What a checkpoint may name, beside families of one's own; nothing else is made when it is read."""
+PLAIN = {
+    "builtins": {"set", "frozenset", "slice", "complex", "bytearray", "range"},
+    "collections": {"OrderedDict"},
+    "numpy": {"ndarray", "dtype"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.numeric": {"_frombuffer"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy.random._pickle": {"__generator_ctor", "__bit_generator_ctor"},
+    "numpy.random.bit_generator": {"SeedSequence", "__pyx_unpickle_SeedSequence"},
+    "numpy.random._pcg64": {"PCG64"},
+    "numpy.random._philox": {"Philox"},
+    "numpy.random._mt19937": {"MT19937"},
+    "numpy.random._sfc64": {"SFC64"},
+}
+"""What a checkpoint may name beside classes of estep and of families of one's own: nothing else is made when it is
+read."""
 
 
 @dataclass
@@ -137,18 +150,13 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """The class of that name. Raises ValueError for any that a checkpoint does not have."""
-        own = module.split(".")[0] in ROOTS and (module.startswith("numpy") or isinstance(_named(module, name), type))
-        if own or module in self._modules or name in PLAIN.get(module, ()):
+        if name in PLAIN.get(module, ()):
             return super().find_class(module, name)
+        if module.split(".")[0] == "estep" or module in self._modules:
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module:  # not what a module imports
+                return found
         raise ValueError(f"it names {module}.{name}, which no checkpoint has")
-
-
-def _named(module: str, name: str) -> Any:
-    __import__(module)
-    found: Any = sys.modules[module]
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
 
 
 def read(path: Path, modules: Iterable[str] = ()) -> Saved:
