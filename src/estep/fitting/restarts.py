@@ -89,7 +89,7 @@ def _checkpoint(
     if path is None:
         return None
     modules = {type(family).__module__ for part in parts for family in part.emission.families}
-    return Checkpoint(path, every, made_for(source, settings), modules, streams)
+    return Checkpoint(path, every, made_for(source, settings), modules, copy.deepcopy(streams))  # they move on
 
 
 def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Execute]:
@@ -120,7 +120,7 @@ def fit_starts(
     """
     known = [[s.latent, s.emission, s.n_components, s.method, len(s)] for s in groups], _plain(stop), algorithm
     streams = [starts.streams for starts in groups]
-    file = _checkpoint(checkpoint, every, groups[0].source, (known, settings), groups, copy.deepcopy(streams))
+    file = _checkpoint(checkpoint, every, groups[0].source, (known, settings), groups, streams)
     if file is not None and file.result is not None:
         return file.result
     if file is not None:
