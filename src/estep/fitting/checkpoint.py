@@ -96,7 +96,8 @@ class Checkpoint:
         if self._at >= len(self.saved.calls):
             return None
         self._at += 1
-        return self.saved.calls[self._at - 1]
+        fits, highest = self.saved.calls[self._at - 1]
+        return fits, _copied(highest)
 
     def under_way(self) -> Any:
         """The state of the next call of the loop, where it was under way; None: it begins."""
@@ -112,7 +113,7 @@ class Checkpoint:
         """A call of the loop has ended; one that was cut off has not."""
         self._open = self._open and not _cut_off(fits)
         if self._open:
-            self.saved.calls.append((fits, {group: dict(bounds) for group, bounds in highest.items()}))
+            self.saved.calls.append((fits, _copied(highest)))
             self._at += 1
             if time.perf_counter() - self._last >= self._every:
                 self._write(None)
@@ -135,6 +136,11 @@ class Checkpoint:
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
             self._warned = True
         self._last = time.perf_counter()
+
+
+def _copied(highest: dict[int, dict[int, float]]) -> dict[int, dict[int, float]]:
+    """The bounds by group, which go on changing."""
+    return {group: dict(bounds) for group, bounds in highest.items()}
 
 
 def _cut_off(fits: Iterable[Fit]) -> bool:
