@@ -16,6 +16,7 @@ from estep import Model, Stop
 from estep.algorithms import ALGORITHMS
 from estep.emissions import Gaussian
 from estep.fitting import checkpoint as module
+from kills import FIT
 from models import make_model, rows_of
 
 
@@ -173,24 +174,12 @@ def test_a_full_disk_ends_no_fit(tmp_path, monkeypatch):
     assert len(said) == 1
 
 
-KILLED = """
-import sys, numpy as np, estep, warnings
-warnings.simplefilter("ignore")
-n, rng = 20_000, np.random.default_rng(0)
-X = rng.normal(size=(n, 3)) + 3 * rng.normal(size=(4, 3))[np.arange(n) % 4]
-kind, file = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
-make = estep.GaussianMixture if kind == "mixture" else estep.GaussianHMM
-fitted = make(5, n_init=3, random_state=0, checkpoint=file, every=0.01, tol=1e-6, max_iter=60).fit(X)
-print(fitted.fit_.bound.hex(), fitted.means_.tobytes().hex())
-"""
-
-
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 @pytest.mark.parametrize("kind", ["mixture", "hmm"])
 def test_killed_again_and_again(kind, tmp_path):
-    """With kill -9; tools/kills.py does it two hundred times."""
+    """With kill -9; tests/kills.py does it two hundred times."""
     rng, file = np.random.default_rng(0), tmp_path / "c"
-    command = [sys.executable, "-c", KILLED, kind]
+    command = [sys.executable, "-c", FIT, kind]
     whole = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     kills = 0
     for _ in range(3):

@@ -16,7 +16,7 @@ import threadpoolctl
 import estep
 from estep import Model, kernels
 from estep.emissions import Categorical, Gaussian
-from estep.execution.threads import Threads, available_threads
+from estep.execution.threads import available_threads
 from estep.interface import Evaluation
 from estep.kernels.spec import Spec
 from estep.latents import Chain, Independent
@@ -137,26 +137,6 @@ def test_no_more_threads_than_leaves_and_none_too_many_stay():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         np.testing.assert_array_equal(one.fit(X).means_, many.means_)
-
-
-def test_an_error_in_a_thread_leaves_no_thread_at_work():
-    execute = Threads(3)
-
-    class Leaf:
-        def run(self, i, known):
-            if i == known:
-                raise ValueError("leaf 5")
-            return i, None
-
-    def items(bad):
-        return [(i, bad) for i in range(20)]
-
-    with execute.running(), pytest.raises(ValueError, match="leaf 5"):
-        execute.map(Leaf(), items(5), lambda i, result: None)
-    with execute.running():
-        done = []
-        execute.map(Leaf(), items(-1), lambda i, result: done.append(result))
-    assert sorted(done) == list(range(20))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
