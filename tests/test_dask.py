@@ -30,9 +30,9 @@ def cluster(n_workers):
         yield client
 
 
-@pytest.fixture(scope="module")
-def client():
-    with cluster(2) as client:
+@pytest.fixture(scope="module", params=[2, 4])
+def client(request):
+    with cluster(request.param) as client:
         yield client
 
 
