@@ -75,6 +75,28 @@ def test_every_algorithm_goes_on(latent, algorithm, tmp_path):
     assert not began  # a finished one returns at once
 
 
+@pytest.mark.parametrize("latent", ["independent", "chain"])
+def test_an_interrupt_or_the_end_of_the_time_loses_nothing(latent, tmp_path):
+    """Whatever ``every`` says: the state before the step that was cut off is written."""
+    start, X = problem(latent)
+    stop, file = Stop(tol=0, max_iter=24), tmp_path / "c"
+    whole, seen = estep.fit(start, X, stop=stop), []
+
+    def interrupt(it):
+        seen.append(it.iteration)
+        if it.iteration == 13:
+            raise KeyboardInterrupt
+
+    cut = estep.fit(start, X, stop=stop, callbacks=[interrupt], checkpoint=file)
+    assert cut.stop_reason == "interrupted" and file.exists()
+    seen.clear()
+    same(estep.fit(start, X, stop=stop, callbacks=[lambda it: seen.append(it.iteration)], checkpoint=file), whole)
+    assert 0 < seen[0] <= 13
+    short = Stop(tol=0, max_iter=24, max_time=1e-9)
+    assert estep.fit(start, X, stop=short, checkpoint=tmp_path / "t").stop_reason == "max_time"
+    same(estep.fit(start, X, stop=stop, checkpoint=tmp_path / "t"), whole)
+
+
 @pytest.mark.parametrize("seed", [0, None])
 def test_starts_go_on(seed, tmp_path):
     """Races, perturbed starts and reseeding, cut off again and again; without a seed, from the streams it had."""

@@ -13,7 +13,7 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,17 @@ class Checkpoint:
         progress, self.saved.progress = self.saved.progress, None
         return progress
 
-    def offer(self, state: Callable[[], Any]) -> None:
+    def offer(self, state: Any) -> None:
         """Writes the state of the call under way, where it is time."""
         if self._open and time.perf_counter() - self._last >= self._every:
-            self._write(state())
+            self._write(state)
 
-    def end(self, fits: list[Fit], highest: dict[int, dict[int, float]]) -> None:
-        """A call of the loop has ended; one that was cut off has not."""
-        self._open = self._open and not _cut_off(fits)
+    def end(self, fits: list[Fit], highest: dict[int, dict[int, float]], last: Any) -> None:
+        """A call of the loop has ended; of one that was cut off, the ``last`` state it can go on from is written."""
+        if self._open and _cut_off(fits):
+            if last is not None:
+                self._write(last)
+            self._open = False
         if self._open:
             self.saved.calls.append((fits, _copied(highest)))
             self._at += 1
@@ -119,7 +122,7 @@ class Checkpoint:
                 self._write(None)
 
     def finish(self, result: dict[int, Fit]) -> None:
-        """All is done: the file says what came of it. What was cut off goes on from where the file was last written."""
+        """All is done: the file says what came of it; of what was cut off, where it goes on."""
         if self._open and not _cut_off(result.values()):
             self.saved = Saved(self.saved.made_for, self.saved.streams, result=result)
             self._write(None)

@@ -66,6 +66,12 @@ class _Run:
         self.trace.seconds.append(seconds)
         self.trace.passes.append(passes)
 
+    def copy(self) -> _Run:
+        """The same, which does not go on."""
+        t = self.trace
+        trace = Trace([*t.bounds], [*t.seconds], [*t.passes], [*t.events])
+        return _Run(self.number, trace, [*self.seen], self.reason)
+
     @property
     def collapsed(self) -> bool:
         """Whether the M-step before the last E-step had to regularise a component."""
@@ -139,7 +145,7 @@ class Loop:
         runs = [_Run(number) for number in numbers]
         active, began = runs, time.perf_counter()
         current: Any = Batched.of(models) if len(models) > 1 else models[0]
-        state = self.algorithm.init(current)
+        state, here = self.algorithm.init(current), None
         progress = None if self.checkpoint is None else self.checkpoint.under_way()
         if progress is not None:
             runs, active, current, state, self.highest, data.learned, spent = progress
@@ -149,9 +155,8 @@ class Loop:
             while active:
                 try:
                     if self.checkpoint is not None and self.algorithm.resumable(state):
-                        spent = time.perf_counter() - began
-                        now = (runs, active, current, state, self.highest, data.learned, spent)
-                        self.checkpoint.offer(lambda now=now: now)  # type: ignore[misc]
+                        here = self._progress(runs, active, current, state, data.learned, time.perf_counter() - began)
+                        self.checkpoint.offer(here)
                     step = self.algorithm.step(current, data, state)
                     current, bounds = step.entered or current, np.atleast_1d(step.bound).tolist()
                     self._enter(active, current, bounds, time.perf_counter() - began, data.count)
@@ -169,8 +174,17 @@ class Loop:
                 run.complete(data)
         fits = [run.fit(self.weight) for run in runs]
         if self.checkpoint is not None:
-            self.checkpoint.end(fits, self.highest)
+            self.checkpoint.end(fits, self.highest, here)
         return fits
+
+    def _progress(
+        self, runs: Sequence[_Run], active: Sequence[_Run], current: Any, state: Any, learned: Any, spent: float
+    ) -> Any:
+        """What the fit goes on from, between two steps: what a step begins to change is copied."""
+        kept = {run.number: run.copy() for run in runs}
+        highest = {group: dict(bounds) for group, bounds in self.highest.items()}
+        every, going = ([kept[run.number] for run in some] for some in (runs, active))
+        return every, going, current, state, highest, learned, spent
 
     def _enter(
         self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float, passes: float
