@@ -97,6 +97,14 @@ def test_workers_that_die_cost_time_alone():
     np.testing.assert_array_equal(here.model.emission.means, there.model.emission.means)
 
 
+def test_the_cluster_keeps_no_data_of_fits_that_are_over(client):
+    model, X = problems()["mixture"]
+    execute = estep.Dask(client)
+    estep.fit(model, X, stop=Stop(tol=0, max_iter=2), execute=execute)
+    model.score(X, execute=execute)
+    assert not execute._sent
+
+
 def test_what_cannot_work_is_said(client, monkeypatch):
     with pytest.raises(TypeError, match="a distributed.Client or the address"):
         estep.Dask(3)

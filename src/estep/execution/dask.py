@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ class Dask(Execute):
     """Work on the workers of a ``distributed.Client``, or of the scheduler at an address.
 
     The result is that of one machine, bit for bit, whatever the number of workers: leaves are those of the data and the
-    model, and are added along the same tree. Leaves in this process's memory are sent once, to the scheduler, which
-    gives them to another worker if one dies. Raises ModuleNotFoundError where Dask is not installed, ValueError where a
-    scheduler does not answer or a worker has another version of estep or other kernels.
+    model, and are added along the same tree. Leaves in this process's memory are sent once a fit, to the scheduler,
+    which gives them to another worker if one dies. Raises ModuleNotFoundError where Dask is not installed, ValueError
+    where a scheduler does not answer or a worker has another version of estep or other kernels.
     """
 
     def __init__(self, client: Any, timeout: float = 10.0) -> None:
@@ -44,6 +44,7 @@ class Dask(Execute):
             raise TypeError(f"client is {client!r}: it is a distributed.Client or the address of a scheduler")
         self.client: Any = client
         self._sent: dict[int, tuple[Any, Any]] = {}
+        self._running = 0
         self._require_alike()
 
     def __deepcopy__(self, memo: Any) -> Dask:
@@ -60,8 +61,16 @@ class Dask(Execute):
                     f"{here[1]}: the results would differ; install the same, or set ESTEP_KERNELS"
                 )
 
-    def running(self) -> AbstractContextManager[Any]:
-        return one_blas_thread.held()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with one_blas_thread.held():
+            self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+                if not self._running:  # or the cluster would keep the data of every fit
+                    self._sent.clear()
 
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
         n = len(items)

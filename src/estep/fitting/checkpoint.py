@@ -97,7 +97,7 @@ class Checkpoint:
             return None
         self._at += 1
         fits, highest = self.saved.calls[self._at - 1]
-        return fits, _copied(highest)
+        return fits, copied(highest)
 
     def under_way(self) -> Any:
         """The state of the next call of the loop, where it was under way; None: it begins."""
@@ -116,7 +116,7 @@ class Checkpoint:
                 self._write(last)
             self._open = False
         if self._open:
-            self.saved.calls.append((fits, _copied(highest)))
+            self.saved.calls.append((fits, copied(highest)))
             self._at += 1
             if time.perf_counter() - self._last >= self._every:
                 self._write(None)
@@ -141,7 +141,7 @@ class Checkpoint:
         self._last = time.perf_counter()
 
 
-def _copied(highest: dict[int, dict[int, float]]) -> dict[int, dict[int, float]]:
+def copied(highest: dict[int, dict[int, float]]) -> dict[int, dict[int, float]]:
     """The bounds by group, which go on changing."""
     return {group: dict(bounds) for group, bounds in highest.items()}
 

@@ -17,7 +17,7 @@ import numpy as np
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.batched import Batched, grouped
-from estep.fitting.checkpoint import Checkpoint
+from estep.fitting.checkpoint import Checkpoint, copied
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated, settled
 from estep.inference.passes import Passes
@@ -182,9 +182,8 @@ class Loop:
     ) -> Any:
         """What the fit goes on from, between two steps: what a step begins to change is copied."""
         kept = {run.number: run.copy() for run in runs}
-        highest = {group: dict(bounds) for group, bounds in self.highest.items()}
         every, going = ([kept[run.number] for run in some] for some in (runs, active))
-        return every, going, current, state, highest, learned, spent
+        return every, going, current, state, copied(self.highest), learned, spent
 
     def _enter(
         self, active: Sequence[_Run], current: Any, bounds: Sequence[float], seconds: float, passes: float
