@@ -237,7 +237,7 @@ def test_kernels_refuse_outputs_they_would_not_fill(compiled):
 
 
 def test_kernels_refuse_stretches_that_lead_nowhere(compiled):
-    from estep.data.source import Halo
+    from estep.data.batch import Halo
 
     k = kernels.active()
     if k.level == "reference":

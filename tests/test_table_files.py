@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from estep.io.dialect import Dialect
-from estep.io.table_files import read_columns
+from estep.tables.dialect import Dialect
+from estep.tables.table_files import read_columns
 from test_cli import check_one_line, run
 
 WANT = {"a": [1.5, np.nan, 3.0], "b": [1000.0, 2.0, -1e-3]}

@@ -13,7 +13,8 @@ import numpy as np
 
 from estep.data.columns import Roles, frame_of, is_frame
 from estep.data.inputs import as_source
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.tables import used_columns

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from estep.io.cells import FORMULA, is_number
+from estep.tables.cells import FORMULA, is_number
 
 ROWS = 10_000  # written at a time
 

@@ -9,7 +9,7 @@ rows, as many are read, chosen by a hash of the row's number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,12 @@ class Bulk:
 
 def bulk_of(X: Array, weights: Array | None, mean: Array, variance: Array) -> Bulk:
     """The bulk of rows (n, D) with weights (n,); ``mean`` and ``variance`` (D,): those of all of them."""
-    rows = _sampled(len(X)) if len(X) > SAMPLE else slice(None)
-    X, weights = X[rows], None if weights is None else weights[rows]
+    rows = sampled(0, len(X), len(X))
+    return bulk_of_sample(X[rows], None if weights is None else weights[rows], mean, variance)
+
+
+def bulk_of_sample(X: Array, weights: Array | None, mean: Array, variance: Array) -> Bulk:
+    """As :func:`bulk_of`, of the rows that are read."""
     found = np.full((X.shape[1], 4), np.nan)
     if weights is None and len(X):
         step = max(1, CELLS // len(X))
@@ -71,9 +75,12 @@ def _of_columns(X: Array) -> Array:
     return found
 
 
-def _sampled(n: int) -> Array:
-    """About SAMPLE of n rows: those whose number has a low hash (splitmix64: Steele, Lea & Flood 2014)."""
-    z = np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+def sampled(first: int, stop: int, n: int) -> Any:
+    """Which of the rows ``first`` to ``stop`` are read, of n in all: about SAMPLE of these, whose number has a low hash
+    (splitmix64: Steele, Lea & Flood 2014)."""
+    if n <= SAMPLE:
+        return slice(0, stop - first)
+    z = np.arange(first, stop, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
     return np.flatnonzero((z ^ (z >> np.uint64(31))) < np.uint64(int(SAMPLE / n * 2.0**64)))

@@ -2,141 +2,29 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from estep import kernels
+from estep.data.batch import Batch, row_weights
 from estep.data.columns import Roles
+from estep.data.grid import Cell, cut
 from estep.data.labels import Evidence
-from estep.data.missing import Patterns, is_missing, pattern_order, unsorted
-from estep.data.summary import Summary, summarize
-from estep.kernels.spec import Spec
-from estep.statistics import Array, weighted
+from estep.data.missing import is_missing, pattern_order, unsorted
+from estep.data.rows import chunks, in_memory, room
+from estep.data.summary import Summary, summarize, weights_at
+from estep.statistics import Array
 from estep.util.cached import cached_property
-
-LANES = 16  # sequences a kernel takes at a time; a leaf of many has a multiple of that
-EVEN = 64  # leaves, up to which there is a power of two of them
-FEW = 8  # leaves that there are at least, where each has enough rows: sequences SHORT, others up to MEDIUM
-SHORT, MEDIUM = 4096, 16384
-LARGE = 32768  # rows of a leaf where there are many
-HALO = 1024  # rows before and after a chunk of a long sequence, from which its ends are guessed
-
-
-class Halo(NamedTuple):
-    """A chunk of a long sequence: rows before and after it that only warm up, and whether it holds its ends."""
-
-    head: int
-    tail: int
-    begins: bool
-    closes: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Consecutive rows of a source: what one call of ``Model.expect`` reads."""
-
-    X: Array  # (n, D)
-    weights: Array | None  # (n,); chains: (S,), one a sequence
-    ends: Array | None  # (S,) int64, the first row after each sequence; None: rows are independent
-    first_row: int
-    first_sequence: int
-    summary: Summary
-    halo: Halo | None = None  # for a chunk of one long sequence
-    base: Array | None = None  # (n,), what all components have in common in a row's log-density
-    evidence: Evidence | None = None  # what is known of the rows' states
-    order: Array | None = None  # where the rows were when they came, where they have been sorted
-
-    def row(self, i: int) -> int:
-        """The number of row ``i`` of the batch when it came."""
-        at = self.first_row + i - self.own.start
-        return at if self.order is None else int(self.order[i])
-
-    def allowed(self, K: int) -> Array | None:
-        """Which of K states each row may have, (n, K) bytes; None: all."""
-        return None if self.evidence is None else self.evidence.allowed(K)
-
-    @cached_property
-    def base_of_units(self) -> Array | float:
-        """The base measure of each row or sequence, of the rows that count; 0 where there is none."""
-        if self.base is None or self.ends is None:
-            return 0.0 if self.base is None else self.base
-        cuts = np.array([self.own.start, *self.ends[:-1], self.own.stop])
-        sums = np.concatenate([[0.0], np.cumsum(self.base)])
-        return np.asarray(sums[cuts[1:]] - sums[cuts[:-1]])
-
-    @cached_property
-    def weighted_base(self) -> float:
-        """The weighted sum of the base measures; 0 where there is none."""
-        return 0.0 if self.base is None else weighted(np.asarray(self.base_of_units), self.weights)
-
-    @cached_property
-    def patterns(self) -> Patterns:
-        """The rows by what is missing in them; kept."""
-        return Patterns.of(self.X)
-
-    @property
-    def row_weights(self) -> Array | None:
-        """The weight of each row (n,), None where all are 1."""
-        return row_weights(self.weights, self.ends)
-
-    @property
-    def own(self) -> slice:
-        """The rows of ``X`` that count: all but a halo's."""
-        return slice(0, len(self.X)) if self.halo is None else slice(self.halo.head, len(self.X) - self.halo.tail)
-
-    @property
-    def place(self) -> slice:
-        """Where the rows that count are in the source."""
-        return slice(self.first_row, self.first_row + self.own.stop - self.own.start)
-
-    def cross_moments(self, origin: Array) -> Array:
-        """The weighted sum of x_i x_j (i <= j) over the rows about ``origin``, (D (D + 1) / 2,); kept."""
-        kept: tuple[Array, Array] | None = self.__dict__.get("_cross_moments")
-        if kept is None or not np.array_equal(kept[0], origin):
-            kept = self.__dict__["_cross_moments"] = origin, self._cross_moments_of(self.row_weights, origin)
-        return kept[1]
-
-    def _cross_moments_of(self, weights: Array | None, origin: Array) -> Array:
-        """As :meth:`cross_moments`, with weights (n,) of the rows."""
-        total = np.zeros((len(origin), len(origin)))
-        for i in range(self.own.start, self.own.stop, 4096):
-            some = slice(i, min(i + 4096, self.own.stop))
-            x = self.X[some].astype(np.float64) - origin
-            total += (x if weights is None else x * weights[some, None]).T @ x
-        return np.asarray(total[np.triu_indices(len(origin))])
-
-    def accumulate(self, spec: Spec, r: Array, stats: Array) -> None:
-        """Adds what ``spec`` sums up of the rows under responsibilities ``r`` (n, K), weights included."""
-        r = np.ascontiguousarray(r, dtype=np.float64)
-        if spec.shares:  # second moments are of all components together
-            assert spec.origin is not None
-            cross = self._cross_moments_of(r.sum(axis=1), spec.origin)
-            stats[-len(cross) :] += cross
-            spec, stats = spec.linear, stats[: -len(cross)]
-        kernels.active().accumulate(spec, self.X, r, stats)
-
-    @cached_property
-    def weight(self) -> float:
-        """The weight of the rows that count."""
-        if self.weights is None:
-            return float(self.own.stop - self.own.start)
-        if self.halo is not None:
-            return float(self.weights[0].item() * (self.own.stop - self.own.start))
-        weights = self.row_weights
-        assert weights is not None
-        return float(weights.sum().item())
-
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Rows in memory, with weights and the ends of the sequences. Made by :func:`as_source`."""
+    """Rows, with weights and the ends of the sequences. Made by :func:`as_source`.
 
-    X: Array
+    ``X`` is an array (n, D), or :class:`estep.data.rows.Rows` that are read some at a time."""
+
+    X: Any
     ends: Array | None = None
     weights: Array | None = None
     columns: tuple[str, ...] = ()
@@ -173,7 +61,7 @@ class Source:
     @cached_property
     def summary(self) -> Summary:
         """Mean, variance and range of each column, from one validating pass."""
-        return summarize(self.X, self.row_weights, self.columns, self.missing)
+        return summarize(self.X, self.weights, self.columns, self.missing, self.ends)
 
     def reading(self, columns: Sequence[int]) -> Source:
         """The same rows, of which a family reads these columns alone."""
@@ -195,8 +83,8 @@ class Source:
             weights = None if weights is None else weights[first_sequence:stop_sequence]
         elif weights is not None:
             weights = weights[first:stop]
-        kept = self._kept(first, stop)
-        return Batch(self.X[first:stop], weights, ends, first, first_sequence, self.summary, None, *kept)
+        X, *kept = self._kept(first, stop)
+        return Batch(X, weights, ends, first, first_sequence, self.summary, None, *kept)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -204,74 +92,37 @@ class Source:
 
     def row_batches(self, rows: int) -> Iterator[Batch]:
         """All rows, as independent ones, ``rows`` at a time."""
-        weights = self.row_weights
         for i in range(0, len(self), rows):
-            w = None if weights is None else weights[i : i + rows]
-            kept = self._kept(i, i + rows)
-            yield Batch(self.X[i : i + rows], w, None, i, 0, self.summary, None, *kept)
+            weights = weights_at(self.weights, self.ends, slice(i, min(i + rows, len(self))))
+            X, *kept = self._kept(i, i + rows)
+            yield Batch(X, weights, None, i, 0, self.summary, None, *kept)
 
-    def leaves(self, rows: int) -> list[Batch]:
-        """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut.
-
-        They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there
-        are more they may be larger, so that there is little to do between them; where there are hardly any, smaller.
-        Those that were last asked for are kept, with what they keep.
-        """
-        kept: tuple[int, list[Batch]] | None = self.__dict__.get("_leaves")
+    def leaves(self, rows: int) -> Leaves:
+        """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut (see
+        :func:`estep.data.grid.cut`). Those that were last asked for are kept, with what they keep."""
+        if not in_memory(self.X):
+            return Leaves(cut(len(self), self.ends, rows), source=self)
+        kept: tuple[int, Leaves] | None = self.__dict__.get("_leaves")
         if kept is None or kept[0] != rows:
-            kept = self.__dict__["_leaves"] = rows, self._cut(rows)
+            cells = cut(len(self), self.ends, rows)
+            kept = self.__dict__["_leaves"] = rows, Leaves(cells, [self.leaf(cell) for cell in cells])
         return kept[1]
 
-    def _cut(self, rows: int) -> list[Batch]:
-        n = len(self)
-        count = -(-n // rows)
-        if self.ends is None:
-            count = max(count, min(n // min(MEDIUM, max(rows // 4, SHORT)), FEW))
-        if count > EVEN:
-            count = min(count, max(EVEN, -(-n // max(rows, LARGE))))
-        count = min(1 << (count - 1).bit_length(), n) if count < EVEN else count
-        if self.ends is not None:  # some lanes of sequences at a time stay in the cache, however many a leaf has
-            count = max(count // 2 if count < EVEN else count, min(n // SHORT, FEW), 1)
-        if self.ends is None:
-            return [self.batch(a, b) for a, b in pairwise([n * i // count for i in range(count + 1)])]
-        share, leaves, first, first_sequence = -(-n // count), [], 0, 0
-        cut = [*np.flatnonzero(np.diff(self.ends, prepend=0) >= 2 * rows).tolist(), len(self.ends)]
-        while first_sequence < len(self.ends):
-            end = int(self.ends[first_sequence])
-            if end - first >= 2 * rows:
-                leaves += self._chunks_of(first, end, first_sequence, (end - first) // rows)
-                first, first_sequence = end, first_sequence + 1
-                continue
-            stop = int(np.searchsorted(self.ends, first + share)) + 1
-            if stop - first_sequence > LANES // 2:
-                full = min(stop + (first_sequence - stop) % LANES, len(self.ends))
-                stop = full if self.ends[full - 1] - first <= 2 * share + rows else stop
-            stop = min(stop, cut[bisect(cut, first_sequence)])
-            leaves.append(self.batch(first, int(self.ends[stop - 1]), first_sequence, stop))
-            first, first_sequence = int(self.ends[stop - 1]), stop
-        return leaves
+    def leaf(self, cell: Cell) -> Batch:
+        """The batch of a cell of the grid."""
+        if cell.halo is None:
+            return self.batch(*cell[:4])
+        weights = None if self.weights is None else self.weights[cell.first_sequence : cell.stop_sequence]
+        X, *kept = self._kept(cell.low, cell.high)
+        ends = np.array([cell.high - cell.low], dtype=np.int64)
+        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, *kept)
 
-    def _chunks_of(self, first: int, stop: int, sequence: int, n: int) -> list[Batch]:
-        """``n`` chunks of one sequence, about as long."""
-        weights = None if self.weights is None else self.weights[sequence : sequence + 1]
-        chunks = []
-        cuts = [first + (stop - first) * i // n for i in range(n + 1)]
-        for a, b in pairwise(cuts):
-            low, high = max(first, a - HALO), min(stop, b + HALO)
-            ends = np.array([high - low], dtype=np.int64)
-            halo = Halo(a - low, high - b, a == first, b == stop)
-            kept = self._kept(low, high)
-            chunks.append(Batch(self.X[low:high], weights, ends, a, sequence, self.summary, halo, *kept))
-        return chunks
-
-    def _kept(self, first: int, stop: int) -> tuple[Array | None, Evidence | None, Array | None]:
-        """Base measure, evidence and order of some rows."""
-        rows = slice(first, stop)
-        return (
-            None if self.base is None else self.base[rows],
-            None if self.evidence is None else self.evidence.some(rows),
-            None if self.order is None else self.order[rows],
-        )
+    def _kept(self, first: int, stop: int) -> tuple[Array, Array | None, Evidence | None, Array | None]:
+        """Some rows, their base measure, evidence and order."""
+        rows, base = slice(first, stop), None if self.base is None else self.base[first:stop]
+        X, base = (self.X[rows], base) if in_memory(self.X) else self.X.both(first, min(stop, len(self)))
+        known = None if self.evidence is None else self.evidence.some(rows)
+        return X, base, known, None if self.order is None else self.order[rows]
 
     def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
         """Some of the rows, as independent ones with these weights."""
@@ -317,15 +168,22 @@ class Source:
         return new
 
     def by_pattern(self) -> Source:
-        """Independent rows sorted by what is missing in them; rows without any value have no weight."""
-        order, empty = pattern_order(self.X), self._without_values()
-        weights = self.weights
-        if empty.any():
-            weights = np.where(empty, 0.0, 1.0 if weights is None else weights)
-        known = None if self.evidence is None else self.evidence.some(order)
-        weights = None if weights is None else weights[order]
-        new = replace(self, X=self.X[order], weights=weights, order=order, evidence=known, unchained=True)
-        new = replace(new, empty=empty[order] if empty.any() else None, valued=self.weight_of_values)
+        """Independent rows sorted by what is missing in them, where they are in memory; rows without any value have no
+        weight."""
+        missed, weights, empty = self.without_values(), self.weights, None
+        if len(missed):
+            empty = room(len(self), bool, self.X)
+            empty[missed] = True
+            kept = room(len(self), float, self.X)
+            kept[:] = 1.0 if weights is None else weights
+            kept[missed] = 0.0
+            weights = kept
+        new = replace(self, weights=weights, empty=empty, unchained=True, valued=self.weight_of_values)
+        if in_memory(self.X):
+            order = pattern_order(self.X)
+            some = {n: None if v is None else v[order] for n, v in (("weights", weights), ("empty", empty))}
+            known = None if self.evidence is None else self.evidence.some(order)
+            new = replace(new, X=self.X[order], order=order, evidence=known, **some)
         new.__dict__["summary"] = self.summary
         return new
 
@@ -336,14 +194,28 @@ class Source:
             return self.valued
         if not self.summary.missing:
             return self.summary.weight
-        observed = ~self._without_values()
-        weights = self.row_weights
-        return float(observed.sum() if weights is None else weights[observed].sum())
+        missed = self.without_values()
+        weights = weights_at(self.weights, self.ends, missed)
+        if len(missed) == len(self):
+            return 0.0
+        return self.weight - float(len(missed) if weights is None else weights.sum())
 
-    def _without_values(self) -> Array:
-        """Which rows (n,) have no value beside covariates, in the columns that are read."""
+    @property
+    def weight(self) -> float:
+        """The weight of all rows."""
+        if self.weights is None:
+            return float(len(self))
+        lengths = 1 if self.ends is None else np.diff(self.ends, prepend=0)
+        return float((self.weights * lengths).sum())
+
+    def without_values(self) -> Array:
+        """The numbers of rows that have no value beside covariates, in the columns that are read."""
         columns = slice(self.n_given, None) if self.read is None else list(self.read)
-        return np.asarray(is_missing(self.X[:, columns]).all(axis=1))
+
+        def missed(X: Array, first: int) -> Array:
+            return first + np.flatnonzero(is_missing(X[:, columns]).all(axis=1))
+
+        return np.concatenate(chunks(self.X, missed))
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""
@@ -367,6 +239,44 @@ class Source:
         return row_weights(self.weights, self.ends)
 
 
-def row_weights(weights: Array | None, ends: Array | None) -> Array | None:
-    """Weights of rows from weights of rows or sequences."""
-    return weights if weights is None or ends is None else np.repeat(weights, np.diff(ends, prepend=0))
+class Leaves(Sequence[Batch]):
+    """The batches of some cells of a source: kept where its rows are in memory, else read each time, in order."""
+
+    def __init__(
+        self, cells: Sequence[Cell], batches: Sequence[Batch] | None = None, source: Source | None = None
+    ) -> None:
+        self.cells, self.batches, self._source = cells, batches, source
+
+    @property
+    def kept(self) -> bool:
+        """Whether they are in memory."""
+        return self.batches is not None
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, slice):
+            return self.some(range(len(self))[i])
+        if self.batches is not None:
+            return self.batches[i]
+        assert self._source is not None
+        return self._source.leaf(self.cells[i])
+
+    def some(self, numbers: Sequence[int]) -> Leaves:
+        """Some of them."""
+        batches = None if self.batches is None else [self.batches[i] for i in numbers]
+        return Leaves([self.cells[i] for i in numbers], batches, self._source)
+
+    def weight(self, i: int) -> float:
+        """The weight of a leaf's rows."""
+        if self.batches is not None:
+            return self.batches[i].weight
+        assert self._source is not None
+        cell, weights, ends = self.cells[i], self._source.weights, self._source.ends
+        if weights is None or ends is None:
+            return float(cell.stop - cell.first if weights is None else weights[cell.first : cell.stop].sum())
+        if cell.halo is not None:
+            return float(weights[cell.first_sequence] * (cell.stop - cell.first))
+        own = slice(cell.first_sequence, cell.stop_sequence)
+        return float((weights[own] * np.diff(ends[own], prepend=cell.first)).sum())

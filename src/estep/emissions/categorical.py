@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import draw, kernel_evaluation, missing

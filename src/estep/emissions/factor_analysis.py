@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.rows import NOTHING, check_columns, missing
 from estep.emissions.gaussian import Gaussian

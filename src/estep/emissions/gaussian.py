@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.missing import MissingEvaluation

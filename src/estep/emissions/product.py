@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from estep.data.forms import as_symbols
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import kernel_evaluation

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.quadratic import LOG_2PI

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.execution.base import Execute
 from estep.inference.boundaries import at_odds
 from estep.interface.task import Known, Task

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep import kernels
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.inference.boundaries import same_posterior
 from estep.interface import AnyModel, Boundary, Known, Task

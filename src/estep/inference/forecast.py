@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
 from estep.inference.impossible import raise_impossible

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.climb import Climb
 from estep.inference.decode import decode, path_log_probability

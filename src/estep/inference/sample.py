@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from estep.data.given import beside
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.execution.serial import Serial

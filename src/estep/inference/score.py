@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.boundaries import same_filter, same_posterior
 from estep.inference.e_step import OfPosterior, densities

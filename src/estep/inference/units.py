@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.inference.driver import Driver

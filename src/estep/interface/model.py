@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.interface.emission import Climbed, Emission, Notes
 from estep.interface.latent import Boundary, Latent

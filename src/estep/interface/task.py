@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.interface.latent import Boundary
 from estep.interface.model import AnyModel
 from estep.statistics import Array

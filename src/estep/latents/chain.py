@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep import kernels
-from estep.data.source import Batch, Source
+from estep.data.batch import Batch
+from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.interface import Boundary, Latent
 from estep.interface.latent import LEAF_WORK

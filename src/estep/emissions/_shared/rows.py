@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from estep import kernels
-from estep.data.source import Batch
+from estep.data.batch import Batch
 from estep.interface import Evaluation
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from estep.io.cells import is_number
+from estep.tables.cells import is_number
 
 SEPARATORS = (",", ";", "\t", "|")
 NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " ", "blanks": " "}

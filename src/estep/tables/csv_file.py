@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from estep.io.cells import unescaped
-from estep.io.column import EMPTY, Column
-from estep.io.dialect import Dialect
+from estep.tables.cells import unescaped
+from estep.tables.column import EMPTY, Column
+from estep.tables.dialect import Dialect
 
 HEAD = 1 << 16  # bytes in which the dialect is found
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}

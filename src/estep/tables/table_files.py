@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from estep.io.column import Column
-from estep.io.csv_file import read_csv
-from estep.io.dialect import Dialect
+from estep.tables.column import Column
+from estep.tables.csv_file import read_csv
+from estep.tables.dialect import Dialect
 
 
 def read_columns(path: Path, dialect: Dialect | None = None) -> tuple[list[Column], list[str]]:

@@ -1,0 +1,1 @@
+"""Columns of files as they are: text files, Parquet."""
