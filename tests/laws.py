@@ -14,6 +14,7 @@ from estep.emissions import MixtureOf, Product, Student
 from estep.execution.serial import Serial
 from estep.inference.driver import Driver
 from estep.inference.e_step import EStep
+from estep.interface import Path
 from estep.statistics import Statistics
 from models import read
 
@@ -110,7 +111,7 @@ def law_chain_equals_enumeration(model, X):
     path, logprob = model.decode(source)
     np.testing.assert_allclose(logprob, best, rtol=1e-12)
     np.testing.assert_allclose(
-        chain.path_log_probability(logb[np.arange(len(path)), path], path, source.ends), best, rtol=1e-12
+        chain.path_log_probability(logb[np.arange(len(path)), path], Path(path, source.ends)), best, rtol=1e-12
     )
 
 
@@ -120,7 +121,7 @@ def law_no_sampled_path_beats_viterbi(model, source, rng):
     for seed in range(20):
         states = model.latent.sample(len(source), np.random.default_rng(seed))
         assert (
-            model.latent.path_log_probability(logb[np.arange(len(states)), states], states, source.ends)
+            model.latent.path_log_probability(logb[np.arange(len(states)), states], Path(states, source.ends))
             <= best + 1e-9 * np.abs(best)
         ).all()
 

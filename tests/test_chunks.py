@@ -12,6 +12,7 @@ from estep.execution.serial import Serial
 from estep.execution.threads import threads
 from estep.inference.driver import Driver
 from estep.inference.e_step import EStep
+from estep.interface import Path
 from estep.latents import Chain
 from models import FAMILIES, draw, make_model, read, rows_of, use
 
@@ -236,7 +237,7 @@ def test_what_users_ask_of_a_long_sequence(name, K, compiled, monkeypatch):
         path, logprob = model.decode(source, execute=execute)
         np.testing.assert_allclose(logprob, want[3], rtol=1e-11)
         steps = np.take_along_axis(model.emission.evaluate(source.whole()).log_densities, path[:, None], axis=1)[:, 0]
-        np.testing.assert_allclose(model.latent.path_log_probability(steps, path, None), want[3], rtol=1e-11)
+        np.testing.assert_allclose(model.latent.path_log_probability(steps, Path(path)), want[3], rtol=1e-11)
 
 
 def test_threads_do_not_change_a_bit(compiled, monkeypatch):

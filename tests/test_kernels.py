@@ -12,6 +12,7 @@ import estep
 from estep import Model, Stop, kernels
 from estep.data.inputs import as_source
 from estep.emissions import Categorical, Gaussian, Poisson
+from estep.interface import Path
 from estep.kernels.reference import gaussian as reference
 from estep.latents import Chain, Independent
 from estep.statistics import Statistics
@@ -43,7 +44,7 @@ def outputs(level, model, source):
         path, logprob = np.empty(n, np.int32), np.empty(S)
         k.viterbi(spec, *chain, path, logprob)
         scores = model.latent.path_log_probability(
-            out["log_densities"][np.arange(n), path], path, source.ends
+            out["log_densities"][np.arange(n), path], Path(path, source.ends)
         )  # paths may tie
         out |= {"start": start, "trans": trans, "path": scores, "logprob": logprob}
     return out | {"loglik": loglik, "stats": stats, "resp": resp}

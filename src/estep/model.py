@@ -11,15 +11,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from estep.data.batch import Batch
 from estep.data.columns import Roles, frame_of, is_frame
 from estep.data.inputs import as_source
-from estep.data.batch import Batch
 from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
-from estep.inference import decode, e_step, filter, forecast, m_step, sample, score, smooth
+from estep.inference import complete, decode, e_step, filter, forecast, m_step, sample, score, smooth
 from estep.inference.constraints import Constraints
 from estep.inference.prepare import prepared
 from estep.interface import Boundary, Climbed, Emission, Evaluation, Latent, Notes
@@ -166,17 +166,32 @@ class Model:
     # Data
 
     def source(
-        self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
+        self,
+        data: Any,
+        lengths: Any = None,
+        weights: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        sequence: str | None = None,
+        memory: Any = None,
     ) -> Source:
-        """Data as this model reads it, validated; ``given``: covariates (n, P), or one array a sequence.
+        """Data as this model reads it, validated; ``given``: covariates (n, P), or one array a sequence;
+        ``sequence`` and ``memory``: see :func:`estep.as_source`.
 
         Columns go by name where both have names; positions count where one has none. Raises ValueError naming what is
         wrong.
         """
-        return prepared(self.read(data, lengths, weights, labels, given), self.emission)
+        return prepared(self.read(data, lengths, weights, labels, given, sequence, memory), self.emission)
 
     def read(
-        self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None
+        self,
+        data: Any,
+        lengths: Any = None,
+        weights: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        sequence: str | None = None,
+        memory: Any = None,
     ) -> Source:
         """As :meth:`source`, with the rows as they came."""
         chain, P = self.latent.sequential, self.emission.n_covariates
@@ -184,7 +199,8 @@ class Model:
             raise ValueError("a mixture has no sequences: leave lengths out")
         if given is not None and not P:
             self.emission.given_columns(1)
-        self._ask_for_sequences(data, lengths)
+        if sequence is None:
+            self._ask_for_sequences(data, lengths)
         used = used_columns(self.emission)
         source = as_source(
             data,
@@ -200,6 +216,8 @@ class Model:
             roles=self.roles,
             chain=chain,
             new=False,
+            sequence=sequence,
+            memory=memory,
         )
         if source.n_given:
             self.emission.given_columns(source.n_given)
@@ -351,7 +369,7 @@ class Model:
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
-        return decode.path_log_probability(self, source, states)
+        return complete.path_log_probability(self, source, states)
 
     def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).

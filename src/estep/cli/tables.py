@@ -16,11 +16,11 @@ from estep.data.given import beside, weights_of_rows
 from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.datasets import NAMES
+from estep.model import Model
+from estep.statistics import Array
 from estep.tables.column import Column
 from estep.tables.dialect import Dialect
 from estep.tables.table_files import read_columns
-from estep.model import Model
-from estep.statistics import Array
 
 
 @dataclass(frozen=True)

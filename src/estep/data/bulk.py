@@ -76,14 +76,19 @@ def _of_columns(X: Array) -> Array:
 
 
 def sampled(first: int, stop: int, n: int) -> Any:
-    """Which of the rows ``first`` to ``stop`` are read, of n in all: about SAMPLE of these, whose number has a low hash
-    (splitmix64: Steele, Lea & Flood 2014)."""
+    """Which of the rows ``first`` to ``stop`` are read, of n in all: about SAMPLE of these, whose number has a low
+    hash."""
     if n <= SAMPLE:
         return slice(0, stop - first)
-    z = np.arange(first, stop, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return np.flatnonzero(mixed(np.arange(first, stop, dtype=np.uint64)) < np.uint64(int(SAMPLE / n * 2.0**64)))
+
+
+def mixed(numbers: Array) -> Array:
+    """A hash of 64-bit numbers: another for each (splitmix64: Steele, Lea & Flood 2014)."""
+    z = numbers * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
-    return np.flatnonzero((z ^ (z >> np.uint64(31))) < np.uint64(int(SAMPLE / n * 2.0**64)))
+    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 class _Found(NamedTuple):

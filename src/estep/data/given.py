@@ -9,7 +9,9 @@ import numpy as np
 
 from estep.data.columns import frame_numbers, frame_of, is_frame, match, names_of
 from estep.data.forms import joined
+from estep.data.rows import CHUNK
 from estep.data.source import Source
+from estep.data.summary import weights_at
 from estep.statistics import Array
 from estep.util.numbers import as_numbers
 
@@ -96,15 +98,17 @@ def weights_of_rows(weights: Array, source: Source) -> Array:
     if (lengths == 0).any():
         raise ValueError("a sequence without rows has no weight in a column: give weights (S,)")
     firsts = weights[source.ends - lengths]
-    if (odd := weights != np.repeat(firsts, lengths)).any():
-        row = int(np.argmax(odd))
-        raise ValueError(f"row {row} has another weight than the first of its sequence: a sequence has one weight")
+    for i in range(0, len(weights), CHUNK):
+        some = weights[i : i + CHUNK]
+        if (odd := some != weights_at(firsts, source.ends, slice(i, i + len(some)))).any():
+            row = i + int(np.argmax(odd))
+            raise ValueError(f"row {row} has another weight than the first of its sequence: a sequence has one weight")
     return check_weights(firsts, len(lengths), "sequence")
 
 
 def check_weights(weights: Any, n: int, unit: str) -> Array:
     """Weights as float64 (n,). Raises ValueError where one is negative, NaN or infinite, or all are zero."""
-    w = as_numbers(weights, "weights").astype(np.float64)
+    w = as_numbers(weights, "weights").astype(np.float64, copy=False)
     if w.ndim == 0:
         w = np.full(n, float(w))
     if w.ndim != 1:

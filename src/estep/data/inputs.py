@@ -12,11 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from estep.data.columns import Roles, column, drop, is_frame, match
+from estep.data.columns import Roles, column, drop, frame_of, is_frame, match
 from estep.data.forms import as_rows, features, unpacked
 from estep.data.given import beside, check_weights, given_names, labels_of, weights_of_rows
 from estep.data.labels import as_evidence
+from estep.data.rows import in_memory
+from estep.data.sequences import Sequences
 from estep.data.source import Source
+from estep.data.stored import blocks_of, opened
 from estep.statistics import Array
 
 
@@ -36,6 +39,8 @@ def as_source(
     roles: Roles = (),
     chain: bool | None = None,
     new: bool = True,
+    sequence: str | None = None,
+    memory: Any = None,
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
@@ -56,7 +61,35 @@ def as_source(
         if any(x is not None for x in (lengths, weights, labels, given)):
             raise ValueError("a Source has its lengths, weights, labels and covariates already")
         return _chained(_again(data, rows, wanted, wanted_given), chain)
+    blocks = blocks_of(data)
+    if blocks is not None:
+        if lengths is not None:
+            raise ValueError("lengths are given: of files and blocks, sequence= names the column of their ids")
+        source = opened(
+            blocks,
+            rows=rows,
+            columns=columns,
+            sequence=sequence,
+            weights=weights,
+            labels=labels,
+            given=given,
+            symbols=symbols,
+            only=only,
+            roles=roles,
+            wanted=wanted,
+            wanted_given=wanted_given,
+            chain=chain,
+            new=new,
+            memory=memory,
+        )
+        source = _chained(source, chain)
+        source.summary  # noqa: B018
+        return source
     data, lengths = unpacked(data, lengths)
+    if sequence is not None:
+        if lengths is not None:
+            raise ValueError("the sequences are given twice: by lengths and by sequence=")
+        data, lengths, roles = _by_ids(data, sequence, roles)
     named, weights_by_row = dict(roles), isinstance(weights, str)
     for role, value, what in (("weight", weights, "sample_weight"), ("labels", labels, "labels")):
         if isinstance(value, str):
@@ -96,9 +129,29 @@ def as_source(
     return source
 
 
+def _by_ids(data: Any, sequence: str, roles: Roles) -> tuple[Any, Array, Roles]:
+    """A data frame without its column of ids, and the lengths of the runs of equal ones."""
+    if not is_frame(data):
+        raise ValueError(f"sequence is {sequence!r}, the name of a column: the data have no names, give lengths")
+    frame = frame_of(data)
+    if sequence not in frame.columns:
+        raise ValueError(
+            f"sequence is {sequence!r}: the data have no such column; they have {', '.join(frame.columns)}"
+        )
+    ids = Sequences(sequence, lambda row: f"row {row}")
+    ids.add(frame[sequence], 0)
+    ends = ids.ends(len(frame))
+    named = dict(roles) | {"sequence": sequence}
+    return drop(data, (sequence,)), np.diff(ends, prepend=0), tuple(named.items())
+
+
 def _again(source: Source, rows: str, wanted: tuple[str, ...], wanted_given: tuple[str, ...]) -> Source:
     """A Source as a model with these columns and covariates reads it."""
     P, D = source.n_given, source.X.shape[1] - source.n_given
+    if not in_memory(source.X) and (
+        match(source.columns[:P], wanted_given, P, "covariate") or match(source.columns[P:], wanted, D)
+    ):
+        raise ValueError(f"the data were opened with the columns {', '.join(source.columns)}: open them for this model")
     given, own = source.columns[:P], source.columns[P:]
     places = match(given, wanted_given, P, "covariate") if P else None, match(own, wanted, D)
     if any(place is not None for place in places):
@@ -110,7 +163,7 @@ def _again(source: Source, rows: str, wanted: tuple[str, ...], wanted_given: tup
         source = replace(source, X=X, columns=names)
     if source.preparation or (rows == "symbols" and source.X.dtype == np.int32):
         return source
-    X = as_rows(source.X, rows)
+    X = as_rows(source.X, rows) if in_memory(source.X) else source.X
     return source if X is source.X else replace(source, X=X)
 
 

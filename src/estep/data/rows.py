@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,10 @@ class Rows(ABC):
     dtype: np.dtype[Any]
     prepare: Prepare | None = None
 
+    def __init__(self) -> None:
+        self.passed: set[Any] = set()
+        """The families that can have produced the rows."""
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -39,13 +44,29 @@ class Rows(ABC):
     def read(self, first: int, stop: int) -> Array:
         """Rows as they came."""
 
+    def where(self, row: int) -> str:
+        """Where a row is, for a message."""
+        return f"row {row}"
+
+    def placed(self, error: ValueError) -> ValueError:
+        """An error about a row that says where this is."""
+        row = re.match(r"row (\d+)", str(error))
+        return error if row is None else ValueError(f"{error} (in {self.where(int(row[1]))})")
+
+    def require_room(self, rows: int, D: int) -> None:
+        """Raises ValueError where leaves of so many rows (n, D) are more than can be held."""
+
     @abstractmethod
     def prepared(self, prepare: Prepare, D: int, dtype: np.dtype[Any]) -> Rows:
         """As a family reads them: (n, D)."""
 
     def chunks(self, work: Callable[[Array, int], Any]) -> list[Any]:
-        """What ``work`` finds of each chunk of rows and the number of its first row, in order."""
-        return [work(self[i : i + CHUNK], i) for i in range(0, len(self), CHUNK)]
+        """What ``work`` finds of each chunk of rows and the number of its first row, in order; an error about a row
+        says where this is."""
+        try:
+            return [work(self[i : i + CHUNK], i) for i in range(0, len(self), CHUNK)]
+        except ValueError as error:
+            raise self.placed(error) from None
 
     def _gathered(self, numbers: Array) -> Array:
         """Rows by their numbers, in one reading."""

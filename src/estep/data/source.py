@@ -18,6 +18,7 @@ from estep.data.summary import Summary, summarize, weights_at
 from estep.statistics import Array
 from estep.util.cached import cached_property
 
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Rows, with weights and the ends of the sequences. Made by :func:`as_source`.
@@ -101,11 +102,13 @@ class Source:
         """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut (see
         :func:`estep.data.grid.cut`). Those that were last asked for are kept, with what they keep."""
         if not in_memory(self.X):
-            return Leaves(cut(len(self), self.ends, rows), source=self)
+            cells = cut(len(self), self.ends, rows)
+            self.X.require_room(max(cell.high - cell.low for cell in cells), self.X.shape[1])
+            return Leaves(cells, self.summary, source=self)
         kept: tuple[int, Leaves] | None = self.__dict__.get("_leaves")
         if kept is None or kept[0] != rows:
             cells = cut(len(self), self.ends, rows)
-            kept = self.__dict__["_leaves"] = rows, Leaves(cells, [self.leaf(cell) for cell in cells])
+            kept = self.__dict__["_leaves"] = rows, Leaves(cells, self.summary, [self.leaf(cell) for cell in cells])
         return kept[1]
 
     def leaf(self, cell: Cell) -> Batch:
@@ -243,9 +246,13 @@ class Leaves(Sequence[Batch]):
     """The batches of some cells of a source: kept where its rows are in memory, else read each time, in order."""
 
     def __init__(
-        self, cells: Sequence[Cell], batches: Sequence[Batch] | None = None, source: Source | None = None
+        self,
+        cells: Sequence[Cell],
+        summary: Summary,
+        batches: Sequence[Batch] | None = None,
+        source: Source | None = None,
     ) -> None:
-        self.cells, self.batches, self._source = cells, batches, source
+        self.cells, self.summary, self.batches, self._source = cells, summary, batches, source
 
     @property
     def kept(self) -> bool:
@@ -266,7 +273,7 @@ class Leaves(Sequence[Batch]):
     def some(self, numbers: Sequence[int]) -> Leaves:
         """Some of them."""
         batches = None if self.batches is None else [self.batches[i] for i in numbers]
-        return Leaves([self.cells[i] for i in numbers], batches, self._source)
+        return Leaves([self.cells[i] for i in numbers], self.summary, batches, self._source)
 
     def weight(self, i: int) -> float:
         """The weight of a leaf's rows."""

@@ -136,7 +136,9 @@ def summarize(
     most = 1.0 if weights is None else float(weights.max(initial=0.0))
     variance = found.squares / np.maximum(found.total, 1e-300)
     if in_memory(X):
-        bulk = partial(bulk_of, X, weights if ends is None else weights_at(weights, ends, slice(0, len(X))), mean, variance)
+        bulk = partial(
+            bulk_of, X, weights if ends is None else weights_at(weights, ends, slice(0, len(X))), mean, variance
+        )
     else:
         bulk = partial(bulk_of_sample, *found.sample, mean, variance)
     single = X.dtype == np.float32

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from estep.data.forms import as_symbols
 from estep.data.batch import Batch
+from estep.data.forms import as_symbols
 from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission

@@ -29,6 +29,7 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
     max_time: float | None = None
     checkpoint: Any = None
     every: float = 60.0
+    memory: Any = None
     reseeds: int = 3
     n_init: int
     init_params: str

@@ -19,6 +19,7 @@ from estep.data.columns import drop, is_frame
 from estep.data.forms import unpacked
 from estep.data.inputs import as_source
 from estep.data.source import Source
+from estep.data.stored import blocks_of
 from estep.emissions._shared.tables import used_columns
 from estep.emissions.propose import propose
 from estep.estimators.attributes import Attributes
@@ -30,11 +31,13 @@ from estep.fitting.constraints import constrained
 from estep.fitting.restarts import fit_prepared, fit_starts
 from estep.fitting.results import Fit, Iteration
 from estep.fitting.starts.portfolio import Starts
+from estep.fitting.starts.subsample import held
 from estep.fitting.stopping import Stop
 from estep.inference.passes import Passes
 from estep.inference.prepare import prepared, prepared_to_fit
 from estep.interface import Algorithm
 from estep.model import Model
+from estep.tables.blocks import Blocks
 from estep.util.numbers import as_numbers
 from estep.util.streams import as_seed, child_streams
 
@@ -105,23 +108,39 @@ class ModelEstimator(Attributes):
         weights: Any = None,
         labels: Any = None,
         given: Any = None,
+        sequence: str | None = None,
         *,
         old: Model | None,
     ) -> Source:
         """The rows of a fit, those that ``old`` knows by its names."""
+        X = blocks_of(X) or X
         if old is not None:
-            return old.read(X, lengths, weights, labels, given)
-        X, lengths = unpacked(X, lengths)
+            return old.read(X, lengths, weights, labels, given, sequence, self.memory)
+        if not isinstance(X, Blocks):
+            X, lengths = unpacked(X, lengths)
         if lengths is not None and not self._chain:
             raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
-        self._propose(self._features(X, weights, labels, given))
+        self._propose(self._features(X, weights, labels, given, sequence))
         family = self._resolved()
         only, chain = used_columns(family), True if self._chain else None  # or weights would be of sequences
-        return as_source(X, lengths, weights, family.rows, labels=labels, given=given, only=only, chain=chain)
+        return as_source(
+            X,
+            lengths,
+            weights,
+            family.rows,
+            labels=labels,
+            given=given,
+            only=only,
+            chain=chain,
+            sequence=sequence,
+            memory=self.memory,
+        )
 
     def _features(self, X: Any, *named: Any, model: Model | None = None) -> Any:
         """The data without the columns that are none: those named as weights, labels or covariates, now or by the
         model."""
+        if isinstance(X, Blocks):
+            X = next(X.read(0, None, 10_000)).data
         if not is_frame(X):
             return X
         names = [n for one in named for n in ([one] if isinstance(one, str) else one if isinstance(one, list) else [])]
@@ -171,9 +190,9 @@ class ModelEstimator(Attributes):
             fit = fit_prepared(self._start_from(old, source), source, algorithm, stop, execute, callbacks, *file)
         else:
             finish = partial(self._with_prior, source=source)
-            starts = Starts(latent, emission, source, self.n_components, self.init_params, streams, finish)
+            starts = Starts(latent, emission, held(source), self.n_components, self.init_params, streams, finish)
             settings = self.estimate, self._prior_settings(), self._fixed(), self.emission_groups
-            fit = fit_starts([starts], algorithm, stop, execute, callbacks, *file, settings)[0]
+            fit = fit_starts([starts], source, algorithm, stop, execute, callbacks, *file, settings)[0]
         self._store(fit, dtype)
         self.__dict__.pop("running_", None)
         if fit.stop_reason == "interrupted":

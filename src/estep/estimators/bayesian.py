@@ -74,6 +74,7 @@ class BayesianGaussianMixture(GaussianMixture):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

@@ -41,8 +41,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array (n, D) or data frame
-            NaN is a missing cell (Gaussian and most other families).
+        X : array (n, D), data frame, or data past memory
+            NaN is a missing cell (Gaussian and most other families). Past memory: see :func:`estep.as_source`.
         y : ignored
         sample_weight : (n,), optional
             2 counts a row twice, 0 leaves it out. Negative or all zero raises ValueError.
@@ -130,7 +130,7 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
             raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
         if hasattr(self, "n_features_in_"):
             self._check_names(X, sample_weight, given, model=model)
-        return model, model.source(X, None, sample_weight, given=given)
+        return model, model.source(X, None, sample_weight, given=given, memory=self.memory)
 
     def score_samples(self, X: Any, given: Any = None) -> Array:
         """Log-likelihood of each row, (n,), natural logarithm."""

@@ -38,14 +38,21 @@ class Hidden(ModelEstimator):
         return Chain(self.startprob_init, self.transmat_init, self.begins, topology=self.topology), self._resolved()
 
     def fit(
-        self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        sequence: str | None = None,
     ) -> Self:
         """Baum-Welch from the best of ``n_init`` starts.
 
         Parameters
         ----------
-        X : array (n, D), data frame, list of arrays, or array (S, T, D)
-            NaN is a missing cell; a step without any is bridged.
+        X : array (n, D), data frame, list of arrays, array (S, T, D), or data past memory
+            NaN is a missing cell; a step without any is bridged. Past memory: see :func:`estep.as_source`.
         lengths : (S,), optional
             Rows of each sequence; left out, an array is one sequence.
         sample_weight : (S,), optional
@@ -54,6 +61,9 @@ class Hidden(ModelEstimator):
             States that are known: their numbers, -1 for unknown, or a mask of those allowed.
         given : (n, P) or list of arrays, optional
             Covariates, for a regression; of a list of sequences, one array a sequence.
+
+        sequence : str, optional
+            The column of a data frame or of files whose equal values, one after the other, are a sequence.
 
         ``sample_weight``, ``labels`` and ``given`` may be names of columns of a data frame.
 
@@ -68,7 +78,7 @@ class Hidden(ModelEstimator):
         settings = self._check_settings()
         old = self._going_on() if self.warm_start else None
         with self._unchanged_if_it_fails():
-            source = self._read(X, lengths, sample_weight, labels, given, old=old)
+            source = self._read(X, lengths, sample_weight, labels, given, sequence, old=old)
             if not self.warm_start:
                 self._warn_of_changes()
             self._run(source, old, self.warm_start, *settings)
@@ -76,7 +86,14 @@ class Hidden(ModelEstimator):
         return self
 
     def partial_fit(
-        self, X: Any, lengths: Any = None, *, sample_weight: Any = None, labels: Any = None, given: Any = None
+        self,
+        X: Any,
+        lengths: Any = None,
+        *,
+        sample_weight: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        sequence: str | None = None,
     ) -> Self:
         """One step of online EM with more sequences, from the attributes as they are.
 
@@ -86,7 +103,7 @@ class Hidden(ModelEstimator):
         """
         old = self._going_on()
         with self._unchanged_if_it_fails():
-            self._update(self._read(X, lengths, sample_weight, labels, given, old=old), old)
+            self._update(self._read(X, lengths, sample_weight, labels, given, sequence, old=old), old)
         self._remember_names(self.model_)
         return self
 
@@ -95,7 +112,7 @@ class Hidden(ModelEstimator):
 
     def _ask(self, X: Any, lengths: Any, given: Any, sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()
-        return model, model.source(X, lengths, sample_weight, given=given)
+        return model, model.source(X, lengths, sample_weight, given=given, memory=self.memory)
 
     def score(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
         """Total log-likelihood, natural logarithm; -inf where a sequence is impossible.

@@ -35,6 +35,8 @@ class GaussianHMM(Hidden):
         A file from which the same fit, begun again, goes on to the same end, whatever cut it off.
     every : float
         Seconds between two writes of the checkpoint, at least.
+    memory : str, optional
+        What files, Arrow data sets and blocks may take of it, such as "500MB" (default "1GB"); arrays stay as they are.
     reseeds : int
         How often components that have collapsed onto few rows are put elsewhere, at most.
     init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short", \
@@ -99,6 +101,7 @@ class GaussianHMM(Hidden):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -166,6 +169,7 @@ class GMMHMM(Hidden):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -219,6 +223,7 @@ class CategoricalHMM(Hidden):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -262,6 +267,7 @@ class PoissonHMM(Hidden):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -309,6 +315,7 @@ class HMM(Hidden):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

@@ -39,6 +39,8 @@ class GaussianMixture(Mixture):
         A file from which the same fit, begun again, goes on to the same end, whatever cut it off.
     every : float
         Seconds between two writes of the checkpoint, at least.
+    memory : str, optional
+        What files, Arrow data sets and blocks may take of it, such as "500MB" (default "1GB"); arrays stay as they are.
     reseeds : int
         How often components that have collapsed onto few rows are put elsewhere, at most.
     init_params : {"portfolio", "kmeans", "k-means++", "random", "random_from_data", "projection", "ward", "short"}
@@ -97,6 +99,7 @@ class GaussianMixture(Mixture):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -192,6 +195,7 @@ class MixtureModel(Mixture):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -234,6 +238,7 @@ class StudentMixture(Mixture):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",
@@ -274,6 +279,7 @@ class BernoulliMixture(Mixture):
         max_time: float | None = None,
         checkpoint: Any = None,
         every: float = 60.0,
+        memory: Any = None,
         reseeds: int = 3,
         n_init: int = 1,
         init_params: str = "portfolio",

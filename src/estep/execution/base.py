@@ -21,6 +21,8 @@ class Work(Protocol):
 
 
 Items = Sequence[tuple[Any, Any]]
+"""What is run, and what each is told. A list is in memory; any other sequence is read when it is iterated, once and in
+order."""
 
 
 class Execute(ABC):

@@ -16,9 +16,10 @@ class Serial(Execute):
 
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
         said: list[Any] = [None] * len(items)
+        remaining = iter(items)
 
-        def leaf(i: int) -> Statistics:
-            found, said[i] = task.run(*items[i])
+        def leaf(i: int) -> Statistics:  # which come in order
+            found, said[i] = task.run(*next(remaining))
             assert isinstance(found, Statistics)
             return found
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, ClassVar
@@ -53,31 +53,30 @@ class Threads(Execute):
         if not self._running or n == 1:
             return Serial().add(task, items)
         said: list[Any] = [None] * n
-
-        def leaf(i: int) -> Statistics:
-            found, said[i] = task.run(*items[i])
-            assert isinstance(found, Statistics)
-            return found
-
-        level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1)
+        level = max(0, (n // (TASKS_PER_THREAD * self.width)).bit_length() - 1) if isinstance(items, list) else 0
         last = (n - 1) >> level
         waiting: dict[tuple[int, int], Statistics] = {}
         lock = Lock()
 
-        def subtree(i: int) -> None:  # and the sums above it whose other part is there
-            part, height = tree_sum(leaf, n, level, i), 0
+        def subtree(i: int, some: Sequence[Any]) -> None:  # and the sums above it whose other part is there
+            def leaf(j: int) -> Statistics:
+                found, said[j] = task.run(*some[j - (i << level)])
+                assert isinstance(found, Statistics)
+                return found
+
+            part, at, height = tree_sum(leaf, n, level, i), i, 0
             while last >> height:
-                if i ^ 1 <= last >> height:
+                if at ^ 1 <= last >> height:
                     with lock:
-                        other = waiting.pop((height, i ^ 1), None)
+                        other = waiting.pop((height, at ^ 1), None)
                         if other is None:
-                            waiting[height, i] = part
+                            waiting[height, at] = part
                             return
-                    part = other.add(part) if i & 1 else part.add(other)
-                i, height = i >> 1, height + 1
+                    part = other.add(part) if at & 1 else part.add(other)
+                at, height = at >> 1, height + 1
             waiting[height, 0] = part
 
-        self._each(subtree, last + 1)
+        self._each(subtree, items, 1 << level)
         return waiting[last.bit_length(), 0], said
 
     def map(self, task: Work, items: Items, take: Callable[[int, Any], None]) -> Sequence[Any]:
@@ -85,41 +84,44 @@ class Threads(Execute):
             return Serial().map(task, items, take)
         said: list[Any] = [None] * len(items)
 
-        def one(i: int) -> None:
-            result, said[i] = task.run(*items[i])
+        def one(i: int, some: Sequence[Any]) -> None:
+            result, said[i] = task.run(*some[0])
             take(i, result)
 
-        self._each(one, len(items))
+        self._each(one, items, 1)
         return said
 
-    def _each(self, leaf: Callable[[int], None], n: int) -> None:
-        """Calls ``leaf(0)`` to ``leaf(n - 1)``, in any order."""
-        tickets = itertools.count()
+    def _each(self, work: Callable[[int, Sequence[Any]], None], items: Items, size: int) -> None:
+        """Calls ``work`` with the number of each group of ``size`` items, and these; they are read in order, while the
+        others work."""
+        remaining, reading = enumerate(batched(items, size)), Lock()
         errors: list[BaseException] = []
         done: SimpleQueue[None] = SimpleQueue()
         finished: list[None] = []
 
-        def work() -> None:
+        def job() -> None:
             try:
-                for i in tickets:
-                    if i >= n or errors:
+                while not errors:
+                    with reading:
+                        ticket = next(remaining, None)
+                    if ticket is None:
                         break
-                    leaf(i)
+                    work(*ticket)
             except BaseException as error:
                 errors.append(error)
 
-        def job() -> None:
-            work()
+        def hired() -> None:
+            job()
             finished.append(None)
             done.put(None)
 
-        workers, asked = self._hired(min(self.width, n) - 1), 0
+        workers, asked = self._hired(min(self.width, -(-len(items) // size)) - 1), 0
         while True:  # an interrupt, wherever it comes, makes all threads stop, and is raised when they have
             try:
                 for worker in workers[asked:] if not errors else []:
-                    worker.put(job)
+                    worker.put(hired)
                     asked += 1
-                work()
+                job()
                 while len(finished) < asked:
                     with suppress(Empty):
                         done.get(timeout=0.1)
@@ -129,6 +131,13 @@ class Threads(Execute):
         if errors:
             raise errors[0]
         return None
+
+
+def batched(items: Items, size: int) -> Iterator[Sequence[Any]]:
+    """Items by groups of ``size``, in order."""
+    remaining = iter(items)
+    while some := tuple(islice(remaining, size)):
+        yield some
 
 
 class _Worker:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.columns import Roles
 from estep.data.batch import Batch
+from estep.data.columns import Roles
 from estep.data.summary import Summary
 from estep.execution.base import Execute, Items, Work
 from estep.execution.serial import Serial

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from estep import kernels
+from estep.data.rows import in_memory
 from estep.data.source import Source
 from estep.fitting.results import Fit
 from estep.util.files import check_target, write_bytes
@@ -216,5 +217,9 @@ def digest_of(*values: Any) -> str:
 def made_for(source: Source, settings: Any) -> dict[str, str]:
     """What a fit must have the same to go on from a checkpoint, by what an error calls it."""
     evidence = None if source.evidence is None else vars(source.evidence)
-    data = digest_of(source.X, source.ends, source.weights, source.columns, source.order, evidence)
+    X: Any = source.X
+    if not in_memory(X):
+        found = source.summary
+        X = [len(X), found.weight, found.mean, found.variance, found.low, found.high, found.bulk.median]
+    data = digest_of(X, source.ends, source.weights, source.columns, source.order, evidence)
     return {"data": data, "settings": digest_of(settings), "kernels": kernels.active().level}

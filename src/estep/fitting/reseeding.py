@@ -35,7 +35,7 @@ def reseed(loop: Loop, fits: dict[int, Fit]) -> None:
         for number, fit in last.items():
             if _may_be_reseeded(fit, loop) and not loop.out_of_time:
                 with suppress(ValueError):  # impossible from there
-                    models[number] = moved(fit.model, loop.source, fit.collapsed, None, loop.execute)
+                    models[number] = moved(fit.model, loop.held, fit.collapsed, None, loop.execute)
         new = _fitted(loop, models)
         for number, fit in new.items():
             fit.trace.events[:0] = [Event(0, k, RESEEDED) for k in last[number].collapsed]

@@ -40,8 +40,10 @@ def fit(
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     every: float = 60.0,
+    memory: Any = None,
 ) -> Fit:
-    """Fits ``model``, from its parameters on, to data of any form :func:`estep.as_source` takes.
+    """Fits ``model``, from its parameters on, to data of any form :func:`estep.as_source` takes; ``memory``: what files
+    and blocks may take of it ("500MB").
 
     ``checkpoint``: a file that is written ``every`` so many seconds, from which the same call goes on to the same end,
     whatever cut it off; one that had come to its end returns at once.
@@ -52,7 +54,7 @@ def fit(
     if not isinstance(model, Model):
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
-    source = prepared_to_fit(model.read(data), model.emission)
+    source = prepared_to_fit(model.read(data, memory=memory), model.emission)
     return fit_prepared(model, source, how, rule, run, callbacks, checkpoint, every)
 
 
@@ -103,6 +105,7 @@ def ways(algorithm: Any, stop: Any, execute: Any) -> tuple[Algorithm, Stop, Exec
 
 def fit_starts(
     groups: Sequence[Starts],
+    source: Source,
     algorithm: Algorithm,
     stop: Stop,
     execute: Execute,
@@ -111,7 +114,7 @@ def fit_starts(
     every: float = 60.0,
     settings: Any = None,
 ) -> dict[int, Fit]:
-    """The best fit of each group of starts, all of the same data; an interrupt keeps the best so far.
+    """The best fit of each group of starts to prepared data; an interrupt keeps the best so far.
 
     Mixtures run at the same time, as the columns of one model. A start that is :func:`estep.fitting.stopping.dominated`
     by the best so far of its group is dropped; ``restarts`` says how far each got. Perturbed starts come last, some at
@@ -120,7 +123,7 @@ def fit_starts(
     """
     known = [[s.latent, s.emission, s.n_components, s.method, len(s)] for s in groups], _plain(stop), algorithm
     streams = [starts.streams for starts in groups]
-    file = _checkpoint(checkpoint, every, groups[0].source, (known, settings), groups, streams)
+    file = _checkpoint(checkpoint, every, source, (known, settings), groups, streams)
     if file is not None and file.result is not None:
         return file.result
     if file is not None:
@@ -128,7 +131,7 @@ def fit_starts(
         groups = [replace(starts, streams=own) for starts, own in zip(groups, kept, strict=True)]
     offsets = np.cumsum([0, *(len(starts) for starts in groups)]).tolist()
     of_number = [g for g, starts in enumerate(groups) for _ in range(len(starts))]
-    loop = Loop(groups[0].source, algorithm, stop, execute, callbacks, of_number, file)
+    loop = Loop(source, algorithm, stop, execute, callbacks, of_number, file)
     fits: dict[int, Fit] = {}
     with execute.running():
         try:
@@ -155,7 +158,7 @@ def fit_starts(
 
 def _told(fit: Fit, loop: Loop) -> Fit:
     """The fit with its remarks, which go to the log as well."""
-    fit = replace(fit, one_value=of_one_value(fit, loop.source, loop.execute))
+    fit = replace(fit, one_value=of_one_value(fit, loop.held, loop.execute))
     fit = replace(fit, remarks=remarks(fit, loop.source))
     LOG.info("bound %.6f after %d iterations: %s", fit.bound, fit.n_iter, fit.stop_reason)
     for text in (*fit.notes, *fit.remarks):

@@ -22,6 +22,7 @@ from estep.fitting.restarts import fit_starts, ways
 from estep.fitting.results import Callback, Fit
 from estep.fitting.starts.begin import check_components
 from estep.fitting.starts.portfolio import Starts
+from estep.fitting.starts.subsample import held
 from estep.fitting.stopping import Stop
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm, Emission, Latent
@@ -76,14 +77,15 @@ def select(
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     every: float = 60.0,
+    memory: Any = None,
 ) -> Selection:
     """Fits a mixture (or with ``latent=Chain()`` an HMM) for each of ``n_components``, and compares them.
 
     ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood) or "aic" (Akaike 1974: 2 parameters - 2
     log-likelihood). Each number has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
     ``given``: covariates, for a regression. ``estimate`` and ``prior`` are those of :func:`estep.with_prior`; criteria
-    are of the log-likelihood alone. An interrupt returns the candidates that have a fit. ``checkpoint`` and ``every``:
-    see :func:`estep.fit`.
+    are of the log-likelihood alone. An interrupt returns the candidates that have a fit. ``checkpoint``,
+    ``every`` and ``memory``: see :func:`estep.fit`.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def select(
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
     whole("n_init", n_init, 1, 1_000_000)
     chain, only = hidden.sequential, used_columns(family)
-    source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain)
+    source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain, memory=memory)
     if source.n_given:
         family = family.given_columns(source.n_given)
     for number in numbers:
@@ -117,11 +119,12 @@ def select(
     def finish(begun: Model) -> Model:
         return with_prior(begun, source, estimate, prior)
 
+    some = held(source)
     groups = [
-        Starts(hidden, family, source, number, init_params, own, finish)
+        Starts(hidden, family, some, number, init_params, own, finish)
         for number, own in zip(numbers, streams, strict=True)
     ]
-    fits = fit_starts(groups, how, rule, run, callbacks, checkpoint, every, (estimate, prior))
+    fits = fit_starts(groups, source, how, rule, run, callbacks, checkpoint, every, (estimate, prior))
     return Selection(tuple(_candidate(numbers[i], f) for i, f in fits.items()), criterion)
 
 

@@ -8,14 +8,15 @@ chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from estep.data.batch import Batch
-from estep.execution.base import Execute
+from estep.data.source import Leaves
+from estep.execution.base import Execute, Items
 from estep.inference.boundaries import at_odds
 from estep.interface.task import Known, Task
 from estep.statistics import Array, Statistics
@@ -28,9 +29,9 @@ class Driver:
     """Tasks over some leaves, any number of them. What it learns on the way stays: whether the chain forgets, and
     whether messages are to be found in log space."""
 
-    def __init__(self, leaves: Sequence[Batch], execute: Execute) -> None:
+    def __init__(self, leaves: Leaves, execute: Execute) -> None:
         self.leaves, self.execute = leaves, execute
-        inner = [i for i, b in enumerate(leaves) if b.halo is not None and not b.halo.begins and _counts(b)]
+        inner = [i for i, cell in enumerate(leaves.cells) if not cell.begins and leaves.weight(i) > 0]
         self._pairs = [(i - 1, i) for i in inner]
         self.forgets, self.logs = True, False
 
@@ -47,56 +48,55 @@ class Driver:
         """The sum of the statistics that the task finds for each leaf, along the fixed tree."""
         return self._run(task, lambda known: self.execute.add(task, self._items(known)))
 
-    def map(self, task: Task, take: Callable[[Batch, Any], None]) -> None:
-        """Gives ``take`` what the task finds for each leaf, in any order; for one leaf more than once where its
+    def map(self, task: Task, take: Callable[[int, Any], None]) -> None:
+        """Gives ``take`` the number of each leaf and what the task finds for it, in any order; for one leaf more than once where its
         boundaries had to be found again: the last result counts."""
 
         def once(known: Sequence[Known | None]) -> tuple[None, Messages]:
-            def one(i: int, result: Any) -> None:
-                take(self.leaves[i], result)
-
-            return None, self.execute.map(task, self._items(known), one)
+            return None, self.execute.map(task, self._items(known), take)
 
         self._run(task, once)
 
-    def map_back(self, forward: Task, task: Task, take: Callable[[Batch, Any], None]) -> None:
+    def map_back(self, forward: Task, task: Task, take: Callable[[int, Any], None]) -> None:
         """As :meth:`map`, from the right to the left of each sequence: a chunk is told the message from its left that
         ``forward`` finds, and what the first of the ``messages`` of the chunk after it says to it."""
         _, messages = self._agreed(forward, lambda known: (None, self.execute.map(forward, self._items(known), _drop)))
         left_of = {j: i for i, j in self._pairs}
-        ready = [i for i in range(len(self.leaves)) if i not in left_of.values()]
+        last = [i for i in range(len(self.leaves)) if i not in left_of.values()]
         rights: dict[int, Array] = {}
-        while ready:
+        ready = last if self.leaves.kept else [i for i in last if i not in left_of]
+        waiting = [] if self.leaves.kept else [i for i in last if i in left_of]  # from where others are read backwards
+        while ready or waiting:
+            ready = ready or [waiting.pop()]
             known = [self._told(i, messages[i], rights.get(i)) for i in ready]
-            items = [(self.leaves[i], k) for i, k in zip(ready, known, strict=True)]
 
             def one(n: int, result: Any, ready: list[int] = ready) -> None:
-                take(self.leaves[ready[n]], result)
+                take(ready[n], result)
 
-            said = self.execute.map(task, items, one)
+            said = self.execute.map(task, items_of(self.leaves.some(ready), known), one)
             going = [(left_of[i], m[3]) for i, m in zip(ready, said, strict=True) if i in left_of and m is not None]
             rights = dict(going)
             ready = [i for i, _ in going]
 
     def _told(self, i: int, messages: Array | None, right: Array | None) -> Known | None:
         """What a chunk knows on the way back."""
-        halo = self.leaves[i].halo
-        if halo is None or messages is None:
+        cell = self.leaves.cells[i]
+        if cell.halo is None or messages is None:
             return None
-        return Known(None if halo.begins else messages[0], right)
+        return Known(None if cell.begins else messages[0], right)
 
-    def _items(self, known: Sequence[Known | None]) -> list[tuple[Batch, Known | None]]:
-        return list(zip(self.leaves, known, strict=True))
+    def _items(self, known: Sequence[Known | None]) -> Items:
+        return items_of(self.leaves, known)
 
     def _run(self, task: Task, once: Callable[[Sequence[Known | None]], tuple[T, Messages]]) -> T:
         return self._agreed(task, once)[0]
 
     def _agreed(self, task: Task, once: Callable[[Sequence[Known | None]], tuple[T, Messages]]) -> tuple[T, Messages]:
         """What ``once`` finds with messages that agree at all boundaries, and these."""
-        task.make_ready(self.leaves[0])
-        single = self.leaves[0].summary.single
+        task.make_ready(self.leaves.summary)
+        single = self.leaves.summary.single
         if self.forgets:
-            result, messages = once([None if b.halo is None else Known() for b in self.leaves])
+            result, messages = once([None if cell.halo is None else Known() for cell in self.leaves.cells])
             if not self._pairs or task.agree(*self._at_boundaries(messages), single):
                 return result, messages
             self.forgets = False
@@ -113,7 +113,7 @@ class Driver:
 
     def _exactly(self, task: Task) -> list[Known | None]:
         """What the chunks tell each other, passed on from one to the next."""
-        known = [None if b.halo is None else Known(logs=self.logs) for b in self.leaves]
+        known = [None if cell.halo is None else Known(logs=self.logs) for cell in self.leaves.cells]
 
         def said(i: int, backward: bool) -> Array:
             mine = known[i]
@@ -132,9 +132,25 @@ class Driver:
         return known
 
 
-def _counts(chunk: Batch) -> bool:
-    """Whether its sequence has a weight."""
-    return chunk.weights is None or bool(chunk.weights[0] > 0)
+def items_of(leaves: Leaves, known: Sequence[Any]) -> Items:
+    """Leaves with what each is told."""
+    return list(zip(leaves, known, strict=True)) if leaves.kept else _Scan(leaves, known)
+
+
+class _Scan(Sequence[tuple[Batch, Any]]):
+    """As a list of them; each leaf is read when it is asked for."""
+
+    def __init__(self, leaves: Leaves, known: Sequence[Any]) -> None:
+        self._leaves, self._known = leaves, known
+
+    def __len__(self) -> int:
+        return len(self._leaves)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._leaves[i], self._known[i]
+
+    def __iter__(self) -> Iterator[tuple[Batch, Any]]:
+        return (self[i] for i in range(len(self)))
 
 
 def _drop(i: int, result: Any) -> None:

@@ -71,39 +71,12 @@ class EStep(OfPosterior):
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Complete(OfPosterior):
-    """The emission's statistics of a leaf whose rows come from known states (n,), those of all data."""
-
-    model: AnyModel
-    states: Array
-
-    def ask(self, batch: Batch, boundary: Boundary | None) -> Statistics:
-        return complete(self.model, batch, self.states)
-
-
 def densities(model: AnyModel, batch: Batch) -> tuple[Spec, Array]:
     """A kernel and the rows it reads: the batch's own, or their log-densities."""
     spec = model.kernel(batch.summary)
     if spec is not None:
         return spec, batch.X
     return dense(model.beta * sound(model.evaluate(batch).log_densities, batch, model.n_components))
-
-
-def complete(model: AnyModel, batch: Batch, states: Array) -> Statistics:
-    """The emission's statistics of one batch whose rows come from known states (n,), those of all data."""
-    layout, _, of_emission = model.layouts
-    s = Statistics.zeros(layout)
-    r = np.zeros((len(batch.X), model.n_components))
-    weights = 1.0 if batch.row_weights is None else batch.row_weights[batch.own]
-    r[np.arange(batch.own.start, batch.own.stop), states[batch.place]] = weights
-    spec = model.kernel(batch.summary)
-    if spec is None:
-        model.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
-    else:
-        batch.accumulate(spec, r, s["emission"])
-    s["weight"] = batch.weight
-    return s
 
 
 def sound(log_densities: Array, batch: Batch, K: int) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from estep.data.batch import Batch
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
@@ -22,9 +21,9 @@ def state_probabilities(model: AnyModel, source: Source, steps: int, execute: Ex
     last = np.zeros((len(ends), model.n_components))
     of_row = {int(end) - 1: s for s, end in enumerate(ends) if end > (ends[s - 1] if s else 0)}
 
-    def sink(batch: Batch, rows: Array) -> None:
-        for row in of_row.keys() & range(batch.place.start, batch.place.stop):
-            last[of_row[row]] = rows[row - batch.place.start]
+    def sink(place: slice, rows: Array) -> None:
+        for row in of_row.keys() & range(place.start, place.stop):
+            last[of_row[row]] = rows[row - place.start]
 
     raise_impossible(model, source, of_units(Filter(model), source, execute, sink))
     return model.moving.ahead(last, steps)

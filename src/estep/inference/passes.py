@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.batch import Batch
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.climb import Climb
-from estep.inference.decode import decode, path_log_probability
+from estep.inference.complete import complete
+from estep.inference.decode import decode
 from estep.inference.driver import Driver
-from estep.inference.e_step import Complete, EStep
+from estep.inference.e_step import EStep
 from estep.inference.impossible import raise_impossible
 from estep.inference.sample import draw_paths
 from estep.interface import AnyModel
-from estep.statistics import Statistics, weighted
+from estep.statistics import Statistics
 from estep.util.cached import cached_property
 
 BLOCKS = 64  # at most, as many vectors of statistics may be kept
@@ -123,7 +123,7 @@ class Passes:
         else:
             states = draw_paths(model, self.source, int(rule.rng.integers(2**63)), self.execute)
         self.count += 1
-        return self._complete(model, states)
+        return complete(model, states, self.source, self._leaves, self.execute)
 
     def _pruned(self, model: Any, driver: Driver) -> Statistics:
         """The E-step of a driver's leaves with few components a row, and with all where that loses digits: after some
@@ -140,14 +140,6 @@ class Passes:
         spec = model.kernel(self.source.summary)
         pruned = spec is not None and spec.prunes
         return pruned and model.moving.underflowed(total["latent"], float(total["weight"]))
-
-    def _complete(self, model: AnyModel, states: Any) -> Statistics:
-        """The statistics of the data with all states known."""
-        total, _ = self.execute.add(Complete(model, states), [(leaf, None) for leaf in self._leaves])
-        model.latent.count(states, self.source, Statistics(model.latent.layout, total["latent"]))
-        loglik = path_log_probability(model, self.source, states)
-        total["loglik"] = weighted(loglik, self.source.weights)
-        return total
 
     # Blocks
 
@@ -175,12 +167,11 @@ class Passes:
         rows = min(self._leaf_rows, max(len(self.source) // SHARES, LEAST))
         leaves = self.source.leaves(rows)
         share = -(-len(leaves) // BLOCKS)
-        parts: list[list[Batch]] = []
-        for leaf in leaves:
-            inside = leaf.halo is not None and not leaf.halo.begins
-            if parts and (inside or len(parts[-1]) < share):
-                parts[-1].append(leaf)
+        parts: list[list[int]] = []
+        for i, cell in enumerate(leaves.cells):
+            if parts and (not cell.begins or len(parts[-1]) < share):
+                parts[-1].append(i)
             else:
-                parts.append([leaf])
-        blocks = [(Driver(part, self.execute), sum(b.weight for b in part)) for part in parts]
+                parts.append([i])
+        blocks = [(Driver(leaves.some(part), self.execute), sum(map(leaves.weight, part))) for part in parts]
         return [block for block in blocks if block[1] > 0]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estep.data.batch import Batch
 from estep.data.missing import is_missing
+from estep.data.rows import chunks, in_memory
 from estep.data.source import Source
+from estep.data.summary import Summary
 from estep.interface import Emission
-
-CHUNK = 65536
+from estep.statistics import Array
 
 
 def prepared_to_fit(source: Source, emission: Emission) -> Source:
@@ -33,19 +35,50 @@ def prepared(source: Source, emission: Emission) -> Source:
     if source.order is None:
         source = emission.reading(source)
     missing = source.summary.missing
-    if missing and not emission.allows_missing:
-        rows = np.flatnonzero(is_missing(source.X).any(axis=1))
-        row = int(rows[0] if source.order is None else rows[np.argmin(source.order[rows])])
-        column = int(np.argmax(is_missing(source.X[row])))
-        text = f"row {source.place(row)}, column {column} is missing"
-        raise ValueError(f"{text}: {emission.name} emissions want every cell; fill it")
-    for batch in source.row_batches(CHUNK):
-        emission.validate(batch)
-    if missing and source.ends is None and source.order is None:
+    if type(emission).validate is not Emission.validate or (missing and not emission.allows_missing):
+        key = emission.name, emission.symbols_read
+        if in_memory(source.X) or key not in source.X.passed:
+            chunks(source.X, _Check(source, emission))
+            if not in_memory(source.X):
+                source.X.passed.add(key)
+    if missing and source.ends is None and source.order is None and source.empty is None:
         source = source.by_pattern()
     if not emission.preparation:
         return source
-    X, base = emission.prepare(source.X, source.summary)
-    return replace(
-        source, X=X, base=base, preparation=emission.preparation, missing=missing, valued=source.weight_of_values
-    )
+    kept = {"preparation": emission.preparation, "missing": missing, "valued": source.weight_of_values}
+    if in_memory(source.X):
+        X, base = emission.prepare(source.X, source.summary)
+        return replace(source, X=X, base=base, **kept)
+    prepare = _Prepare(emission, source.summary)
+    some, _ = prepare(source.X.read(0, 1), 0)
+    return replace(source, X=source.X.prepared(prepare, some.shape[1], some.dtype), **kept)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepare:
+    """What a family makes of rows."""
+
+    emission: Emission
+    summary: Summary
+
+    def __call__(self, X: Array, first: int) -> tuple[Array, Array | None]:
+        return self.emission.prepare(X, self.summary)
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """Whether the family can have produced rows."""
+
+    source: Source
+    emission: Emission
+
+    def __call__(self, X: Array, first: int) -> None:
+        source, emission = self.source, self.emission
+        order = None if source.order is None else source.order[first : first + len(X)]
+        if source.summary.missing and not emission.allows_missing and (odd := is_missing(X)).any():
+            rows = np.flatnonzero(odd.any(axis=1))
+            i = int(rows[0] if order is None else rows[np.argmin(order[rows])])
+            place = first + i if order is None else int(order[i])
+            text = f"row {place}, column {int(np.argmax(odd[i]))} is missing"
+            raise ValueError(f"{text}: {emission.name} emissions want every cell; fill it")
+        emission.validate(Batch(X, None, None, first, 0, source.summary, order=order))

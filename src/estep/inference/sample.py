@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.given import beside
 from estep.data.batch import Batch
+from estep.data.given import beside
+from estep.data.rows import room
 from estep.data.source import Source
 from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
@@ -65,12 +66,13 @@ class DrawPaths(Task):
 
 def draw_paths(model: AnyModel, source: Source, key: int, execute: Execute | None) -> Array:
     """States (n,) drawn from their posterior given the data; the same whatever runs it."""
-    states = np.empty(len(source), np.int64)
+    states, leaves = room(len(source), np.int64, source.X), source.leaves(model.leaf_rows())
 
-    def sink(batch: Batch, path: Array) -> None:
-        states[batch.place] = path
+    def sink(i: int, path: Array) -> None:
+        cell = leaves.cells[i]
+        states[cell.first : cell.stop] = path
 
     how = Serial() if execute is None else execute
     with how.running():
-        Driver(source.leaves(model.leaf_rows()), how).map_back(Filter(model), DrawPaths(model, key), sink)
+        Driver(leaves, how).map_back(Filter(model), DrawPaths(model, key), sink)
     return states

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from estep.data.batch import Batch
+from estep.data.rows import room
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.e_step import OfPosterior, densities
@@ -37,10 +38,10 @@ def predict_proba(model: AnyModel, data: Any, source: Source, execute: Execute |
 
 def probabilities(task: Task, data: Any, source: Source, execute: Execute | None, on_impossible: str) -> Array:
     """What a task finds for the rows (n, K) beside their units' log-likelihoods; NaN where these are impossible."""
-    out = np.empty((len(source), task.model.n_components))
+    out = room((len(source), task.model.n_components), float, source.X)
 
-    def sink(batch: Batch, rows: Array) -> None:
-        out[batch.place] = rows
+    def sink(place: slice, rows: Array) -> None:
+        out[place] = rows
 
     loglik = of_units(task, source, execute, sink)
     out[impossible_rows(task.model, source, loglik, on_impossible)] = np.nan

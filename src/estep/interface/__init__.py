@@ -7,11 +7,11 @@ works on models knows them as :class:`AnyModel`.
 
 from estep.interface.algorithm import Algorithm, Data, Step
 from estep.interface.emission import Climbed, Emission, Evaluation, Notes
-from estep.interface.latent import Boundary, Latent
+from estep.interface.latent import Boundary, Latent, Path
 from estep.interface.model import AnyModel
 from estep.interface.task import Known, Task
 
 __all__ = [
     "Algorithm", "AnyModel", "Boundary", "Climbed", "Data", "Emission", "Evaluation", "Known",
-    "Latent", "Notes", "Step", "Task",
+    "Latent", "Notes", "Path", "Step", "Task",
 ]  # fmt: skip

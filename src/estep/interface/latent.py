@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from estep.data.batch import Batch
-from estep.data.source import Source
 from estep.interface.emission import Climbed, Emission
 from estep.kernels.spec import Spec
 from estep.parameters import packing
@@ -36,6 +35,20 @@ class Boundary:
     left: Array | None = None
     right: Array | None = None
     logs: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Known states (n,) of rows; ``ends`` (S,) of their sequences, None where rows are independent. ``before``: of a
+    chunk, the state of the row before it."""
+
+    states: Array
+    ends: Array | None = None
+    before: int | None = None
+
+    def ends_of(self, n: int) -> Array:
+        """The ends of the sequences of n rows."""
+        return np.array([n], dtype=np.int64) if self.ends is None else self.ends
 
 
 class Latent(Values, ABC):
@@ -191,7 +204,7 @@ class Latent(Values, ABC):
         """The most probable states (n,) and their log-probability for each unit."""
 
     @abstractmethod
-    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
+    def path_log_probability(self, steps: Array, path: Path) -> Array:
         """log p(rows, states) for each unit; ``steps`` (n,): the log-density of each row given its state."""
 
     @abstractmethod
@@ -211,8 +224,8 @@ class Latent(Values, ABC):
         """All probabilities to the power ``beta``; they need not add up to 1."""
 
     @abstractmethod
-    def count(self, states: Array, source: Source, s: Statistics) -> None:
-        """Adds the statistics of known states (n,) of all rows, weights included."""
+    def count(self, path: Path, weights: Array | None, s: Statistics) -> None:
+        """Adds the statistics of known states; ``weights`` of rows (n,) or sequences (S,)."""
 
     @abstractmethod
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from estep.data.batch import Batch
+from estep.data.summary import Summary
 from estep.interface.latent import Boundary
 from estep.interface.model import AnyModel
 from estep.statistics import Array
@@ -57,6 +58,6 @@ class Task(ABC):
         assert found is not None
         return found
 
-    def make_ready(self, batch: Batch) -> None:
+    def make_ready(self, summary: Summary) -> None:
         """Makes what all leaves share, before threads would make it each for itself."""
-        self.model.kernel(batch.summary)
+        self.model.kernel(summary)

@@ -10,9 +10,8 @@ import numpy as np
 
 from estep import kernels
 from estep.data.batch import Batch
-from estep.data.source import Source
 from estep.data.summary import Summary
-from estep.interface import Boundary, Latent
+from estep.interface import Boundary, Latent, Path
 from estep.interface.latent import LEAF_WORK
 from estep.kernels.spec import Spec
 from estep.latents.independent import Independent
@@ -210,18 +209,17 @@ class Chain(Latent, Conjugate):
         beginning[path[own.start]] = 0.0
         return path[own], logprob
 
-    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
-        ends = np.array([len(steps)]) if ends is None else ends
+    def path_log_probability(self, steps: Array, path: Path) -> Array:
         with np.errstate(divide="ignore"):
             log_start, log_trans = (np.log(p) for p in self._given())
-        steps = steps.copy()
+        states, ends, steps = path.states, path.ends_of(len(steps)), steps.copy()
         moves = log_trans[states[:-1], states[1:]]
         firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
         full = firsts < ends
         at = firsts[full]
         moves[at[at > 0] - 1] = 0.0
         steps[1:] += moves
-        steps[at] += log_start[states[at]]
+        steps[at] += log_start[states[at]] if path.before is None else log_trans[path.before, states[at]]
         out = np.zeros(len(ends))
         out[full] = np.add.reduceat(steps, at)
         return out
@@ -230,16 +228,19 @@ class Chain(Latent, Conjugate):
         startprob, transmat = self._given()
         return self.evolve(startprob=startprob**beta, transmat=transmat**beta)
 
-    def count(self, states: Array, source: Source, s: Statistics) -> None:
-        ends = source.all_ends
-        weights = np.ones(len(states)) if source.row_weights is None else source.row_weights
-        K, firsts = self.n_components, np.unique(np.concatenate([[0], ends[:-1]]))
+    def count(self, path: Path, weights: Array | None, s: Statistics) -> None:
+        states, ends, K = path.states, path.ends_of(len(path.states)), self.n_components
+        of_rows = np.ones(len(states)) if weights is None else np.repeat(weights, np.diff(ends, prepend=0))
+        firsts = np.unique(np.concatenate([[0], ends[:-1]]))
         firsts = firsts[firsts < len(states)]
-        moves = states[:-1] * K + states[1:]
-        within = np.ones(len(moves), bool)
+        within = np.ones(max(len(states) - 1, 0), bool)
         within[firsts[1:] - 1] = False
-        s["start"] += np.bincount(states[firsts], weights[firsts], K)
-        s["transitions"] += np.bincount(moves[within], weights[1:][within], K * K).reshape(K, K)
+        moves = states[:-1] * K + states[1:]
+        s["transitions"] += np.bincount(moves[within], of_rows[1:][within], K * K).reshape(K, K)
+        if path.before is None:
+            s["start"] += np.bincount(states[firsts], of_rows[firsts], K)
+        else:
+            s["transitions"][path.before, states[0]] += of_rows[0]
 
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
         path = np.empty(len(X), np.int32)

@@ -10,9 +10,8 @@ import numpy as np
 
 from estep import kernels
 from estep.data.batch import Batch
-from estep.data.source import Source
 from estep.data.summary import Summary
-from estep.interface import Boundary, Climbed, Emission, Latent
+from estep.interface import Boundary, Climbed, Emission, Latent, Path
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
@@ -197,14 +196,14 @@ class Independent(Latent, Conjugate):
         states = total.argmax(axis=1)
         return states, np.take_along_axis(total, states[:, None], axis=1)[:, 0]
 
-    def path_log_probability(self, steps: Array, states: Array, ends: Array | None) -> Array:
-        return np.asarray(steps + self._log_weights[states])
+    def path_log_probability(self, steps: Array, path: Path) -> Array:
+        return np.asarray(steps + self._log_weights[path.states])
 
     def tempered(self, beta: float) -> Self:
         return self.evolve(weights=self._weights**beta)
 
-    def count(self, states: Array, source: Source, s: Statistics) -> None:
-        s["counts"] += np.bincount(states, source.weights, self.n_components)
+    def count(self, path: Path, weights: Array | None, s: Statistics) -> None:
+        s["counts"] += np.bincount(path.states, weights, self.n_components)
 
     def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
         """Rows say nothing of each other: responsibilities."""

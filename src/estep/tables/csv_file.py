@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,16 @@ class Text:
             return pa.BufferReader(b"")
         return pa.input_stream(str(self.path), compression=COMPRESSED.get(self.path.suffix.lower()))
 
+    def signature(self) -> tuple[int, int]:
+        """What tells whether the file was changed: its size, and the time of the last change."""
+        if self._kept is not None:
+            return len(self._kept), 0
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise ValueError(f"{self} is gone while the data are read: {error.strerror}") from None
+        return found.st_size, found.st_mtime_ns
+
     def lines(self) -> io.TextIOWrapper:
         """Its lines as texts."""
         return io.TextIOWrapper(self.open(), encoding="utf-8-sig", newline="")
@@ -70,16 +82,16 @@ def read_csv(path: Path, dialect: Dialect) -> tuple[list[Column], list[str]]:
     if others:
         which = " or ".join(map(repr, others))
         said.append(f"{text} is read with {dialect.sep!r} between columns, where {which} would do as well: --sep says")
-    reader = _Reader(text, dialect, head)
+    reader = Reader(text, dialect, head)
     if not dialect.header:
         said.append(f"{text} begins with numbers: its columns are called {', '.join(reader.names[:3])} ...")
     try:
         table, odd = reader.read()
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        _explain(text, dialect)
+        explain(text, dialect)
         raise ValueError(f"{text} is not a CSV file: {error}") from None
     if odd or _doubtful(table):
-        table = table.slice(0, _explain(text, dialect))
+        table = table.slice(0, explain(text, dialect))
     if not table.num_rows:
         raise ValueError(f"{text} has a header and no rows" if dialect.header else f"{text} has no rows")
     values = table.columns[::-1]
@@ -91,7 +103,7 @@ def read_csv(path: Path, dialect: Dialect) -> tuple[list[Column], list[str]]:
     return columns, said
 
 
-class _Reader:
+class Reader:
     """A text file of a known dialect."""
 
     def __init__(self, text: Text, dialect: Dialect, head: list[str]) -> None:
@@ -106,7 +118,6 @@ class _Reader:
 
     def read(self, only: str | None = None) -> tuple[Any, bool]:
         """The table, and whether a row was left out for its width; ``only`` one column, as texts."""
-        import pyarrow as pa
         import pyarrow.csv as pc
 
         odd: list[int] = []
@@ -116,35 +127,65 @@ class _Reader:
             return "skip"
 
         plain = self.dialect.thousands is None and only is None
-        types = {name: pa.string() for name in self.names} if not plain else {}
+        types = {name: "string" for name in self.names} if not plain else {}
         with self._bytes() as data:
-            table = pc.read_csv(
-                data,
-                read_options=pc.ReadOptions(column_names=self.names, skip_rows=int(bool(self.dialect.header))),
-                parse_options=pc.ParseOptions(
-                    delimiter="\t" if self.dialect.sep == " " else self.dialect.sep,
-                    newlines_in_values=True,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=invalid,
-                ),
-                convert_options=pc.ConvertOptions(
-                    null_values=[*EMPTY, *self.dialect.na],
-                    true_values=["true", "True", "TRUE"],
-                    false_values=["false", "False", "FALSE"],
-                    decimal_point=self.dialect.decimal,
-                    column_types=types,
-                    include_columns=None if only is None else [only],
-                ),
-            )
+            table = pc.read_csv(data, **self._options(types, (), None if only is None else [only], invalid))
         return table, bool(odd)
+
+    def blocks(self, size: int, types: dict[str, str], missing: Sequence[str]) -> Iterator[Any]:
+        """Tables of about ``size`` bytes of text each, of the columns in ``types`` ("double" or "string"). ``missing``:
+        what else stands for no value. Raises ArrowInvalid for a row of another width, ValueError for a blank line."""
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        def invalid(row: Any) -> str:
+            return "error"
+
+        options = self._options(types, missing, list(types), invalid)
+        options["read_options"].block_size = max(size, HEAD)
+        try:
+            with self._bytes() as data, pc.open_csv(data, **options) as reader:
+                at = 0
+                for batch in reader:
+                    table = pa.Table.from_batches([batch])
+                    if _doubtful(table):
+                        yield table.slice(0, explain(self.text, self.dialect) - at)
+                        return
+                    yield table
+                    at += table.num_rows
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            explain(self.text, self.dialect)
+            raise
+
+    def _options(
+        self, types: dict[str, str], missing: Sequence[str], columns: list[str] | None, invalid: Any
+    ) -> dict[str, Any]:
+        import pyarrow.csv as pc
+
+        return {
+            "read_options": pc.ReadOptions(column_names=self.names, skip_rows=int(bool(self.dialect.header))),
+            "parse_options": pc.ParseOptions(
+                delimiter="\t" if self.dialect.sep == " " else self.dialect.sep,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=invalid,
+            ),
+            "convert_options": pc.ConvertOptions(
+                null_values=[*EMPTY, *self.dialect.na, *missing],
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+                decimal_point=self.dialect.decimal,
+                column_types=types,
+                include_columns=columns,
+            ),
+        }
 
     def _bytes(self) -> Any:
         if self.dialect.sep != " ":
             return self.text.open()
         import pyarrow as pa
 
-        with self.text.lines() as lines:  # several blanks are one separator
-            return pa.BufferReader("\n".join("\t".join(line.split()) for line in lines).encode())
+        return pa.PythonFile(io.BufferedReader(_Tabbed(self.text.lines())), "r")
 
     def column(self, name: str, values: Any) -> Column:
         """A column of the table: numbers as they are, all else as texts."""
@@ -171,6 +212,30 @@ class _Reader:
         return [None if t in empty else t for t in stripped]
 
 
+class _Tabbed(io.RawIOBase):
+    """Lines in which several blanks are one separator, with tabs in place of them."""
+
+    def __init__(self, lines: io.TextIOWrapper) -> None:
+        self._lines, self._rest = lines, b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills some of the buffer."""
+        if not self._rest:
+            self._rest = "".join("\t".join(line.split()) + "\n" for line in islice(self._lines, 1000)).encode()
+        n = min(len(buffer), len(self._rest))
+        buffer[:n], self._rest = self._rest[:n], self._rest[n:]
+        return n
+
+    def close(self) -> None:
+        """Closes the file too."""
+        self._lines.close()
+        super().close()
+
+
 def _doubtful(table: Any) -> bool:
     """Whether a row of several columns is empty, as those of blank lines are, or the last has a quote left open."""
     import pyarrow.compute as pc
@@ -187,7 +252,7 @@ def _doubtful(table: Any) -> bool:
     return bool(pc.any(empty).as_py())
 
 
-def _explain(text: Text, dialect: Dialect) -> int:
+def explain(text: Text, dialect: Dialect) -> int:
     """How many rows of data there are before blank lines at the end. Raises ValueError naming the first that is of
     another width than the first line, or what else is no CSV."""
     number, width, blank, data = 0, 0, 0, -bool(dialect.header)

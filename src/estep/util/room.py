@@ -21,3 +21,20 @@ def on_disk(shape: Any, dtype: Any) -> Array:
     with tempfile.TemporaryFile(prefix="estep-") as file:
         file.truncate(size)
         return np.memmap(file, dtype, "r+", shape=shape)
+
+
+class Growing:
+    """An array of one dimension that grows in a temporary file."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._file, self._dtype = tempfile.TemporaryFile(prefix="estep-"), np.dtype(dtype)
+
+    def add(self, values: Array) -> None:
+        """More values."""
+        self._file.write(np.ascontiguousarray(values, self._dtype).tobytes())
+
+    def array(self) -> Array:
+        """All of them."""
+        self._file.flush()
+        size = self._file.tell() // self._dtype.itemsize
+        return np.memmap(self._file, self._dtype, "r+", shape=size) if size else np.zeros(0, self._dtype)

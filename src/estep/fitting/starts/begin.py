@@ -12,7 +12,7 @@ from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import aligned, partly_given
-from estep.fitting.starts.subsample import subsample, weights_of
+from estep.fitting.starts.subsample import held, subsample, weights_of
 from estep.fitting.stopping import Stop
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Emission, Latent
@@ -57,7 +57,7 @@ def start_model(
     check(latent, emission, source, n_components)
     if method not in METHODS:
         raise ValueError(f"init_params is {method!r}: it is one of portfolio, {', '.join(METHODS)}")
-    ready, stream = prepared_to_fit(source, emission), np.random.default_rng(as_seed(rng))
+    ready, stream = held(prepared_to_fit(source, emission)), np.random.default_rng(as_seed(rng))
     return begun(latent, emission, ready, n_components, method, stream)
 
 

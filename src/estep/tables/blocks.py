@@ -1,0 +1,107 @@
+"""Tables that are read block by block, in order, as often as they are wanted: files, Arrow data sets, iterators."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Block(NamedTuple):
+    """Some rows: a data frame or an array, in order, the first of which has the number ``first``; ``lengths``: of whole
+    sequences, where the blocks say so."""
+
+    first: int
+    data: Any
+    lengths: Any = None
+
+
+class Blocks(ABC):
+    """A table by blocks. ``names``: of its columns, none where it has no names; ``n``: its rows, None where that is not
+    known before they are read."""
+
+    names: tuple[str, ...] = ()
+    n: int | None = None
+
+    @abstractmethod
+    def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
+        """Blocks of at most ``rows`` rows where they can be chosen, from the one on that holds row ``first``, or from
+        one before it; ``columns``: by name, None: all."""
+
+    @abstractmethod
+    def where(self, row: int) -> str:
+        """Where a row is, for a message."""
+
+    def is_text(self, column: str) -> bool:
+        """Whether a column holds texts, as far as that is known."""
+        return False
+
+    def widest(self, columns: Sequence[str] | None) -> tuple[int, str]:
+        """The bytes of what has to be read at once, and what that is."""
+        return 0, ""
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raises ValueError where parts of the table do not have these columns, or have others' types."""
+
+
+class Iterated(Blocks):
+    """What a function gives that is called anew for each reading: arrays (m, D), data frames, or ``(X, lengths)``."""
+
+    def __init__(self, begin: Callable[[], Iterable[Any]]) -> None:
+        self._begin = begin
+        first = next(iter(begin()), None)
+        if first is None:
+            raise ValueError("the data have no blocks: there is nothing to read")
+        self._first, _ = _parts(first)
+        columns = getattr(self._first, "column_names", None) or getattr(self._first, "columns", ())
+        self.names = tuple(map(str, columns)) if not isinstance(self._first, np.ndarray) else ()
+        self._starts: list[int] = []
+
+    def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
+        at = 0
+        for i, block in enumerate(self._begin()):
+            data, lengths = _parts(block)
+            if i == 0 and not _same(data, self._first):
+                raise ValueError(
+                    "the first block is another than when the data were first read: give a function that begins anew "
+                    "with the same blocks"
+                )
+            if i == len(self._starts):
+                self._starts.append(at)
+            if self.names:
+                data = _chosen(data, columns or self.names, i)
+            yield Block(at, data, lengths)
+            at += len(data)
+
+    def where(self, row: int) -> str:
+        block = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return f"row {row - self._starts[block]} of block {block}" if block >= 0 else f"row {row}"
+
+
+def _parts(block: Any) -> tuple[Any, Any]:
+    """(rows, lengths) of a block."""
+    if isinstance(block, tuple) and len(block) == 2 and np.ndim(block[1]) == 1:
+        data, lengths = block
+    else:
+        data, lengths = block, None
+    if not hasattr(data, "shape"):
+        data = np.asarray(data)
+    return (data.reshape(-1, 1) if data.ndim == 1 else data) if isinstance(data, np.ndarray) else data, lengths
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return type(one) is type(other) and len(one) == len(other) and bool(one.equals(other))
+
+
+def _chosen(frame: Any, columns: Sequence[str], i: int) -> Any:
+    """Some columns of a native data frame. Raises ValueError naming one that block ``i`` does not have."""
+    import narwhals as nw
+
+    whole = nw.from_native(frame, eager_only=True)
+    if missing := [c for c in columns if c not in whole.columns]:
+        raise ValueError(f"block {i} has no column {missing[0]!r}; it has {', '.join(whole.columns)}")
+    return whole.select(list(columns)).to_native()

@@ -1,0 +1,265 @@
+"""Files as blocks: Parquet, Arrow and NumPy ones, text; and Arrow data sets."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from estep.tables.blocks import Block, Blocks
+from estep.tables.csv_file import COMPRESSED
+from estep.tables.dialect import Dialect
+from estep.tables.text_blocks import TextFiles
+
+KINDS = {".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".npy": "NumPy"}
+BUFFER = 2**20
+
+
+def open_files(paths: Sequence[str | os.PathLike[str]], dialect: Dialect | None = None) -> Blocks:
+    """The table of one or more files, folders or patterns such as ``part-*.parquet``, in the order of their names.
+
+    Raises ValueError or OSError naming what is no table, or where files do not go together.
+    """
+    files = [file for path in paths for file in _files_of(path)]
+    kinds = {kind_of(file) for file in files}
+    if len(kinds) > 1:
+        odd = next(file for file in files if kind_of(file) != kind_of(files[0]))
+        raise ValueError(f"{files[0]} is {kind_of(files[0])}, {odd} is {kind_of(odd)}: give files of one kind")
+    kind = kinds.pop()
+    if kind == "Parquet":
+        return ParquetFiles(files)
+    if kind == "NumPy":
+        return NumpyFiles(files)
+    if kind == "Arrow":
+        import pyarrow.dataset as ds
+
+        return ArrowDataset(ds.dataset(list(map(str, files)), format="ipc"))
+    return TextFiles(files, dialect or Dialect())
+
+
+def kind_of(path: Path) -> str:
+    """What a file is, by its name; all others are text."""
+    return KINDS.get(path.suffix.lower(), "text")
+
+
+def _files_of(path: str | os.PathLike[str]) -> list[Path]:
+    here = Path(path)
+    if not here.exists() and glob.has_magic(str(path)):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if not found:
+            raise ValueError(f"{path}: no file has such a name")
+        return [file for one in found for file in _files_of(one)]
+    if not here.is_dir():
+        if not here.exists() and str(here) != "-":
+            raise ValueError(f"{path}: no such file or folder")
+        return [here]
+    suffixes = {*KINDS, ".csv", ".tsv", ".txt", *COMPRESSED}
+    inside = sorted(f for f in here.rglob("*") if f.suffix.lower() in suffixes and not f.name.startswith(("_", ".")))
+    if not inside:
+        raise ValueError(f"{path} is a folder without Parquet, Arrow, NumPy or CSV files")
+    return inside
+
+
+class _File(NamedTuple):
+    """A file, the number of its first row, and what tells whether it has been changed."""
+
+    path: Path
+    first: int
+    rows: int
+    signature: tuple[int, int]
+
+    def require_unchanged(self) -> None:
+        """Raises ValueError where the file is another than when it was first read."""
+        try:
+            now = signature_of(self.path)
+        except OSError as error:
+            raise ValueError(f"{self.path} is gone while the data are read: {error.strerror}") from None
+        if now != self.signature:
+            raise ValueError(f"{self.path} was changed while the data are read: leave files alone until the end")
+
+
+def signature_of(path: Path) -> tuple[int, int]:
+    """Size and time of the last change."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+class _Files(Blocks):
+    """Files with known numbers of rows."""
+
+    files: list[_File]
+
+    def where(self, row: int) -> str:
+        file = self._at(row)
+        return f"row {row - file.first} of {file.path}"
+
+    def _at(self, row: int) -> _File:
+        return next((f for f in self.files if f.first <= row < f.first + f.rows), self.files[-1])
+
+
+class ParquetFiles(_Files):
+    """Parquet files with the same columns."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.files, self._groups, self._schemas = [], [], []
+        at = 0
+        for path in paths:
+            meta, schema = _parquet(path)
+            self.files.append(_File(path, at, meta.num_rows, signature_of(path)))
+            self._groups.append([meta.row_group(g) for g in range(meta.num_row_groups)])
+            self._schemas.append(schema)
+            at += meta.num_rows
+        self.n = at
+        names = self._schemas[0].names
+        if len(set(names)) < len(names):
+            twice = next(n for n in names if names.count(n) > 1)
+            raise ValueError(f"{paths[0]} has two columns of one name, {twice!r}")
+        self.names = tuple(n for n in names if not n.startswith("__index_level_"))
+
+    def is_text(self, column: str) -> bool:
+        return not _numeric(self._schemas[0].field(column).type)
+
+    def check(self, columns: Sequence[str]) -> None:
+        for file, schema in zip(self.files, self._schemas, strict=True):
+            for column in columns:
+                if column not in schema.names:
+                    has = ", ".join(schema.names)
+                    raise ValueError(f"{file.path} has no column {column!r}; it has {has}")
+                kind, first = schema.field(column).type, self._schemas[0].field(column).type
+                if _numeric(kind) != _numeric(first):
+                    raise ValueError(f"column {column!r} is {kind} in {file.path}, {first} in {self.files[0].path}")
+
+    def widest(self, columns: Sequence[str] | None) -> tuple[int, str]:
+        most, what = 0, ""
+        for file, groups, schema in zip(self.files, self._groups, self._schemas, strict=True):
+            wanted = range(len(schema.names)) if columns is None else [schema.names.index(c) for c in columns]
+            for g, group in enumerate(groups):
+                flat = group.num_columns == len(schema.names)
+                size = sum(group.column(c).total_compressed_size for c in wanted) if flat else group.total_byte_size
+                if size > most:
+                    most, what = size, f"row group {g} of {file.path}"
+        return most, what
+
+    def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for file, groups in zip(self.files, self._groups, strict=True):
+            if first >= file.first + file.rows:
+                continue
+            file.require_unchanged()
+            at, begin = file.first, 0
+            while begin < len(groups) and at + groups[begin].num_rows <= first:
+                at, begin = at + groups[begin].num_rows, begin + 1
+            names = list(columns or self.names)
+            try:
+                with pq.ParquetFile(file.path, buffer_size=BUFFER, pre_buffer=False) as parquet:
+                    for batch in parquet.iter_batches(rows, range(begin, len(groups)), names):
+                        yield Block(at, pa.Table.from_batches([batch]).select(names))
+                        at += batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                file.require_unchanged()
+                raise ValueError(f"{file.path} cannot be read to its end: {error}") from None
+
+
+def _parquet(path: Path) -> tuple[Any, Any]:
+    """What the end of a Parquet file says of it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.metadata, file.schema_arrow
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
+
+
+def _numeric(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return any(
+        test(kind) for test in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    )
+
+
+class NumpyFiles(_Files):
+    """Arrays (n, D) or (n,) in ``.npy`` files, one after the other."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.files, self._maps = [], []
+        at = 0
+        for path in paths:
+            try:
+                with open(path, "rb") as file:
+                    version = np.lib.format.read_magic(file)
+                    read = (
+                        np.lib.format.read_array_header_1_0
+                        if version == (1, 0)
+                        else np.lib.format.read_array_header_2_0
+                    )
+                    shape, fortran, dtype = read(file)
+                    offset = file.tell()
+            except (ValueError, OSError) as error:
+                raise ValueError(f"{path} cannot be read as a NumPy file: {error}") from None
+            if len(shape) not in (1, 2) or dtype.kind not in "fiub" or (fortran and len(shape) == 2 and shape[1] > 1):
+                raise ValueError(f"{path} holds an array {shape} of {dtype}: numbers (n, D) by rows are wanted")
+            D = shape[1] if len(shape) == 2 else 1
+            if self._maps and self._maps[0][0] != D:
+                raise ValueError(f"{path} has {D} columns, {paths[0]} has {self._maps[0][0]}")
+            self.files.append(_File(path, at, shape[0], signature_of(path)))
+            self._maps.append((D, dtype, offset))
+            at += shape[0]
+        self.n = at
+
+    def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
+        for file, (D, dtype, offset) in zip(self.files, self._maps, strict=True):
+            if first >= file.first + file.rows:
+                continue
+            file.require_unchanged()
+            begin = max(first - file.first, 0)
+            with open(file.path, "rb") as stream:
+                stream.seek(offset + begin * D * dtype.itemsize)
+                for i in range(begin, file.rows, rows):
+                    count = min(rows, file.rows - i) * D
+                    found = np.fromfile(stream, dtype, count)
+                    if len(found) < count:
+                        file.require_unchanged()
+                        raise ValueError(f"{file.path} ends before its last row")
+                    yield Block(file.first + i, found.reshape(-1, D))
+
+
+class ArrowDataset(Blocks):
+    """A ``pyarrow.dataset.Dataset``, with its row filter where it has one."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self.names = tuple(dataset.schema.names)
+        self._files: list[tuple[int, str]] = []
+
+    def is_text(self, column: str) -> bool:
+        return not _numeric(self._dataset.schema.field(column).type)
+
+    def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
+        import pyarrow as pa
+
+        names, at, files = list(columns or self.names), 0, list[tuple[int, str]]()
+        try:
+            scanner = self._dataset.scanner(columns=names, batch_size=rows, batch_readahead=2, fragment_readahead=1)
+            for tagged in scanner.scan_batches():
+                batch, path = tagged.record_batch, str(getattr(tagged.fragment, "path", "the data set"))
+                if not files or files[-1][1] != path:
+                    files.append((at, path))
+                    self._files = files if len(files) > len(self._files) else self._files
+                if batch.num_rows:
+                    yield Block(at, pa.Table.from_batches([batch]))
+                at += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{files[-1][1] if files else 'the data set'} cannot be read: {error}") from None
+
+    def where(self, row: int) -> str:
+        found = [(first, path) for first, path in self._files if first <= row]
+        return f"row {row - found[-1][0]} that is read of {found[-1][1]}" if found else f"row {row}"

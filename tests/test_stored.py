@@ -1,0 +1,334 @@
+"""Data past memory: files, Arrow data sets and blocks give what the same rows in memory give, bit for bit."""
+
+import gzip
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import estep
+from estep import Model, Stop
+from estep.algorithms import Incremental, Online, Stochastic
+from estep.data import stored
+from estep.emissions import Bernoulli, Categorical, Gaussian, LogNormal, Poisson, Product
+from estep.latents import Chain, Independent
+
+FEW = Stop(max_iter=4)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Everything is past memory, and blocks are small."""
+    monkeypatch.setattr(stored, "SHARE", 10**9)
+    monkeypatch.setattr(stored, "piece_of", lambda memory, D: 777)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (3000, 3)), rng.normal(4, 2, (3000, 3))])
+    rng.shuffle(X)
+    return X
+
+
+def write(folder, X, names="abc", parts=3, **more):
+    """Parquet files of equal parts."""
+    folder.mkdir(exist_ok=True)
+    table = {n: X[:, d] for d, n in enumerate(names)} | more
+    for i, part in enumerate(np.array_split(np.arange(len(X)), parts)):
+        some = pa.table({name: np.asarray(column)[part] for name, column in table.items()})
+        pq.write_table(some, folder / f"part-{i}.parquet", row_group_size=1000)
+    return folder
+
+
+def forms(folder, X):
+    """The same rows in all forms."""
+    write(folder / "parquet", X)
+    table = pa.table({n: X[:, d] for d, n in enumerate("abc")})
+    pc.write_csv(table.slice(0, 2500), folder / "one.csv")
+    pc.write_csv(table.slice(2500), folder / "two.csv")
+    with gzip.open(folder / "all.csv.gz", "wb") as file:
+        pc.write_csv(table, file)
+    np.save(folder / "rows.npy", X)
+    ds.write_dataset(table, folder / "arrow", format="feather")
+    blocks = np.array_split(X, 7)
+    return {
+        "parquet": folder / "parquet",
+        "pattern": str(folder / "parquet" / "part-*.parquet"),
+        "csv": [folder / "one.csv", folder / "two.csv"],
+        "gzip": str(folder / "all.csv.gz"),
+        "npy": folder / "rows.npy",
+        "arrow": folder / "arrow",
+        "data set": ds.dataset(folder / "parquet", format="parquet"),
+        "arrays": lambda: iter(blocks),
+        "frames": lambda: (pa.table({n: b[:, d] for d, n in enumerate("abc")}) for b in blocks),
+    }
+
+
+def same(one, other):
+    for part in ("latent", "emission"):
+        for name, value in getattr(one.model, part).values().items():
+            np.testing.assert_array_equal(value, getattr(other.model, part).values()[name])
+    assert one.bound == other.bound and one.n_iter == other.n_iter
+
+
+def test_every_form_gives_the_same_bits(rows, tmp_path):
+    start = estep.start_model(Independent(), Gaussian(), estep.as_source(rows), 3)
+    want = estep.fit(start, rows, stop=FEW)
+    for name, data in forms(tmp_path, rows).items():
+        source = estep.as_source(data, memory="20MB")
+        assert isinstance(source.X, stored.Stored), name
+        for execute in (None, estep.threads(2)):
+            same(estep.fit(start, source, stop=FEW, execute=execute), want)
+        np.testing.assert_array_equal(source.summary.mean, estep.as_source(rows).summary.mean)
+        np.testing.assert_array_equal(want.model.score_units(source), want.model.score_units(rows))
+
+
+@pytest.mark.parametrize("algorithm", [Incremental(2), Online(epochs=1), Stochastic(3), "hard", "squarem", "annealed"])
+@pytest.mark.parametrize("chain", [False, True])
+def test_every_way_of_estimating(rows, tmp_path, algorithm, chain):
+    ids = np.repeat([4, 9, 2, 7], [1000, 2400, 100, 2500])  # of which some span files
+    folder = write(tmp_path / "p", rows, id=ids)
+    ends = (rows, [1000, 2400, 100, 2500]) if chain else rows
+    latent = Chain() if chain else Independent()
+    start = estep.start_model(latent, Gaussian("diag"), estep.as_source(ends), 2)
+    source = estep.as_source(folder, memory="20MB", columns=list("abc"), sequence="id" if chain else None)
+    want = estep.fit(start, ends, algorithm, FEW)
+    same(estep.fit(start, source, algorithm, FEW, estep.threads(2)), want)
+
+
+def chain_of(K=3):
+    transmat = np.full((K, K), 0.02) + (1 - 0.02 * K) * np.eye(K)
+    means = 3.0 * np.arange(K)[:, None] + np.zeros(2)
+    return Model(Chain(np.full(K, 1 / K), transmat), Gaussian("diag", means, np.ones((K, 2))))
+
+
+def test_one_long_sequence_over_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(Chain, "leaf_rows", lambda self, work: 4096)
+    model = chain_of()
+    X, _ = model.sample(40_000, 0)
+    source = estep.as_source(write(tmp_path / "p", X, "ab"), memory="20MB", chain=True)
+    known = estep.as_source(X, chain=True)
+    assert len(source.leaves(4096)) > 6
+    for algorithm in ("em", "hard", Stochastic(2)):
+        same(
+            estep.fit(model, source, algorithm, Stop(max_iter=3)), estep.fit(model, known, algorithm, Stop(max_iter=3))
+        )
+    for got, want in zip(model.decode(source), model.decode(known), strict=True):
+        np.testing.assert_array_equal(got, want)
+    for kind in ("smoothed", "filtered"):
+        np.testing.assert_array_equal(model.predict_proba(source, kind=kind), model.predict_proba(known, kind=kind))
+    np.testing.assert_array_equal(model.forecast(source, 3), model.forecast(known, 3))
+    np.testing.assert_array_equal(
+        model.decode(source, algorithm="posterior")[0], model.decode(known, algorithm="posterior")[0]
+    )
+
+
+def test_a_chain_that_does_not_forget_is_read_backwards(tmp_path, monkeypatch):
+    monkeypatch.setattr(Chain, "leaf_rows", lambda self, work: 2048)
+    K = 4
+    left_right = np.diag(np.full(K, 0.9995)) + np.diag(np.full(K - 1, 0.0005), 1)
+    left_right[-1, -1] = 1.0
+    model = Model(Chain(np.eye(K)[0], left_right), Gaussian("diag", np.arange(K)[:, None] * 0.1, np.ones((K, 1))))
+    X, _ = model.sample(20_000, 1)
+    source = estep.as_source(write(tmp_path / "p", X, "a"), memory="20MB", chain=True)
+    known = estep.as_source(X, chain=True)
+    same(estep.fit(model, source, stop=Stop(max_iter=2)), estep.fit(model, known, stop=Stop(max_iter=2)))
+    np.testing.assert_array_equal(model.decode(source)[0], model.decode(known)[0])
+
+
+def test_mixed_columns_with_gaps_weights_and_labels(tmp_path):
+    rng = np.random.default_rng(2)
+    n = 4000
+    z = rng.integers(2, size=n)
+    table = {
+        "income": np.exp(rng.normal(3 * z, 1)),
+        "visits": rng.poisson(2 + 5 * z).astype(float),
+        "owner": (rng.random(n) < 0.2 + 0.5 * z).astype(float),
+        "town": np.array(["Aa", "Bb", "Cc"])[np.where(rng.random(n) < 0.7, z, 2)],
+    }
+    table["visits"][rng.random(n) < 0.1] = np.nan
+    frame = pa.table(table | {"w": rng.integers(0, 3, n).astype(float), "known": np.where(rng.random(n) < 0.1, z, -1)})
+    for i in range(4):
+        pq.write_table(frame.slice(1000 * i, 1000), tmp_path / f"{i}.parquet", row_group_size=300)
+    family = Product({"income": LogNormal(), "visits": Poisson(), "owner": Bernoulli(), "town": Categorical()})
+    how = {"weights": "w", "labels": "known", "rows": "table"}
+    source, known = estep.as_source(tmp_path, memory="20MB", **how), estep.as_source(frame, **how)
+    assert source.symbols == known.symbols and isinstance(source.X, stored.Stored)
+    start = estep.start_model(Independent(), family, known, 2)
+    got, want = (estep.fit(start, data, stop=FEW) for data in (source, known))
+    np.testing.assert_allclose(got.bound, want.bound, rtol=1e-12)  # in memory, rows are sorted by their gaps
+    for name, value in want.model.emission.values().items():
+        np.testing.assert_allclose(got.model.emission.values()[name], value, rtol=1e-9)
+    estimator = estep.MixtureModel(family, 2, memory="20MB", random_state=0)
+    estimator.fit(tmp_path, sample_weight="w", labels="known")
+    np.testing.assert_array_equal(estimator.predict(tmp_path), estimator.predict(frame))
+    np.testing.assert_allclose(estimator.score(tmp_path), estimator.score(frame), rtol=1e-12)
+
+
+def test_rows_without_values_do_not_count(rows, tmp_path):
+    X = rows.copy()
+    X[::7] = np.nan
+    X[3::5, 1] = np.nan
+    folder = write(tmp_path / "p", X)
+    got = estep.GaussianMixture(2, memory="20MB", random_state=0).fit(folder)
+    want = estep.GaussianMixture(2, random_state=0).fit(pa.table({n: X[:, d] for d, n in enumerate("abc")}))
+    np.testing.assert_allclose(got.lower_bound_, want.lower_bound_, rtol=1e-10)
+    assert got.fit_.weight == want.fit_.weight
+    np.testing.assert_array_equal(got.score_samples(folder)[::7], 0.0)
+
+
+@pytest.mark.parametrize("family", [Gaussian("tied"), Poisson(), LogNormal(), Gaussian("spherical")])
+def test_estimators_of_files(rows, tmp_path, family):
+    X = np.abs(np.round(rows * 3)) + (0 if family.name == "poisson" else 0.5)
+    folder = write(tmp_path / "p", X)
+    frame = pa.table({n: X[:, d] for d, n in enumerate("abc")})
+    got = estep.MixtureModel(family, 2, n_init=3, random_state=0, memory="20MB").fit(folder)
+    want = estep.MixtureModel(family, 2, n_init=3, random_state=0).fit(frame)
+    assert got.lower_bound_ == want.lower_bound_
+    np.testing.assert_array_equal(got.predict_proba(folder), want.predict_proba(frame))
+    assert got.bic(folder) == want.bic(frame) and got.icl(folder) == want.icl(frame)
+
+
+def test_chains_by_a_column(rows, tmp_path):
+    ids = np.array(["x", "yy", "z"])[np.repeat([2, 0, 1], [1500, 2000, 2500])]
+    folder, frame = write(tmp_path / "p", rows, id=ids), pa.table({n: rows[:, d] for d, n in enumerate("abc")})
+    got = estep.GaussianHMM(2, memory="20MB", random_state=0).fit(folder, sequence="id")
+    want = estep.GaussianHMM(2, random_state=0).fit(frame.append_column("id", pa.array(ids)), sequence="id")
+    pair = (frame, [1500, 2000, 2500])
+    assert got.lower_bound_ == want.lower_bound_ == estep.GaussianHMM(2, random_state=0).fit(pair).lower_bound_
+    np.testing.assert_array_equal(got.score_samples(folder), want.score_samples(pair))  # the column is known
+    selection = estep.select(estep.as_source(folder, sequence="id", memory="20MB"), [1, 2], latent=Chain())
+    assert len(selection.candidates) == 2
+
+
+def test_blocks_of_whole_sequences(rows):
+    lengths = [1000, 2000, 3000]
+    parts = np.split(rows, np.cumsum(lengths)[:-1])
+    got = estep.GaussianHMM(2, memory="20MB", random_state=0).fit(lambda: ((p, [len(p)]) for p in parts))
+    assert got.lower_bound_ == estep.GaussianHMM(2, random_state=0).fit((rows, lengths)).lower_bound_
+
+
+def test_single_precision_stays(rows, tmp_path):
+    np.save(tmp_path / "x.npy", rows.astype(np.float32))
+    got = estep.GaussianMixture(2, memory="20MB", random_state=0).fit(tmp_path / "x.npy")
+    want = estep.GaussianMixture(2, random_state=0).fit(rows.astype(np.float32))
+    assert got.means_.dtype == np.float32 and got.lower_bound_ == want.lower_bound_
+
+
+def test_row_filters_of_a_data_set(rows, tmp_path):
+    data = ds.dataset(write(tmp_path / "p", rows), format="parquet").filter(ds.field("a") > 1)
+    got = estep.GaussianMixture(1, memory="20MB").fit(data)
+    np.testing.assert_allclose(got.means_[0], rows[rows[:, 0] > 1].mean(axis=0), rtol=1e-12)
+
+
+def test_a_checkpoint_goes_on(rows, tmp_path):
+    folder = write(tmp_path / "p", rows)
+    whole = estep.GaussianMixture(3, memory="20MB", random_state=0, max_iter=40).fit(folder)
+
+    def stop(it):
+        if it.iteration == 5:
+            raise KeyboardInterrupt
+
+    how = {"memory": "20MB", "random_state": 0, "max_iter": 40, "checkpoint": tmp_path / "c", "every": 0}
+    with pytest.raises(KeyboardInterrupt):
+        estep.GaussianMixture(3, callbacks=[stop], **how).fit(folder)
+    again = estep.GaussianMixture(3, **how).fit(folder)
+    assert again.lower_bounds_[-1] == whole.lower_bounds_[-1]
+
+
+# What is wrong is named
+
+
+def wrong(words, data, **how):
+    with pytest.raises((ValueError, TypeError), match=words):
+        estep.as_source(data, **({"memory": "20MB"} | how))
+
+
+def test_columns_that_change_between_files(rows, tmp_path):
+    folder = write(tmp_path / "p", rows)
+    pq.write_table(pa.table({"a": [1.0], "b": [2.0]}), folder / "part-9.parquet")
+    wrong("part-9.parquet has no column 'c'", folder)
+    pq.write_table(pa.table({"a": [1.0], "b": [2.0], "c": ["x"]}), folder / "part-9.parquet")
+    wrong("column 'c' is string in .*part-9.parquet, double in .*part-0.parquet", folder)
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "two.csv").write_text("b,a\n1,2\n")
+    wrong("two.csv has the columns b, a", [tmp_path / "one.csv", tmp_path / "two.csv"])
+    wrong("give files of one kind", [tmp_path / "one.csv", folder / "part-0.parquet"])
+
+
+def test_a_text_among_numbers_is_shown(tmp_path):
+    lines = ["a,b", *(f"{i},{i / 3}" for i in range(30_000)), "7,oops", "1,2"]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    wrong("x.csv: row 30000 of column 'b' is 'oops'", tmp_path / "x.csv")
+    (tmp_path / "y.csv").write_text("\n".join(lines).replace("7,oops", "7"))
+    wrong("y.csv: row 30000 has 1 fields, the header 2", tmp_path / "y.csv")
+    (tmp_path / "z.csv").write_text("\n".join(lines).replace("oops", "?"))
+    assert np.isnan(estep.as_source(tmp_path / "z.csv", memory="20MB").X[29_999:30_001]).sum() == 1
+
+
+def test_values_that_cannot_be_are_placed(rows, tmp_path):
+    X = np.abs(np.round(rows))
+    X[4321, 1] = -2
+    folder = write(tmp_path / "p", X)
+    with pytest.raises(ValueError, match=r"row 4321.*in row 321 of .*part-2.parquet"):
+        estep.MixtureModel("poisson", 2, memory="20MB").fit(folder)
+    X[4321, 1] = np.inf
+    wrong(r"row 4321, column 1 \(b\) is inf.*in row 321 of .*part-2.parquet", write(tmp_path / "p", X))
+
+
+def test_a_file_that_changes_or_ends_early(rows, tmp_path):
+    folder = write(tmp_path / "p", rows)
+    source = estep.as_source(folder, memory="20MB")
+    model = estep.GaussianMixture(2, random_state=0).fit(rows).to_model()
+    path = folder / "part-1.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=r"part-1.parquet was changed while the data are read"):
+        model.score(source)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"part-1.parquet is gone"):
+        model.score(source)
+    path.write_bytes(data[: len(data) // 2])
+    wrong("part-1.parquet cannot be read as Parquet", folder)
+    damaged = bytearray(data)
+    damaged[4:60] = os.urandom(56)
+    path.write_bytes(damaged)
+    wrong("part-1.parquet cannot be read to its end", folder)
+
+
+def test_blocks_that_are_not_the_same_again(rows):
+    wrong("iterator, which can be read once", iter([rows]))
+    calls = []
+
+    def fewer():
+        calls.append(1)
+        return iter(np.array_split(rows, 6)[: 6 - len(calls) // 3])
+
+    with pytest.raises(ValueError, match="had 6000 when they were first read"):
+        for _ in range(4):
+            estep.GaussianMixture(1, memory="20MB").fit(estep.as_source(fewer, memory="20MB"))
+    rng = np.random.default_rng(0)
+    wrong("first block is another", lambda: iter([rng.normal(size=(50, 2))]))
+
+
+def test_ids(rows, tmp_path):
+    folder = write(tmp_path / "p", rows, id=np.repeat([1, 2, 1], 2000))
+    wrong("the sequence of row 0 of .*part-2.parquet has begun at row 0 of .*part-0.parquet", folder, sequence="id")
+    wrong("sequence is 'nope'", folder, sequence="nope")
+    wrong("weights is an array|weight is an array", folder, weights=np.ones(6000))
+
+
+def test_memory_that_cannot_do(rows, tmp_path):
+    folder = write(tmp_path / "p", rows)
+    wrong("memory is 'much'", folder, memory="much")
+    wide = np.random.default_rng(0).normal(size=(70_000, 3))
+    pq.write_table(pa.table({"a": wide[:, 0]}), tmp_path / "one.parquet")
+    wrong("row group 0 of .*one.parquet takes .* by itself: memory=", tmp_path / "one.parquet", memory="1MB")
+    source = estep.as_source(write(tmp_path / "q", wide), memory="1MB")
+    with pytest.raises(ValueError, match="memory is 1 MB: 4 leaves of"):
+        estep.fit(estep.start_model(Independent(), Gaussian(), source, 2), source)
