@@ -184,9 +184,9 @@ def test_rows_that_are_not_aligned_are_copied():
 
 
 @pytest.mark.parametrize("data, lengths, words", [
-    ("ACA", None, "the data are a str"),
+    ("ACA", None, "ACA: no such file or folder"),
     (["A", "C"], None, "np.unique"),
-    ((x for x in X), None, "the data are a generator: give an array, a list of arrays"),
+    ((x for x in X), None, "the data are a generator, which can be read once: give a list of arrays, or a function"),
     (pd.Series(X[:, 0]), None, "to_frame"),
     (X, [2**62] * 4 + [6], "add up to"),
     (X, np.zeros(6, int), "known states are passed as labels="),

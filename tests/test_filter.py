@@ -155,7 +155,7 @@ def test_tasks_are_values():
     """They pickle, and a copy finds the same; nothing is written into what came in."""
     model = Model(Chain(*CHAINS["forgets"](3)), vague("gaussian", 3))
     source = read(model, rows_of(model, 4000, 0))
-    leaves = source._cut(512)
+    leaves = source.leaves(512)
     for task in (EStep(model), Filter(model), Smooth(model), Viterbi(model), DrawPaths(model, 3)):
         copy = pickle.loads(pickle.dumps(task))
         known = estep.interface.Known(np.log([0.2, 0.3, 0.5]))

@@ -302,7 +302,7 @@ def test_a_file_that_changes_or_ends_early(rows, tmp_path):
 
 
 def test_blocks_that_are_not_the_same_again(rows):
-    wrong("iterator, which can be read once", iter([rows]))
+    wrong("list_iterator, which can be read once", iter([rows]))
     calls = []
 
     def fewer():

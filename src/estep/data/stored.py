@@ -87,8 +87,8 @@ def blocks_of(data: Any, dialect: Any = None) -> Blocks | None:
         return ArrowDataset(data)
     if hasattr(data, "__next__"):
         raise TypeError(
-            "the data are an iterator, which can be read once: give a function that makes one, so that they can be "
-            "read again"
+            f"the data are a {type(data).__name__}, which can be read once: give a list of arrays, or a function that "
+            "makes one, so that they can be read again"
         )
     if callable(data) and not hasattr(data, "shape") and not is_frame(data):
         return Iterated(data)

@@ -31,8 +31,8 @@ from estep.fitting.constraints import constrained
 from estep.fitting.restarts import fit_prepared, fit_starts
 from estep.fitting.results import Fit, Iteration
 from estep.fitting.starts.portfolio import Starts
-from estep.fitting.starts.subsample import held
 from estep.fitting.stopping import Stop
+from estep.fitting.subsample import held
 from estep.inference.passes import Passes
 from estep.inference.prepare import prepared, prepared_to_fit
 from estep.interface import Algorithm

@@ -19,8 +19,8 @@ from estep.execution.base import Execute
 from estep.fitting.batched import Batched, grouped
 from estep.fitting.checkpoint import Checkpoint, copied
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
-from estep.fitting.starts.subsample import held
 from estep.fitting.stopping import ROUNDING, Stop, dominated, settled
+from estep.fitting.subsample import held
 from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
 from estep.model import Model

@@ -22,8 +22,8 @@ from estep.fitting.restarts import fit_starts, ways
 from estep.fitting.results import Callback, Fit
 from estep.fitting.starts.begin import check_components
 from estep.fitting.starts.portfolio import Starts
-from estep.fitting.starts.subsample import held
 from estep.fitting.stopping import Stop
+from estep.fitting.subsample import held
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Algorithm, Emission, Latent
 from estep.latents import Independent

@@ -55,7 +55,10 @@ def _files_of(path: str | os.PathLike[str]) -> list[Path]:
         return [file for one in found for file in _files_of(one)]
     if not here.is_dir():
         if not here.exists() and str(here) != "-":
-            raise ValueError(f"{path}: no such file or folder")
+            raise ValueError(
+                f"{path}: no such file or folder. Texts that are data are turned into symbols by "
+                "np.unique(X, return_inverse=True)"
+            )
         return [here]
     suffixes = {*KINDS, ".csv", ".tsv", ".txt", *COMPRESSED}
     inside = sorted(f for f in here.rglob("*") if f.suffix.lower() in suffixes and not f.name.startswith(("_", ".")))

@@ -9,7 +9,7 @@ import numpy as np
 from estep.data.labels import Evidence
 from estep.data.source import Source
 from estep.fitting.starts.seeds import kmeans, nearest, one_hot, plus_plus, squared
-from estep.fitting.starts.subsample import units, weights_of
+from estep.fitting.subsample import units, weights_of
 from estep.interface import Emission
 from estep.statistics import Array
 

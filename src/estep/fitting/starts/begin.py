@@ -12,8 +12,8 @@ from estep.execution.serial import Serial
 from estep.fitting.loop import fit_together
 from estep.fitting.starts import assign
 from estep.fitting.starts.align import aligned, partly_given
-from estep.fitting.starts.subsample import held, subsample, weights_of
 from estep.fitting.stopping import Stop
+from estep.fitting.subsample import held, subsample, weights_of
 from estep.inference.prepare import prepared_to_fit
 from estep.interface import Emission, Latent
 from estep.model import Model

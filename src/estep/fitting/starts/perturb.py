@@ -13,7 +13,7 @@ from estep.fitting.starts import assign
 from estep.fitting.starts.align import counts_of
 from estep.fitting.starts.begin import fitted
 from estep.fitting.starts.seeds import kmeans, one_hot, plus_plus
-from estep.fitting.starts.subsample import SAMPLE, some_rows, units, weights_of
+from estep.fitting.subsample import SAMPLE, some_rows, units, weights_of
 from estep.interface import Latent
 from estep.model import Model
 from estep.statistics import Array
