@@ -24,6 +24,7 @@ FEW = Stop(max_iter=4)
 def _small(monkeypatch):
     """Everything is past memory, and blocks are small."""
     monkeypatch.setattr(stored, "SHARE", 10**9)
+    monkeypatch.setattr(stored, "OVERHEAD", 0)
     monkeypatch.setattr(stored, "piece_of", lambda memory, D: 777)
 
 

@@ -30,12 +30,15 @@ from estep.util.room import Growing, on_disk
 
 MEMORY = "1GB"
 """The bound where none is given."""
-PIECES = 24
-"""A block takes this part of the memory at most, as it is read; some of them wait, or are made into leaves."""
+OVERHEAD = 240 * 10**6
+"""What reading takes by itself: the libraries, and what they keep."""
+PIECES = 48
+"""A block takes this part of the rest at most, as it is read; some of them wait, or are made into leaves."""
 SHARE = 4
-"""Data that take this part of the memory at most are read into it."""
+"""Data that take this part of the rest at most are read into memory."""
 WIDTH = 4
-"""Leaves at work at a time, about: they take half of the memory at most."""
+"""Leaves at a time, about: they take LEAVES of the rest at most."""
+LEAVES = 0.7
 UNITS = {
     "": 1,
     "B": 1,
@@ -51,7 +54,7 @@ UNITS = {
 
 
 def memory_of(memory: Any) -> int:
-    """Bytes of "500MB", "2G" or a number. Raises ValueError for others, and for less than a megabyte."""
+    """Bytes of "500MB", "2G" or a number, without the OVERHEAD. Raises ValueError for others, and for less."""
     found = re.fullmatch(
         r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)(B?)\s*", str(MEMORY if memory is None else memory), re.IGNORECASE
     )
@@ -59,9 +62,10 @@ def memory_of(memory: Any) -> int:
     if found and not isinstance(memory, bool):
         unit = found[2].upper() if found[3] else (found[2] + found[4]).upper()
         size = float(found[1]) * UNITS[unit]
-    if size < 10**6:
-        raise ValueError(f"memory is {memory!r}: it is a size such as '500MB' or '2GB', of a megabyte at least")
-    return int(size)
+    if size <= OVERHEAD:
+        least = f"more than the {OVERHEAD / 1e6:.0f} MB that reading takes by itself"
+        raise ValueError(f"memory is {memory!r}: it is a size such as '500MB' or '2GB', {least}")
+    return int(size) - OVERHEAD
 
 
 def is_path(data: Any) -> bool:
@@ -151,11 +155,11 @@ class Stored(Rows):
 
     def require_room(self, rows: int, D: int) -> None:
         """Raises ValueError where leaves of so many rows (n, D) are more than the memory given."""
-        size = WIDTH * rows * (D + self.shape[1]) * 8
-        if 2 * size > self.memory:
+        size = WIDTH * rows * (D if D == self.shape[1] else D + self.shape[1]) * 8 / LEAVES
+        if size > self.memory:
             raise ValueError(
-                f"memory is {self.memory / 1e6:.4g} MB: {WIDTH} leaves of {rows} rows of {D} columns at a time want "
-                f"{2 * size / 1e6:.4g} MB"
+                f"memory is {(self.memory + OVERHEAD) / 1e6:.4g} MB: {WIDTH} leaves of {rows} rows of {D} columns want "
+                f"{(size + OVERHEAD) / 1e6:.4g} MB"
             )
 
     def where(self, row: int) -> str:
@@ -339,7 +343,7 @@ def opened(
     blocks.check(read)
     size, what = blocks.widest(read or None)
     if size > most // 2:
-        raise ValueError(f"{what} takes {size / 1e6:.4g} MB by itself: memory={2 * size / 1e6:.0f}MB holds it")
+        raise ValueError(f"{what} takes {size / 1e6:.4g} MB by itself: memory='{(2 * size + OVERHEAD) / 1e6:.0f}MB' holds it")
     piece = piece_of(most, max(len(read), 1))
     if rows == "table" and not symbols:
         symbols = _symbols(blocks, [c for c in features if blocks.is_text(c)], piece)

@@ -16,7 +16,8 @@ from estep.tables.dialect import Dialect
 from estep.tables.text_blocks import TextFiles
 
 KINDS = {".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".npy": "NumPy"}
-BUFFER = 2**20
+BUFFER = 2**16
+"""Bytes of each column that are read at once."""
 
 
 def open_files(paths: Sequence[str | os.PathLike[str]], dialect: Dialect | None = None) -> Blocks:
