@@ -333,3 +333,46 @@ def test_memory_that_cannot_do(rows, tmp_path):
     source = estep.as_source(write(tmp_path / "q", wide), memory="1MB")
     with pytest.raises(ValueError, match="memory is 1 MB: 4 leaves of"):
         estep.fit(estep.start_model(Independent(), Gaussian(), source, 2), source)
+
+
+# The command line
+
+
+def run(*words):
+    from typer.testing import CliRunner
+
+    import estep.cli.ask  # noqa: F401
+    import estep.cli.fit  # noqa: F401
+    from estep.cli.options import app
+
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["hmm", "mixture"])
+def test_commands(rows, tmp_path, kind):
+    ids = np.array(["x", "yy", "z"])[np.repeat([2, 0, 1], [1500, 2000, 2500])]
+    folder = write(tmp_path / "p", rows, id=ids)
+    whole = tmp_path / "all.parquet"
+    pq.write_table(pq.read_table(folder), whole)
+    how = [kind, "-k", 2, "--columns", "a,b,c", *(["--sequence", "id"] if kind == "hmm" else [])]
+    run("fit", *how[:1], folder, *how[1:], "--memory", "500MB", "-o", tmp_path / "m.json")
+    run("fit", *how[:1], whole, *how[1:], "-o", tmp_path / "n.json")
+    got, want = (estep.load(tmp_path / name) for name in ("m.json", "n.json"))
+    np.testing.assert_array_equal(got.emission.values()["means"], want.emission.values()["means"])
+    asked = ["--sequence", "id"] if kind == "hmm" else []
+    assert run("score", tmp_path / "m.json", folder, *asked) == run("score", tmp_path / "m.json", whole, *asked)
+    decoded = run("decode", tmp_path / "m.json", folder, *asked)
+    assert decoded == run("decode", tmp_path / "m.json", whole, *asked) and decoded.count("\n") == 6001
+
+
+def test_symbols_by_name_in_files(tmp_path):
+    rng = np.random.default_rng(0)
+    text = np.array(["A", "C", "G", "T"])[rng.integers(4, size=3000)]
+    for i in range(3):
+        (tmp_path / f"{i}.csv").write_text("\n".join(["base", *text[1000 * i : 1000 * i + 1000]]))
+    out = tmp_path / "m.json"
+    run("fit", "hmm", tmp_path / "*.csv", "-k", 2, "--emission", "categorical", "--columns", "base", "-o", out)
+    assert estep.load(out).symbols == ("A", "C", "G", "T")
+    assert run("decode", out, tmp_path / "*.csv", "--columns", "base").count("\n") == 3001

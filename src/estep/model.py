@@ -208,7 +208,7 @@ class Model:
             weights,
             self.emission.rows,
             labels=labels,
-            symbols=self.symbols if self.emission.rows == "table" else (),
+            symbols=self.symbols,
             only=used,
             given=given,
             wanted=() if used else self.columns[P:],
@@ -366,6 +366,10 @@ class Model:
             raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
         source = self.source(data, lengths, given=given)
         return decode.decode(self, data, source, algorithm, execute, on_impossible)
+
+    def state_probability(self, states: Array, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
+        """The probability (n,) of the states of rows given all data; NaN for state -1."""
+        return decode.state_probability(self, states, data, self.source(data, lengths), execute)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""

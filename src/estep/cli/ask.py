@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Cells
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +21,7 @@ from estep.cli.options import (
     Given,
     Header,
     Json,
+    Memory,
     Missing,
     ModelPath,
     Out,
@@ -41,9 +42,11 @@ from estep.emissions._shared.tables import place_in
 from estep.execution.threads import threads
 from estep.io.model_file import read
 from estep.model import Model
-from estep.statistics import weighted
+from estep.statistics import Array, weighted
 from estep.util.files import check_target, write_text
 from estep.util.memory import require_memory
+
+SOME = 65536  # rows at a time that are written
 
 
 def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
@@ -76,15 +79,16 @@ def score(
     thousands: Thousands = None,
     na: Missing = None,
     header: Header = None,
+    memory: Memory = None,
     n_threads: ThreadCount = None,
     as_json: Json = False,
 ) -> None:
     """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given, dialect))
+    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given, dialect, memory))
     units = fitted.score_units(table.source, execute=threads(n_threads))
     chain = fitted.latent.sequential
-    names = table.sequences or tuple(str(i) for i in range(len(units)))
+    names = tuple(table.sequences()) if chain else ()
     total = weighted(units, table.source.weights)
     if as_json:
         result: dict[str, Any] = {"log_likelihood": _finite(total), "rows": len(table.source)}
@@ -119,6 +123,7 @@ def decode(
     thousands: Thousands = None,
     na: Missing = None,
     header: Header = None,
+    memory: Memory = None,
     on_impossible: Annotated[
         str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
     ] = "raise",
@@ -129,7 +134,7 @@ def decode(
     if out is not None:
         check_target(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given, dialect))
+    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
     source, execute = table.source, threads(n_threads)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -138,17 +143,19 @@ def decode(
         say(f"{warning.message}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same again
-        p = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
-    probability = p[np.arange(len(states)), states]
-    rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in zip(states.tolist(), probability.tolist(), strict=True))
+        probability = fitted.state_probability(states, source, execute=execute)
+    rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in _together(states, probability))
     heading = ["state", "probability"]
-    if table.sequences and source.ends is not None:
-        names = (
-            n for n, length in zip(table.sequences, np.diff(source.ends, prepend=0), strict=True) for _ in range(length)
-        )
-        rows = ([name, *row] for name, row in zip(names, rows, strict=True))
+    if table.ids is not None and source.ends is not None:
+        rows = ([name, *row] for name, row in zip(table.ids(), rows, strict=True))
         heading = ["sequence", *heading]
     _write_csv(heading, rows, out)
+
+
+def _together(states: Array, probability: Array) -> Iterator[tuple[int, float]]:
+    """Both of each row, some rows at a time."""
+    for i in range(0, len(states), SOME):
+        yield from zip(states[i : i + SOME].tolist(), probability[i : i + SOME].tolist(), strict=True)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from estep.cli.options import (
     Given,
     Header,
     Json,
+    Memory,
     Missing,
     Sep,
     Sequence,
@@ -48,6 +49,7 @@ from estep.fitting.results import Fit
 from estep.fitting.selection import select
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
+from estep.fitting.subsample import held
 from estep.interface import Emission
 from estep.io.model_file import save, to_document
 from estep.latents import TOPOLOGIES, Chain, Independent
@@ -84,6 +86,7 @@ def fit_command(
     thousands: Thousands = None,
     na: Missing = None,
     header: Header = None,
+    memory: Memory = None,
     n_init: Annotated[int, typer.Option(min=1, max=1_000_000, help="Starts, of which the best is kept.")] = 1,
     init: Annotated[
         str, typer.Option("--init", help=f"{PORTFOLIO}: kinds of starts by turns; or all of one kind.")
@@ -123,10 +126,10 @@ def fit_command(
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     if out is not None:
         check_target(out)  # a fit that cannot be saved is refused before it runs
-    ask = Ask(columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header))
+    ask = Ask(columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header), memory)
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
-        family = proposed(table.source.X, table.source.columns, table.symbols)
+        family = proposed(held(table.source).X, table.source.columns, table.symbols)
         say(f"--emission auto takes a {family.preparation}")
     if mix > 1:
         family = MixtureOf(family, mix)

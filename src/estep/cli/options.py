@@ -18,7 +18,8 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="A CSV (.gz, .zst; -: standard input) or Parquet file, or a shipped dataset's name (faithful)."
+        help="A CSV (.gz, .zst; -: standard input), Parquet, Arrow or .npy file, a folder or pattern of such files, or a "
+        "shipped dataset's name (faithful)."
     ),
 ]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]
@@ -45,6 +46,10 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header", help="Whether the first line names the columns (default: unless it is numbers)."
     ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="Read DATA some rows at a time, in so much memory (500MB)."),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
 ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]

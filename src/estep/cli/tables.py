@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,14 @@ from estep.data.source import Source
 from estep.datasets import NAMES
 from estep.model import Model
 from estep.statistics import Array
+from estep.tables.blocks import Blocks
 from estep.tables.column import Column
 from estep.tables.dialect import Dialect
+from estep.tables.stored_files import kind_of, open_files
 from estep.tables.table_files import read_columns
+
+LARGE = 2**30  # bytes of a file that is read some rows at a time
+FIRST = 10_000  # rows that say what its columns are
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Ask:
     labels: str | None = None
     given: str | None = None
     dialect: Dialect | None = None
+    memory: str | None = None
 
     def named(self) -> dict[str, str]:
         """Columns with a role of their own."""
@@ -47,16 +55,27 @@ def dialect_of(sep: str | None, decimal: str, thousands: str | None, na: str | N
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows as the model reads them, with the names of their sequences.
+    """Rows as the model reads them.
 
-    ``symbols``: their names; of a table, pairs of a column and its texts.
+    ``symbols``: their names; of a table, pairs of a column and its texts. ``ids``: begins anew with the name of the
+    sequence of each row, None where they have none.
     """
 
     source: Source
     symbols: tuple[Any, ...] = ()
-    sequences: tuple[str, ...] = ()
+    ids: Callable[[], Iterator[str]] | None = None
     names: tuple[str, ...] = ()
     """Of all columns of DATA."""
+
+    def sequences(self) -> Iterator[str]:
+        """The names of the sequences: their numbers where they have none."""
+        ends = self.source.all_ends
+        if self.ids is None:
+            yield from map(str, range(len(ends)))
+            return
+        firsts, remaining = np.concatenate([[0], ends[:-1]]), enumerate(self.ids())
+        for first in firsts.tolist():
+            yield next(name for row, name in remaining if row == first)
 
 
 def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Table:
@@ -66,13 +85,52 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     dates and an index are left out then, and named on standard error. Raises ValueError or OSError naming what is
     wrong.
     """
+    blocks = _blocks(data, ask)
+    if blocks is not None:
+        return _opened(data, blocks, rows, ask, model)
     columns, lengths, symbols = _columns_of(data, ask.dialect)
+    symbols = model.symbols if model is not None and model.symbols else symbols
+    chosen = _chosen(data, columns, rows, ask, model)
+    sequences: tuple[str, ...] = ()
+    if "sequence" in chosen.roles:
+        lengths, sequences = _runs(chosen.roles["sequence"])
+    X, symbols = _values(data, chosen.features, rows, symbols, model is None)
+    names = tuple(c.name for c in chosen.features)
+    labels = _numbers(chosen.roles["labels"]) if "labels" in chosen.roles else None
+    source = as_source(X, lengths, None, "symbols" if rows == "symbols" else "real", columns=names, labels=labels)
+    if chosen.given:
+        given = tuple(c.name for c in chosen.given)
+        wanted = () if model is None else model.columns[: model.emission.n_covariates]
+        source = beside(source, np.stack([_numbers(c) for c in chosen.given], axis=1), given, wanted)
+    if "weight" in chosen.roles:
+        source = replace(source, weights=weights_of_rows(_numbers(chosen.roles["weight"]), source))
+    kept = tuple((role, column.name) for role, column in chosen.roles.items())
+    return Table(
+        replace(source, roles=kept, symbols=symbols if rows == "table" else ()),
+        symbols,
+        partial(_repeated, sequences, lengths) if sequences else None,
+        tuple(c.name for c in columns),
+    )
+
+
+def _repeated(names: Sequence[str], lengths: Array) -> Iterator[str]:
+    return (name for name, length in zip(names, lengths, strict=True) for _ in range(length))
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """The columns that are read, and as what."""
+
+    features: list[Column]
+    given: list[Column]
+    roles: dict[str, Column]
+
+
+def _chosen(data: str, columns: Sequence[Column], rows: str, ask: Ask, model: Model | None) -> _Chosen:
     P = 0 if model is None else model.emission.n_covariates
     wanted, given = ((), ()) if model is None else (model.columns[P:], model.columns[:P])
-    symbols = model.symbols if model is not None and model.symbols else symbols
     find = _finder(data, columns)
     roles = {role: find(name, f"--{role}") for role, name in ask.named().items()}
-    wanted_given = given
     if ask.given is not None:
         given = tuple(_split(ask.given, "--given"))
     elif P and not all(given):
@@ -84,24 +142,65 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
         set() if model is None else set(dict(model.roles).values())
     )
     features = _choose(data, columns, find, ask.columns, aside - set(wanted), rows, wanted)
-    sequences: tuple[str, ...] = ()
-    if "sequence" in roles:
-        lengths, sequences = _runs(roles["sequence"])
-    X, symbols = _values(data, features, rows, symbols, model is None)
-    names = tuple(c.name for c in features)
-    labels = _numbers(roles["labels"]) if "labels" in roles else None
-    source = as_source(X, lengths, None, "symbols" if rows == "symbols" else "real", columns=names, labels=labels)
-    if covariates:
-        source = beside(source, np.stack([_numbers(c) for c in covariates], axis=1), given, wanted_given)
-    if "weight" in roles:
-        source = replace(source, weights=weights_of_rows(_numbers(roles["weight"]), source))
-    kept = tuple((role, column.name) for role, column in roles.items())
-    return Table(
-        replace(source, roles=kept, symbols=symbols if rows == "table" else ()),
-        symbols,
-        sequences,
-        tuple(c.name for c in columns),
+    return _Chosen(features, covariates, roles)
+
+
+# Past memory
+
+
+def _blocks(data: str, ask: Ask) -> Blocks | None:
+    """DATA by blocks, where it is asked for, or there is no other way to read it."""
+    path = Path(data)
+    large = path.is_file() and path.stat().st_size > LARGE
+    kinds = path.is_dir() or kind_of(path) in ("Arrow", "NumPy") or (has_magic(data) and not path.exists())
+    if ask.memory is None and not large and not kinds:
+        return None
+    if not path.exists() and data in NAMES:
+        return None
+    if large and ask.memory is None:
+        say(f"{data} is read some rows at a time; --memory says how much of it there may be at once")
+    return open_files([data], ask.dialect)
+
+
+def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None) -> Table:
+    """As :func:`read_table`; the first rows say what the columns are."""
+    if not blocks.names:  # a NumPy file
+        if any((ask.columns, ask.given, ask.named())):
+            raise ValueError(f"{data} has columns without names: none can be asked for by one")
+        source = as_source(blocks, rows=rows, memory=ask.memory)  # type: ignore[arg-type]
+        return Table(source)
+    first = next(blocks.read(0, None, FIRST)).data.slice(0, FIRST)
+    columns = [Column(name, _cells(column)) for name, column in zip(first.column_names, first.columns, strict=True)]
+    chosen = _chosen(data, columns, rows, ask, model)
+    roles = {role: column.name for role, column in chosen.roles.items()}
+    given = tuple(c.name for c in chosen.given)
+    source = as_source(
+        blocks,
+        weights=roles.get("weight"),
+        rows=rows,  # type: ignore[arg-type]
+        columns=tuple(c.name for c in chosen.features),
+        labels=roles.get("labels"),
+        symbols=() if model is None else model.symbols,
+        given=given or None,
+        sequence=roles.get("sequence"),
+        memory=ask.memory,
     )
+    ids = partial(_ids, blocks, roles["sequence"]) if "sequence" in roles else None
+    return Table(source, source.symbols or (() if model is None else model.symbols), ids, blocks.names)
+
+
+def _cells(column: Any) -> Any:
+    """Cells of an Arrow column as a Column has them."""
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return [None if t is None else t.strip() or None for t in column.to_pylist()]
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _ids(blocks: Blocks, name: str) -> Iterator[str]:
+    for block in blocks.read(0, [name], FIRST):
+        yield from (str(v) for v in block.data.column(name).to_pylist())
 
 
 def _finder(data: str, columns: Sequence[Column]) -> Callable[[str, str], Column]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from estep.data.columns import Roles, frame_numbers, frame_of, is_frame, series_numbers
-from estep.data.forms import as_rows
+from estep.data.forms import as_rows, as_symbols
 from estep.data.frames import Symbols, encode
 from estep.data.given import check_weights, weights_of_rows
 from estep.data.labels import Evidence, as_evidence
@@ -128,6 +128,8 @@ class Reading:
         frame = frame_of(data).select(list(self.features))
         if self.rows == "table":
             return encode(frame.to_native(), self.symbols, new=False)[0]
+        if self.symbols:
+            return as_symbols(encode(frame.to_native(), self.symbols, new=False)[0])
         return as_rows(frame_numbers(frame), self.rows)
 
 
@@ -155,7 +157,7 @@ class Stored(Rows):
 
     def require_room(self, rows: int, D: int) -> None:
         """Raises ValueError where leaves of so many rows (n, D) are more than the memory given."""
-        size = WIDTH * rows * (D if D == self.shape[1] else D + self.shape[1]) * 8 / LEAVES
+        size = WIDTH * rows * (D if self.shape[1] == D else D + self.shape[1]) * 8 / LEAVES
         if size > self.memory:
             raise ValueError(
                 f"memory is {(self.memory + OVERHEAD) / 1e6:.4g} MB: {WIDTH} leaves of {rows} rows of {D} columns want "
@@ -333,7 +335,7 @@ def opened(
         features = tuple(wanted) if blocks.names else ()
     else:
         features = tuple(columns) or tuple(n for n in (only or blocks.names) if n not in aside or n in columns)
-    texts = [c for c in features if rows != "table" and blocks.is_text(c)]
+    texts = [c for c in features if rows == "real" and blocks.is_text(c)]
     if texts:
         others = ", ".join(c for c in features if c not in texts)
         raise ValueError(f"column {texts[0]!r} is text: name the columns to read, columns=[...] (numeric: {others})")
@@ -343,9 +345,13 @@ def opened(
     blocks.check(read)
     size, what = blocks.widest(read or None)
     if size > most // 2:
-        raise ValueError(f"{what} takes {size / 1e6:.4g} MB by itself: memory='{(2 * size + OVERHEAD) / 1e6:.0f}MB' holds it")
+        raise ValueError(
+            f"{what} takes {size / 1e6:.4g} MB by itself: memory='{(2 * size + OVERHEAD) / 1e6:.0f}MB' holds it"
+        )
     piece = piece_of(most, max(len(read), 1))
-    if rows == "table" and not symbols:
+    if rows == "symbols" and symbols:  # their names, of the only column
+        symbols = ((features[0], tuple(symbols)),) if features and blocks.is_text(features[0]) else ()
+    elif rows != "real" and not symbols:
         symbols = _symbols(blocks, [c for c in features if blocks.is_text(c)], piece)
     reading = Reading(rows, given, features, tuple(symbols), np.float64)
     index = _Index(blocks, reading, named, read, piece, most)
@@ -359,8 +365,9 @@ def opened(
     X: Any = stored[0:n] if n * index.D * 8 <= most // SHARE else stored
     columns_of = (*given, *features)
     kept = tuple(named.items()) or roles
+    named_symbols = tuple(symbols) if rows == "table" or not symbols else symbols[0][1]
     source = Source(
-        X, ends, None, columns_of, symbols=tuple(symbols), roles=kept, n_given=len(given), single=X.dtype == np.float32
+        X, ends, None, columns_of, symbols=named_symbols, roles=kept, n_given=len(given), single=X.dtype == np.float32
     )
     if evidence is not None:
         states = on_disk(n, np.int32)

@@ -15,8 +15,8 @@ from estep.inference.boundaries import same_path
 from estep.inference.complete import path_log_probability
 from estep.inference.e_step import densities
 from estep.inference.impossible import impossible_rows
-from estep.inference.smooth import predict_proba
-from estep.inference.units import as_came, of_units
+from estep.inference.smooth import Smooth, predict_proba
+from estep.inference.units import as_came, as_given, of_units
 from estep.interface import AnyModel, Boundary, Task
 from estep.interface.latent import LEAF_ROWS
 from estep.statistics import Array
@@ -56,3 +56,17 @@ def decode(
     logprob = of_units(Viterbi(model), source, execute, sink)
     states[impossible_rows(model, source, logprob, on_impossible)] = -1
     return as_came(data, source, states), as_came(data, source, logprob)
+
+
+def state_probability(model: AnyModel, states: Array, data: Any, source: Source, execute: Execute | None) -> Array:
+    """The probability (n,) of the state of each row given all data; NaN where it is -1."""
+    source = source.in_double()
+    out = room(len(source), float, source.X)
+    own = states if source.order is None or as_given(data, source) else states[source.order]
+
+    def sink(place: slice, rows: Array) -> None:
+        some = own[place]
+        out[place] = np.where(some < 0, np.nan, rows[np.arange(len(rows)), some])
+
+    of_units(Smooth(model), source, execute, sink)
+    return as_came(data, source, out)

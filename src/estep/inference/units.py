@@ -66,5 +66,9 @@ class Units:
 
 def as_came(data: Any, source: Source, values: Array) -> Array:
     """Values of the rows of ``source`` in the order of ``data``, from which it was made."""
-    sorted_before = isinstance(data, Source) and data.order is source.order
-    return values if sorted_before else source.unsorted(values)
+    return values if as_given(data, source) else source.unsorted(values)
+
+
+def as_given(data: Any, source: Source) -> bool:
+    """Whether the rows of ``source`` are in the order of ``data``."""
+    return source.order is None or (isinstance(data, Source) and data.order is source.order)
