@@ -341,7 +341,7 @@ def test_memory_that_cannot_do(rows, tmp_path):
 def run(*words):
     from typer.testing import CliRunner
 
-    import estep.cli.ask  # noqa: F401
+    import estep.cli.ask
     import estep.cli.fit  # noqa: F401
     from estep.cli.options import app
 

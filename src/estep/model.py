@@ -19,7 +19,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
-from estep.inference import complete, decode, e_step, filter, forecast, m_step, sample, score, smooth
+from estep.inference import decode, e_step, filter, forecast, m_step, sample, score, smooth
 from estep.inference.constraints import Constraints
 from estep.inference.prepare import prepared
 from estep.interface import Boundary, Climbed, Emission, Evaluation, Latent, Notes
@@ -373,7 +373,7 @@ class Model:
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
-        return complete.path_log_probability(self, source, states)
+        return score.path_log_probability(self, source, states)
 
     def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).

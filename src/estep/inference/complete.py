@@ -12,9 +12,7 @@ from estep.data.batch import Batch
 from estep.data.grid import Cell
 from estep.data.source import Leaves, Source
 from estep.execution.base import Execute
-from estep.execution.serial import Serial
 from estep.inference.driver import items_of
-from estep.inference.units import Units
 from estep.interface import AnyModel, Path
 from estep.statistics import Array, Statistics, weighted
 
@@ -32,7 +30,7 @@ class Complete:
         s = Statistics.zeros(layout)
         r = np.zeros((len(batch.X), model.n_components))
         weights = 1.0 if batch.row_weights is None else batch.row_weights[batch.own]
-        r[np.arange(batch.own.start, batch.own.stop), path.states] = weights
+        r[np.arange(batch.own.start, batch.own.stop), model.latent.components(path.states)] = weights
         spec = model.kernel(batch.summary)
         if spec is None:
             model.evaluate(batch).accumulate(r, Statistics(of_emission, s["emission"]))
@@ -44,20 +42,9 @@ class Complete:
         return s, None
 
 
-@dataclass(frozen=True, eq=False)
-class PathLogProbability:
-    """log p(rows, states) of the units of a leaf whose states are known; a chunk's given what comes before it."""
-
-    model: AnyModel
-
-    def run(self, batch: Batch, path: Path) -> tuple[Array, None]:
-        """That of one leaf."""
-        return _log_probability(self.model, batch, path), None
-
-
 def _log_probability(model: AnyModel, batch: Batch, path: Path) -> Array:
     logb = model.evaluate(batch).log_densities[batch.own]
-    steps = np.take_along_axis(logb, path.states[:, None], axis=1)[:, 0]
+    steps = np.take_along_axis(logb, model.latent.components(path.states)[:, None], axis=1)[:, 0]
     steps = steps if batch.base is None else steps + batch.base[batch.own]
     return model.moving.path_log_probability(steps, path)
 
@@ -77,7 +64,8 @@ class _Paths(Sequence[Path]):
         if self._ends is None:
             return Path(states)
         ends = np.minimum(self._ends[cell.first_sequence : cell.stop_sequence], cell.stop) - cell.first
-        return Path(states, ends, None if cell.begins else int(self._states[cell.first - 1]))
+        before = None if cell.begins else int(self._states[cell.first - 1])
+        return Path(states, ends, before, cell.halo is None or cell.halo.closes)
 
     def __iter__(self) -> Iterator[Path]:
         return (self[i] for i in range(len(self)))
@@ -86,12 +74,3 @@ class _Paths(Sequence[Path]):
 def complete(model: AnyModel, states: Array, source: Source, leaves: Leaves, execute: Execute) -> Statistics:
     """The statistics of data whose states (n,) are known."""
     return execute.add(Complete(model), items_of(leaves, _Paths(states, source, leaves.cells)))[0]
-
-
-def path_log_probability(model: AnyModel, source: Source, states: Array, execute: Execute | None = None) -> Array:
-    """log p(rows, states) of each row or sequence of a prepared source."""
-    how, leaves, units = execute or Serial(), source.leaves(model.leaf_rows()), Units(source)
-    with how.running():
-        items = items_of(leaves, _Paths(states, source, leaves.cells))
-        how.map(PathLogProbability(model), items, lambda i, values: units.take(leaves.cells[i], values))
-    return units.total()

@@ -12,9 +12,9 @@ from estep.data.rows import room
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.boundaries import same_path
-from estep.inference.complete import path_log_probability
 from estep.inference.e_step import densities
 from estep.inference.impossible import impossible_rows
+from estep.inference.score import path_log_probability
 from estep.inference.smooth import Smooth, predict_proba
 from estep.inference.units import as_came, as_given, of_units
 from estep.interface import AnyModel, Boundary, Task
@@ -50,12 +50,22 @@ def decode(
             states[i : i + LEAF_ROWS][np.isnan(p[i : i + LEAF_ROWS, 0])] = -1
         return as_came(data, source, states), as_came(data, source, logprob)
 
+    states, logprob = paths(model, source, execute)
+    for i in range(0, len(states), LEAF_ROWS):
+        states[i : i + LEAF_ROWS] = model.latent.components(states[i : i + LEAF_ROWS])
+    states[impossible_rows(model, source, logprob, on_impossible)] = -1
+    return as_came(data, source, states), as_came(data, source, logprob)
+
+
+def paths(model: AnyModel, source: Source, execute: Execute | None) -> tuple[Array, Array]:
+    """The most probable states (n,) of the kernels, and log p(rows, states) of each unit of a prepared source."""
+    states = room(len(source), np.int64, source.X)
+
     def sink(place: slice, path: Array) -> None:
         states[place] = path
 
     logprob = of_units(Viterbi(model), source, execute, sink)
-    states[impossible_rows(model, source, logprob, on_impossible)] = -1
-    return as_came(data, source, states), as_came(data, source, logprob)
+    return states, logprob
 
 
 def state_probability(model: AnyModel, states: Array, data: Any, source: Source, execute: Execute | None) -> Array:

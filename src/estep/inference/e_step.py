@@ -53,7 +53,7 @@ class OfPosterior(Task):
         return same_posterior(a, b, single)
 
     def messages(self, batch: Batch, known: Known, backward: bool) -> Array:
-        model, boundary = self.model, known.boundary(self.model.n_components)
+        model, boundary = self.model, known.boundary(self.model.latent.n_states)
         unused = Statistics.zeros(model.latent.layout) if backward else None
         model.moving.posterior(*densities(model, batch), batch, unused, boundary=boundary)
         return boundary.messages

@@ -24,6 +24,8 @@ class Filter(Task):
 
     model: AnyModel
     backward: bool = False
+    of_states: bool = False
+    """Whether probabilities are of the kernels' states."""
 
     def agree(self, a: Array, b: Array, single: bool) -> bool:
         return same_filter(a, b, single)
@@ -31,6 +33,7 @@ class Filter(Task):
     def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, Array]:
         p = self.model.moving.filter(*densities(self.model, batch), batch, boundary)[batch.own]
         impossible = np.isnan(p[:, 0])
+        p = p if self.of_states else self.model.moving.by_component(p)
         if batch.ends is None:
             return np.where(impossible, -np.inf, 0.0), p
         before = np.concatenate([[0], np.cumsum(impossible)])

@@ -18,12 +18,12 @@ def state_probabilities(model: AnyModel, source: Source, steps: int, execute: Ex
     (Zucchini & MacDonald 2009, section 5.4.2). Raises ValueError naming a sequence that is impossible."""
     source = source.in_double()
     ends = source.all_ends
-    last = np.zeros((len(ends), model.n_components))
+    last = np.zeros((len(ends), model.latent.n_states))
     of_row = {int(end) - 1: s for s, end in enumerate(ends) if end > (ends[s - 1] if s else 0)}
 
     def sink(place: slice, rows: Array) -> None:
         for row in of_row.keys() & range(place.start, place.stop):
             last[of_row[row]] = rows[row - place.start]
 
-    raise_impossible(model, source, of_units(Filter(model), source, execute, sink))
+    raise_impossible(model, source, of_units(Filter(model, of_states=True), source, execute, sink))
     return model.moving.ahead(last, steps)

@@ -60,7 +60,8 @@ def _impossible_step(model: AnyModel, sequence: Source) -> int:
         possible = model.evaluate(batch).log_densities > -np.inf
         allowed = batch.allowed(model.n_components)
         possible = possible if allowed is None else possible & (allowed != 0)
-        for t, row in enumerate(possible, start=batch.first_row):
+        of_states = model.latent.components(np.arange(model.latent.n_states))
+        for t, row in enumerate(possible[:, of_states], start=batch.first_row):
             reached = model.latent.reachable(reached) & row
             if not reached.any():
                 return t

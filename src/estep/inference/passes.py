@@ -15,7 +15,7 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.climb import Climb
 from estep.inference.complete import complete
-from estep.inference.decode import decode
+from estep.inference.decode import paths
 from estep.inference.driver import Driver
 from estep.inference.e_step import EStep
 from estep.inference.impossible import raise_impossible
@@ -119,7 +119,8 @@ class Passes:
         if isinstance(rule, Tempered):
             return self._pruned(model.tempered(rule.beta), Driver(self._leaves, self.execute))
         if isinstance(rule, Best):
-            states = decode(model, self.source, self.source, "viterbi", self.execute, "raise")[0]
+            states, logprob = paths(model, self.source, self.execute)
+            raise_impossible(model, self.source, logprob)
         else:
             states = draw_paths(model, self.source, int(rule.rng.integers(2**63)), self.execute)
         self.count += 1

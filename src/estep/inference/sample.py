@@ -60,7 +60,7 @@ class DrawPaths(Task):
         u[batch.own] = stream.random(batch.own.stop - batch.own.start)
         path = self.model.moving.draw(*densities(self.model, batch), batch, u, boundary)[batch.own]
         if boundary is not None:
-            boundary.messages[3] = np.where(np.arange(self.model.n_components) == path[0], 0.0, -np.inf)
+            boundary.messages[3] = np.where(np.arange(self.model.latent.n_states) == path[0], 0.0, -np.inf)
         return path
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from estep.data.batch import Batch
+from estep.data.labels import Evidence
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.boundaries import same_filter, same_posterior
@@ -43,3 +44,11 @@ def score_units(model: AnyModel, data: Any, source: Source, execute: Execute | N
     if source.empty is not None:
         loglik[source.empty] = 0.0  # a row without values says nothing, whatever the weights add up to
     return as_came(data, source, loglik)
+
+
+def path_log_probability(model: AnyModel, source: Source, states: Array, execute: Execute | None = None) -> Array:
+    """log p(rows, states) of each unit of a prepared source, whose rows come from these components (n,): the likelihood
+    of rows that are labelled with them."""
+    labelled = replace(source.in_double(), evidence=Evidence(labels=states))
+    labelled.__dict__["summary"] = replace(source.summary, single=False)
+    return of_units(LogLikelihood(model, model.moving.looks_back), labelled, execute, None)

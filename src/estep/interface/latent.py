@@ -40,11 +40,12 @@ class Boundary:
 @dataclass(frozen=True, eq=False)
 class Path:
     """Known states (n,) of rows; ``ends`` (S,) of their sequences, None where rows are independent. ``before``: of a
-    chunk, the state of the row before it."""
+    chunk, the state of the row before it; ``closes``: whether the last row is that of its sequence."""
 
     states: Array
     ends: Array | None = None
     before: int | None = None
+    closes: bool = True
 
     def ends_of(self, n: int) -> Array:
         """The ends of the sequences of n rows."""
@@ -117,8 +118,8 @@ class Latent(Values, ABC):
         return False
 
     def reachable(self, before: Array | None) -> Array:
-        """The states that are possible (K,) after those ``before``; None: at the first row."""
-        return np.ones(self.n_components, bool)
+        """The kernels' states that are possible (M,) after those ``before``; None: at the first row."""
+        return np.ones(self.n_states, bool)
 
     @property
     def ordered(self) -> bool:
@@ -149,6 +150,19 @@ class Latent(Values, ABC):
     @abstractmethod
     def n_components(self) -> int:
         """K. Raises ValueError while parameters are missing."""
+
+    @property
+    def n_states(self) -> int:
+        """The states of the kernels, of which several may be of one component."""
+        return self.n_components
+
+    def components(self, states: Array) -> Array:
+        """The components of states (n,) of the kernels; -1 stays."""
+        return states
+
+    def by_component(self, p: Array) -> Array:
+        """Probabilities (n, K) of the components, from those of the states."""
+        return p
 
     @property
     @abstractmethod
@@ -201,7 +215,7 @@ class Latent(Values, ABC):
 
     @abstractmethod
     def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
-        """The most probable states (n,) and their log-probability for each unit."""
+        """The most probable states (n,) of the kernels and their log-probability for each unit."""
 
     @abstractmethod
     def path_log_probability(self, steps: Array, path: Path) -> Array:
@@ -229,22 +243,22 @@ class Latent(Values, ABC):
 
     @abstractmethod
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
-        """States (n,) drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,); of a chunk given
+        """States (n,) of the kernels drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,); of a chunk given
         what its ``boundary`` knows."""
 
     @abstractmethod
     def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
-        """Probabilities (n, K) of the states given the rows of their sequence up to there; NaN from an impossible row
+        """Probabilities (n, M) of the kernels' states given the rows of their sequence up to there; NaN from an impossible row
         on."""
 
     @abstractmethod
     def ahead(self, filtered: Array, steps: int) -> Array:
-        """Probabilities (S, steps, K) of the states in the next steps, given those at the last row of each sequence
-        (S, K); zeros where there was none."""
+        """Probabilities (S, steps, K) of the components in the next steps, given the states at the last row of each
+        sequence (S, M); zeros where there was none."""
 
     @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Draws the states of n steps, (n,)."""
+        """Draws the components of n steps, (n,)."""
 
     @property
     def n_parameters(self) -> int:

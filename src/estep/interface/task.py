@@ -49,7 +49,7 @@ class Task(ABC):
 
     def run(self, batch: Batch, known: Known | None) -> tuple[Any, Array | None]:
         """The result for one leaf, and the messages (4, K) of a chunk."""
-        boundary = None if known is None else known.boundary(self.model.n_components)
+        boundary = None if known is None else known.boundary(self.model.latent.n_states)
         return self.ask(batch, boundary), None if boundary is None else boundary.messages
 
     def messages(self, batch: Batch, known: Known, backward: bool) -> Array:

@@ -17,7 +17,7 @@ from typing import Any
 from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.emissions import COMPOSED, FAMILIES
-from estep.interface import Emission
+from estep.interface import Emission, Latent
 from estep.io.model_validation import FORMAT, VERSION, Document, parse
 from estep.model import Model
 from estep.util.files import write_text
@@ -75,18 +75,18 @@ def _priors(model: Model) -> dict[str, Any]:
     return {"of": {name: one.to_dict() for name, one in model.prior.items()}, "posterior": posterior}
 
 
-def load(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Model:
-    """The model in a file; ``families``: classes of your own emissions.
+def load(path: str | os.PathLike[str], families: Iterable[type[Emission] | type[Latent]] = ()) -> Model:
+    """The model in a file; ``families``: classes of your own emissions and latent parts.
 
     Raises ValueError naming the file and what is wrong with it, OSError where it cannot be read.
     """
     return read(path, families).model
 
 
-def read(path: str | os.PathLike[str], families: Iterable[type[Emission]] = ()) -> Document:
+def read(path: str | os.PathLike[str], families: Iterable[type[Emission] | type[Latent]] = ()) -> Document:
     """As :func:`load`, with the provenance."""
     try:
-        known = FAMILIES | COMPOSED | {family.name: family for family in families}
+        known: dict[str, type[Any]] = FAMILIES | COMPOSED | {family.name: family for family in families}
         return parse(_bytes(Path(path)), known)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -18,7 +18,7 @@ from estep.emissions import FAMILIES
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.tables import as_table
 from estep.fitting.constraints import from_dict
-from estep.interface import Emission
+from estep.interface import Emission, Latent
 from estep.latents import Chain, Independent
 from estep.model import Model
 from estep.parameters.values import Values
@@ -47,7 +47,11 @@ class Document:
     online: tuple[Online, Running] | None = None
 
 
-def parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
+def _of_kind(families: Mapping[str, type[Any]], kind: type[Any]) -> dict[str, Any]:
+    return {name: family for name, family in families.items() if issubclass(family, kind)}
+
+
+def parse(data: bytes, families: Mapping[str, type[Any]]) -> Document:
     """The document that a file's bytes are. Raises ValueError naming what is wrong with it."""
     try:
         text = data.decode("utf-8")
@@ -66,8 +70,8 @@ def parse(data: bytes, families: Mapping[str, type[Emission]]) -> Document:
     provenance = document.get("provenance", {})
     if not isinstance(provenance, dict):
         raise ValueError("provenance is not an object")
-    latent = _value(document, "latent", LATENTS)
-    emission = _value(document, "emission", families)
+    latent = _value(document, "latent", _of_kind(families, Latent) | LATENTS)
+    emission = _value(document, "emission", _of_kind(families, Emission))
     for part in (latent, emission):
         if missing := [name for name, value in part.values().items() if value is None]:
             raise ValueError(f"{part.name} has no {missing[0]}")

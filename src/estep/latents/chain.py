@@ -8,13 +8,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from estep import kernels
 from estep.data.batch import Batch
 from estep.data.summary import Summary
-from estep.interface import Boundary, Latent, Path
 from estep.interface.latent import LEAF_WORK
-from estep.kernels.spec import Spec
 from estep.latents.independent import Independent
+from estep.latents.moving import Dense, Lowered, Moving
 from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
@@ -22,14 +20,12 @@ from estep.statistics import Array, Layout, Statistics
 
 CHAIN_ROWS = 8192  # of a leaf, at least
 CHAIN_STATES = 2**17  # rows times states of a leaf, about
-RARE = 1e-20
-"""A transition that matters only where much follows."""
 SMALLEST = 1e-100
 """Estimated probabilities below this become zero: they change no likelihood, and all above stay in range."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chain(Latent, Conjugate):
+class Chain(Moving, Conjugate):
     """Start probabilities ``startprob`` (K,) and transition matrix ``transmat`` (K, K), rows adding up to 1.
 
     Zeros in either stay zero in every estimate. ``begins``: "anywhere", or "stationary" where the start is the
@@ -43,7 +39,6 @@ class Chain(Latent, Conjugate):
     topology: Any = field(default=None, kw_only=True, metadata={"transient": True})
 
     name: ClassVar[str] = "chain"
-    sequential: ClassVar[bool] = True
     kind: ClassVar[str] = "hidden Markov model"
     unit: ClassVar[str] = "state"
     parameters: ClassVar[tuple[str, ...]] = ("startprob", "transmat")
@@ -98,20 +93,11 @@ class Chain(Latent, Conjugate):
         """Whether the topology begins in the first state and never goes back."""
         return isinstance(self.topology, str) and self.topology in ORDERED
 
-    @property
-    def looks_back(self) -> bool:
-        """What is unlikely at a boundary may become likely again where some transitions are next to impossible."""
-        return bool((self._given()[1] < RARE).any())
-
     def leaf_rows(self, work: int) -> int:
         """Segments long enough to forget, states of the leaf in the cache."""
         rows = LEAF_WORK // (work + 3 * self.layout.size)
-        rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_components, CHAIN_ROWS), 4 * CHAIN_ROWS)
+        rows = min(max(rows // 8, CHAIN_ROWS), max(CHAIN_STATES // self.n_states, CHAIN_ROWS), 4 * CHAIN_ROWS)
         return 1 << rows.bit_length() - 1
-
-    def reachable(self, before: Array | None) -> Array:
-        startprob, transmat = self._given()
-        return np.asarray(startprob > 0 if before is None else before @ (transmat > 0))
 
     def shown(self) -> list[tuple[str, Array]]:
         startprob, transmat = self._given()
@@ -159,103 +145,17 @@ class Chain(Latent, Conjugate):
         """Which transitions may be, (K, K)."""
         return allowed_moves("ergodic" if self.topology is None else self.topology, n_components)
 
-    def posterior(
-        self,
-        spec: Spec,
-        X: Array,
-        batch: Batch,
-        s: Statistics | None = None,
-        stats: Array | None = None,
-        responsibilities: Array | None = None,
-        boundary: Boundary | None = None,
-        prune: bool = False,
-    ) -> Array:
-        ends = _ends(batch)
-        loglik = np.empty(len(ends))
-        start, trans = (None, None) if s is None else (s["start"], s["transitions"])
-        chunk = (
-            () if boundary is None else (batch.halo, boundary.left, boundary.right, boundary.messages, boundary.logs)
-        )
-        kernels.active().chain(
-            spec,
-            *self._given(),
-            ends,
-            X,
-            batch.weights,
-            loglik,
-            start,
-            trans,
-            stats,
-            responsibilities,
-            *chunk,
-            allowed=batch.allowed(self.n_components),
-        )
-        return loglik
+    def lower(self, batch: Batch | None) -> Lowered:
+        startprob, transmat = self._given()
+        return Lowered(startprob, Dense(transmat))
 
-    def decode(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> tuple[Array, Array]:
-        ends = _ends(batch)
-        path, logprob = np.empty(len(X), np.int32), np.empty(len(ends))
-        chain, allowed = (spec, *self._given(), ends, X, path, logprob), batch.allowed(self.n_components)
-        if boundary is None:
-            kernels.active().viterbi(*chain, allowed=allowed)
-            return path, logprob
-        own, following = batch.own, -1 if boundary.right is None else int(boundary.right.argmax())
-        scores = np.empty((2, self.n_components))
-        kernels.active().viterbi(*chain, batch.halo, boundary.left, following, scores, allowed=allowed)
-        before, after, ending, beginning = boundary.messages
-        before[:], ending[:] = scores
-        after[:] = beginning[:] = -np.inf
-        after[path[own.stop] if following < 0 and own.stop < len(X) else following] = 0.0
-        beginning[path[own.start]] = 0.0
-        return path[own], logprob
-
-    def path_log_probability(self, steps: Array, path: Path) -> Array:
-        with np.errstate(divide="ignore"):
-            log_start, log_trans = (np.log(p) for p in self._given())
-        states, ends, steps = path.states, path.ends_of(len(steps)), steps.copy()
-        moves = log_trans[states[:-1], states[1:]]
-        firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-        full = firsts < ends
-        at = firsts[full]
-        moves[at[at > 0] - 1] = 0.0
-        steps[1:] += moves
-        steps[at] += log_start[states[at]] if path.before is None else log_trans[path.before, states[at]]
-        out = np.zeros(len(ends))
-        out[full] = np.add.reduceat(steps, at)
-        return out
+    def collect(self, starts: Array, uses: Array, batch: Batch | None, s: Statistics) -> None:
+        s["start"] += starts
+        s["transitions"] += uses
 
     def tempered(self, beta: float) -> Self:
         startprob, transmat = self._given()
         return self.evolve(startprob=startprob**beta, transmat=transmat**beta)
-
-    def count(self, path: Path, weights: Array | None, s: Statistics) -> None:
-        states, ends, K = path.states, path.ends_of(len(path.states)), self.n_components
-        of_rows = np.ones(len(states)) if weights is None else np.repeat(weights, np.diff(ends, prepend=0))
-        firsts = np.unique(np.concatenate([[0], ends[:-1]]))
-        firsts = firsts[firsts < len(states)]
-        within = np.ones(max(len(states) - 1, 0), bool)
-        within[firsts[1:] - 1] = False
-        moves = states[:-1] * K + states[1:]
-        s["transitions"] += np.bincount(moves[within], of_rows[1:][within], K * K).reshape(K, K)
-        if path.before is None:
-            s["start"] += np.bincount(states[firsts], of_rows[firsts], K)
-        else:
-            s["transitions"][path.before, states[0]] += of_rows[0]
-
-    def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
-        path = np.empty(len(X), np.int32)
-        allowed = batch.allowed(self.n_components)
-        following = -1 if boundary is None or boundary.right is None else int(boundary.right.argmax())
-        chunk = () if boundary is None else (batch.halo, boundary.left, following)
-        kernels.active().draw(spec, *self._given(), _ends(batch), X, u, path, *chunk, allowed=allowed)
-        return path
-
-    def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
-        out = np.empty((len(X), self.n_components))
-        chunk = () if boundary is None else (batch.halo, boundary.left, boundary.messages)
-        allowed = batch.allowed(self.n_components)
-        kernels.active().filter(spec, *self._given(), _ends(batch), X, out, *chunk, allowed=allowed)
-        return out
 
     def maximize(self, s: Statistics) -> Self:
         """Expected frequencies (Rabiner 1989, eq. 40a and 40b); a state that is never left keeps its row."""
@@ -292,31 +192,8 @@ class Chain(Latent, Conjugate):
         s["transitions"] = mass[:, None] * transmat
         return s, mass
 
-    def ahead(self, filtered: Array, steps: int) -> Array:
-        startprob, transmat = self._given()
-        out = np.empty((len(filtered), steps, len(startprob)))
-        now = np.where(filtered.any(axis=1, keepdims=True), filtered @ transmat, startprob)
-        for h in range(steps):
-            out[:, h] = now
-            now = now @ transmat
-        return out
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        startprob, transmat = self._given()
-        first, then = np.cumsum(startprob), np.cumsum(transmat, axis=1)
-        u, states = rng.random(n), np.empty(n, np.int64)
-        for t in range(n):
-            cumulative = first if t == 0 else then[states[t - 1]]
-            states[t] = np.searchsorted(cumulative, u[t] * cumulative[-1], side="right")
-        return states
-
 
 def _normalise(p: Array) -> Array:
     p = p / p.sum(axis=-1, keepdims=True)
     p = np.where(p < SMALLEST, 0.0, p)
     return np.asarray(p / p.sum(axis=-1, keepdims=True))
-
-
-def _ends(batch: Batch) -> Array:
-    """Ends of the sequences; rows without sequences are one."""
-    return np.array([len(batch.X)], dtype=np.int64) if batch.ends is None else batch.ends
