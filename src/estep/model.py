@@ -174,14 +174,15 @@ class Model:
         given: Any = None,
         sequence: str | None = None,
         memory: Any = None,
+        execute: Execute | None = None,
     ) -> Source:
         """Data as this model reads it, validated; ``given``: covariates (n, P), or one array a sequence;
-        ``sequence`` and ``memory``: see :func:`estep.as_source`.
+        ``sequence``, ``memory`` and ``execute``: see :func:`estep.as_source`.
 
         Columns go by name where both have names; positions count where one has none. Raises ValueError naming what is
         wrong.
         """
-        return prepared(self.read(data, lengths, weights, labels, given, sequence, memory), self.emission)
+        return prepared(self.read(data, lengths, weights, labels, given, sequence, memory, execute), self.emission)
 
     def read(
         self,
@@ -192,6 +193,7 @@ class Model:
         given: Any = None,
         sequence: str | None = None,
         memory: Any = None,
+        execute: Execute | None = None,
     ) -> Source:
         """As :meth:`source`, with the rows as they came."""
         chain, P = self.latent.sequential, self.emission.n_covariates
@@ -218,6 +220,7 @@ class Model:
             new=False,
             sequence=sequence,
             memory=memory,
+            execute=execute,
         )
         if source.n_given:
             self.emission.given_columns(source.n_given)
@@ -287,7 +290,7 @@ class Model:
 
     def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
         """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        return score.score_units(self, data, self.source(data, lengths, given=given), execute)
+        return score.score_units(self, data, self.source(data, lengths, given=given, execute=execute), execute)
 
     def score(
         self,
@@ -298,7 +301,7 @@ class Model:
         weights: Any = None,
     ) -> float:
         """Total log-likelihood, weighted; -inf where the data are impossible under the model."""
-        source = self.source(data, lengths, weights, given=given)
+        source = self.source(data, lengths, weights, given=given, execute=execute)
         return weighted(self.score_units(source, execute=execute), source.weights)
 
     def predict_proba(
@@ -318,7 +321,7 @@ class Model:
         """
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}: it is 'smoothed', which looks ahead, or 'filtered'")
-        source = self.source(data, lengths, given=given)
+        source = self.source(data, lengths, given=given, execute=execute)
         how = smooth.predict_proba if kind == "smoothed" else filter.filtered
         return how(self, data, source, execute, on_impossible)
 
@@ -345,7 +348,9 @@ class Model:
         """
         if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
             raise ValueError(f"steps is {steps!r}: it is a whole number from 1")
-        return forecast.state_probabilities(self, self.source(data, lengths, given=given), int(steps), execute)
+        return forecast.state_probabilities(
+            self, self.source(data, lengths, given=given, execute=execute), int(steps), execute
+        )
 
     def decode(
         self,
@@ -364,12 +369,12 @@ class Model:
         """
         if algorithm not in ("viterbi", "posterior"):
             raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
-        source = self.source(data, lengths, given=given)
+        source = self.source(data, lengths, given=given, execute=execute)
         return decode.decode(self, data, source, algorithm, execute, on_impossible)
 
     def state_probability(self, states: Array, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
         """The probability (n,) of the states of rows given all data; NaN for state -1."""
-        return decode.state_probability(self, states, data, self.source(data, lengths), execute)
+        return decode.state_probability(self, states, data, self.source(data, lengths, execute=execute), execute)
 
     def path_log_probability(self, source: Source, states: Array) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""

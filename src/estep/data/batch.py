@@ -40,6 +40,11 @@ class Batch:
     evidence: Evidence | None = None  # what is known of the rows' states
     order: Array | None = None  # where the rows were when they came, where they have been sorted
 
+    @property
+    def remote(self) -> bool:
+        """Whether its rows are on a cluster."""
+        return not isinstance(self.X, np.ndarray)
+
     def row(self, i: int) -> int:
         """The number of row ``i`` of the batch when it came."""
         at = self.first_row + i - self.own.start

@@ -16,10 +16,10 @@ from estep.data.columns import Roles, column, drop, frame_of, is_frame, match
 from estep.data.forms import as_rows, features, unpacked
 from estep.data.given import beside, check_weights, given_names, labels_of, weights_of_rows
 from estep.data.labels import as_evidence
+from estep.data.opened import Asked, blocks_of, opened
 from estep.data.rows import in_memory
-from estep.data.sequences import Sequences
+from estep.data.sequences import Runs, Sequences
 from estep.data.source import Source
-from estep.data.stored import blocks_of, opened
 from estep.statistics import Array
 
 
@@ -41,6 +41,7 @@ def as_source(
     new: bool = True,
     sequence: str | None = None,
     memory: Any = None,
+    execute: Any = None,
 ) -> Source:
     """Data of any accepted form as a validated :class:`Source`.
 
@@ -61,12 +62,11 @@ def as_source(
         if any(x is not None for x in (lengths, weights, labels, given)):
             raise ValueError("a Source has its lengths, weights, labels and covariates already")
         return _chained(_again(data, rows, wanted, wanted_given), chain)
-    blocks = blocks_of(data)
+    blocks = blocks_of(data, execute=execute)
     if blocks is not None:
         if lengths is not None:
             raise ValueError("lengths are given: of files and blocks, sequence= names the column of their ids")
-        source = opened(
-            blocks,
+        asked = Asked(
             rows=rows,
             columns=columns,
             sequence=sequence,
@@ -80,9 +80,8 @@ def as_source(
             wanted_given=wanted_given,
             chain=chain,
             new=new,
-            memory=memory,
         )
-        source = _chained(source, chain)
+        source = _chained(opened(blocks, asked, memory), chain)
         source.summary  # noqa: B018
         return source
     data, lengths = unpacked(data, lengths)
@@ -139,7 +138,7 @@ def _by_ids(data: Any, sequence: str, roles: Roles) -> tuple[Any, Array, Roles]:
             f"sequence is {sequence!r}: the data have no such column; they have {', '.join(frame.columns)}"
         )
     ids = Sequences(sequence, lambda row: f"row {row}")
-    ids.add(frame[sequence], 0)
+    ids.add(Runs.of(frame[sequence]), 0)
     ends = ids.ends(len(frame))
     named = dict(roles) | {"sequence": sequence}
     return drop(data, (sequence,)), np.diff(ends, prepend=0), tuple(named.items())

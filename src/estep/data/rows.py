@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Rows(ABC):
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
+    remote: ClassVar[bool] = False
+    """Whether they are on a cluster, whose workers read them."""
     prepare: Prepare | None = None
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -10,6 +11,24 @@ import numpy as np
 
 from estep.data.bulk import mixed
 from estep.statistics import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of equal ids in some rows: their first rows and hashes; ``empty``: the first row without an id."""
+
+    starts: Array
+    hashes: Array
+    empty: int | None
+
+    @classmethod
+    def of(cls, series: Any) -> Runs:
+        """Those of a column."""
+        if series.null_count():
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.uint64), int(np.argmax(series.is_null().to_numpy())))
+        hashes = _hashed(series)
+        starts = np.flatnonzero(np.concatenate([[True] * bool(len(hashes)), hashes[1:] != hashes[:-1]]))
+        return cls(starts, hashes[starts], None)
 
 
 class Sequences:
@@ -21,18 +40,17 @@ class Sequences:
         self._hashes: list[Array] = []
         self._last: Any = None
 
-    def add(self, series: Any, first: int) -> None:
-        """The ids of some rows. Raises ValueError naming a row without one."""
-        if series.null_count():
-            row = first + int(np.argmax(series.is_null().to_numpy()))
-            raise ValueError(f"column {self._name!r} has no value in {self._where(row)}: which sequence is it of?")
-        hashes = _hashed(series)
-        changes = np.flatnonzero(
-            np.concatenate([[self._last is None or hashes[0] != self._last], hashes[1:] != hashes[:-1]])
-        )
-        self._starts.append(first + changes)
-        self._hashes.append(hashes[changes])
-        self._last = hashes[-1]
+    def add(self, runs: Runs, first: int) -> None:
+        """The ids of more rows. Raises ValueError naming a row without one."""
+        if runs.empty is not None:
+            where = self._where(first + runs.empty)
+            raise ValueError(f"column {self._name!r} has no value in {where}: which sequence is it of?")
+        if not len(runs.hashes):
+            return
+        new = slice(int(self._last is not None and runs.hashes[0] == self._last), None)
+        self._starts.append(first + runs.starts[new])
+        self._hashes.append(runs.hashes[new])
+        self._last = runs.hashes[-1]
 
     def ends(self, n: int) -> Array:
         """The ends (S,) of the sequences. Raises ValueError where an id comes back."""

@@ -76,16 +76,18 @@ class Source:
         new.__dict__["summary"] = replace(self.summary, single=False)
         return new
 
-    def batch(self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0) -> Batch:
-        """Rows ``first`` to ``stop``, which hold the sequences named."""
+    def batch(
+        self, first: int, stop: int, first_sequence: int = 0, stop_sequence: int = 0, there: bool = False
+    ) -> Batch:
+        """Rows ``first`` to ``stop``, which hold the sequences named; ``there``: where they are, on a cluster."""
         ends, weights = self.ends, self.weights
         if ends is not None:
             ends = ends[first_sequence:stop_sequence] - first
             weights = None if weights is None else weights[first_sequence:stop_sequence]
         elif weights is not None:
             weights = weights[first:stop]
-        X, *kept = self._kept(first, stop)
-        return Batch(X, weights, ends, first, first_sequence, self.summary, None, *kept)
+        X, base, known, order = self._kept(first, stop, there)
+        return Batch(X, weights, ends, first, first_sequence, self.summary, None, base, known, order)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -95,35 +97,46 @@ class Source:
         """All rows, as independent ones, ``rows`` at a time."""
         for i in range(0, len(self), rows):
             weights = weights_at(self.weights, self.ends, slice(i, min(i + rows, len(self))))
-            X, *kept = self._kept(i, i + rows)
-            yield Batch(X, weights, None, i, 0, self.summary, None, *kept)
+            X, base, known, order = self._kept(i, i + rows)
+            yield Batch(X, weights, None, i, 0, self.summary, None, base, known, order)
 
     def leaves(self, rows: int) -> Leaves:
         """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut (see
         :func:`estep.data.grid.cut`). Those that were last asked for are kept, with what they keep."""
-        if not in_memory(self.X):
+        if not in_memory(self.X) and not self.X.remote:
             cells = cut(len(self), self.ends, rows)
             self.X.require_room(max(cell.high - cell.low for cell in cells), self.X.shape[1])
             return Leaves(cells, self.summary, source=self)
         kept: tuple[int, Leaves] | None = self.__dict__.get("_leaves")
         if kept is None or kept[0] != rows:
             cells = cut(len(self), self.ends, rows)
-            kept = self.__dict__["_leaves"] = rows, Leaves(cells, self.summary, [self.leaf(cell) for cell in cells])
+            kept = self.__dict__["_leaves"] = (
+                rows,
+                Leaves(cells, self.summary, [self.leaf(cell, len(cells) > 1) for cell in cells]),
+            )
         return kept[1]
 
-    def leaf(self, cell: Cell) -> Batch:
-        """The batch of a cell of the grid."""
+    def leaf(self, cell: Cell, there: bool = False) -> Batch:
+        """The batch of a cell of the grid; ``there``: of rows on a cluster, where these are."""
+        there = there and not in_memory(self.X) and self.X.remote
         if cell.halo is None:
-            return self.batch(*cell[:4])
+            return self.batch(*cell[:4], there)
         weights = None if self.weights is None else self.weights[cell.first_sequence : cell.stop_sequence]
-        X, *kept = self._kept(cell.low, cell.high)
+        X, base, known, order = self._kept(cell.low, cell.high, there)
         ends = np.array([cell.high - cell.low], dtype=np.int64)
-        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, *kept)
+        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, base, known, order)
 
-    def _kept(self, first: int, stop: int) -> tuple[Array, Array | None, Evidence | None, Array | None]:
+    def _kept(
+        self, first: int, stop: int, there: bool = False
+    ) -> tuple[Any, Array | None, Evidence | None, Array | None]:
         """Some rows, their base measure, evidence and order."""
-        rows, base = slice(first, stop), None if self.base is None else self.base[first:stop]
-        X, base = (self.X[rows], base) if in_memory(self.X) else self.X.both(first, min(stop, len(self)))
+        rows = slice(first, stop)
+        if there:
+            X, base = self.X.part(first, stop), None
+        elif in_memory(self.X):
+            X, base = self.X[rows], None if self.base is None else self.base[rows]
+        else:
+            X, base = self.X.both(first, min(stop, len(self)))
         known = None if self.evidence is None else self.evidence.some(rows)
         return X, base, known, None if self.order is None else self.order[rows]
 
@@ -258,6 +271,11 @@ class Leaves(Sequence[Batch]):
     def kept(self) -> bool:
         """Whether they are in memory."""
         return self.batches is not None
+
+    @property
+    def remote(self) -> bool:
+        """Whether their rows are on a cluster."""
+        return bool(self.batches) and self.batches[0].remote  # type: ignore[index]
 
     def __len__(self) -> int:
         return len(self.cells)

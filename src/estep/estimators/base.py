@@ -18,8 +18,8 @@ from estep.algorithms.phases import whole
 from estep.data.columns import drop, is_frame
 from estep.data.forms import unpacked
 from estep.data.inputs import as_source
+from estep.data.opened import blocks_of
 from estep.data.source import Source
-from estep.data.stored import blocks_of
 from estep.emissions._shared.tables import used_columns
 from estep.emissions.propose import propose
 from estep.estimators.attributes import Attributes
@@ -113,9 +113,10 @@ class ModelEstimator(Attributes):
         old: Model | None,
     ) -> Source:
         """The rows of a fit, those that ``old`` knows by its names."""
-        X = blocks_of(X) or X
+        execute = self.execute
+        X = blocks_of(X, execute=execute) or X
         if old is not None:
-            return old.read(X, lengths, weights, labels, given, sequence, self.memory)
+            return old.read(X, lengths, weights, labels, given, sequence, self.memory, execute)
         if not isinstance(X, Blocks):
             X, lengths = unpacked(X, lengths)
         if lengths is not None and not self._chain:
@@ -134,6 +135,7 @@ class ModelEstimator(Attributes):
             chain=chain,
             sequence=sequence,
             memory=self.memory,
+            execute=execute,
         )
 
     def _features(self, X: Any, *named: Any, model: Model | None = None) -> Any:

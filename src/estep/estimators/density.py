@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from estep.data.columns import frame_of, is_frame, names_of
 from estep.data.forms import unpacked
+from estep.data.opened import is_blocks
 from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
 from estep.estimators.settings import as_dtype
@@ -126,11 +127,11 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
 
     def _ask(self, X: Any, given: Any = None, sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()
-        if unpacked(X, None)[1] is not None:
+        if not is_blocks(X) and unpacked(X, None)[1] is not None:
             raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
         if hasattr(self, "n_features_in_"):
             self._check_names(X, sample_weight, given, model=model)
-        return model, model.source(X, None, sample_weight, given=given, memory=self.memory)
+        return model, model.source(X, None, sample_weight, given=given, memory=self.memory, execute=self.execute)
 
     def score_samples(self, X: Any, given: Any = None) -> Array:
         """Log-likelihood of each row, (n,), natural logarithm."""

@@ -112,7 +112,7 @@ class Hidden(ModelEstimator):
 
     def _ask(self, X: Any, lengths: Any, given: Any, sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()
-        return model, model.source(X, lengths, sample_weight, given=given, memory=self.memory)
+        return model, model.source(X, lengths, sample_weight, given=given, memory=self.memory, execute=self.execute)
 
     def score(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
         """Total log-likelihood, natural logarithm; -inf where a sequence is impossible.

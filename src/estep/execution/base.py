@@ -29,6 +29,8 @@ class Execute(ABC):
     """Runs a task for all items, ``width`` at a time."""
 
     width = 1
+    remote = False
+    """Whether it is a cluster, whose workers may have the data."""
 
     @abstractmethod
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:

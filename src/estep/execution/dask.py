@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from estep.execution.base import Execute, Items, Work
 from estep.execution.blas import one_blas_thread
 from estep.execution.serial import Serial
 from estep.statistics import Array, Statistics
+from estep.util.packed import Packed
 
 TASKS_PER_THREAD = 4
 TRIES = 4
@@ -28,6 +28,8 @@ class Dask(Execute):
     which gives them to another worker if one dies. Raises ModuleNotFoundError where Dask is not installed, ValueError
     where a scheduler does not answer or a worker has another version of estep or other kernels.
     """
+
+    remote = True
 
     def __init__(self, client: Any, timeout: float = 10.0) -> None:
         try:
@@ -73,6 +75,7 @@ class Dask(Execute):
                     self._sent.clear()
 
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
+        _require_list(items)
         n = len(items)
         if n == 1:
             return Serial().add(task, items)
@@ -87,7 +90,7 @@ class Dask(Execute):
                 some = items[first : first + (1 << level)]
                 leaves = [self._there(batch) for batch, _ in some]
                 parts.append(
-                    self.client.submit(_add, task_there, leaves, _Packed([known for _, known in some]), pure=False)
+                    self.client.submit(_add, task_there, leaves, Packed([known for _, known in some]), pure=False)
                 )
             for first, (_, beside) in zip(range(0, n, 1 << level), self.client.gather(parts), strict=True):
                 said[first : first + (1 << level)] = beside
@@ -101,10 +104,12 @@ class Dask(Execute):
         return self._tried(once), said
 
     def map(self, task: Work, items: Items, take: Callable[[int, Any], None]) -> Sequence[Any]:
+        _require_list(items)
+
         def once() -> list[Any]:
             task_there = self._packed(task)
             futures = [
-                self.client.submit(_run, task_there, self._there(b), _Packed(known), pure=False) for b, known in items
+                self.client.submit(_run, task_there, self._there(b), Packed(known), pure=False) for b, known in items
             ]
             said = []
             for i, future in enumerate(futures):
@@ -122,13 +127,16 @@ class Dask(Execute):
         dies."""
         kept = self._sent.get(id(batch))
         if kept is None or kept[0] is not batch:
-            kept = self._sent[id(batch)] = batch, self._packed(batch)
+            kept = self._sent[id(batch)] = (
+                batch,
+                batch.X.leaf(self.client, batch) if batch.remote else self._packed(batch),
+            )
         return kept[1]
 
     def _packed(self, value: Any) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")
-            return self.client.submit(_same, _Packed(value), pure=False)
+            return self.client.submit(_same, Packed(value), pure=False)
 
     def _tried(self, once: Callable[[], Any]) -> Any:
         """What ``once`` finds; again, with the leaves sent anew, where workers have died over it."""
@@ -149,6 +157,14 @@ class Dask(Execute):
         raise AssertionError
 
 
+def _require_list(items: Items) -> None:
+    if not isinstance(items, list):
+        raise ValueError(
+            "the rows are read by this process: give a cluster the names of files, or a collection of Dask, so that "
+            "its workers read them"
+        )
+
+
 def _identity() -> tuple[str, str]:
     """What makes the results of two processes the same: the version, and the kernels."""
     import estep
@@ -157,31 +173,17 @@ def _identity() -> tuple[str, str]:
     return estep.__version__, kernels.active().level
 
 
-class _Packed:
-    """A value that travels as bytes: arrays that Dask sends need not be aligned, as kernels want them."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __reduce__(self) -> Any:
-        return _unpacked, (pickle.dumps(self.value),)
-
-
-def _unpacked(data: bytes) -> _Packed:
-    return _Packed(pickle.loads(data))
-
-
-def _same(value: _Packed) -> _Packed:
+def _same(value: Packed) -> Packed:
     return value
 
 
-def _run(task: _Packed, batch: _Packed, known: _Packed) -> tuple[Any, Any]:
+def _run(task: Packed, batch: Packed, known: Packed) -> tuple[Any, Any]:
     with one_blas_thread.held():
         found: tuple[Any, Any] = task.value.run(batch.value, known.value)
         return found
 
 
-def _add(task: _Packed, batches: Sequence[_Packed], known: _Packed) -> tuple[Statistics, Sequence[Any]]:
+def _add(task: Packed, batches: Sequence[Packed], known: Packed) -> tuple[Statistics, Sequence[Any]]:
     """The sum of a subtree's leaves, and what is said beside each."""
     with one_blas_thread.held():
         return Serial().add(task.value, [(b.value, k) for b, k in zip(batches, known.value, strict=True)])

@@ -54,7 +54,7 @@ def fit(
     if not isinstance(model, Model):
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
-    source = prepared_to_fit(model.read(data, memory=memory), model.emission)
+    source = prepared_to_fit(model.read(data, memory=memory, execute=run), model.emission)
     return fit_prepared(model, source, how, rule, run, callbacks, checkpoint, every)
 
 

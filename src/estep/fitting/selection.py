@@ -106,7 +106,9 @@ def select(
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
     whole("n_init", n_init, 1, 1_000_000)
     chain, only = hidden.sequential, used_columns(family)
-    source = as_source(data, lengths, weights, family.rows, only=only, given=given, chain=chain, memory=memory)
+    source = as_source(
+        data, lengths, weights, family.rows, only=only, given=given, chain=chain, memory=memory, execute=execute
+    )
     if source.n_given:
         family = family.given_columns(source.n_given)
     for number in numbers:

@@ -30,6 +30,8 @@ class Driver:
     whether messages are to be found in log space."""
 
     def __init__(self, leaves: Leaves, execute: Execute) -> None:
+        if leaves.remote and not execute.remote:
+            raise ValueError("the data are on a cluster: give execute=estep.Dask(client)")
         self.leaves, self.execute = leaves, execute
         inner = [i for i, cell in enumerate(leaves.cells) if not cell.begins and leaves.weight(i) > 0]
         self._pairs = [(i - 1, i) for i in inner]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 class Block(NamedTuple):
@@ -29,6 +31,10 @@ class Blocks(ABC):
     def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
         """Blocks of at most ``rows`` rows where they can be chosen, from the one on that holds row ``first``, or from
         one before it; ``columns``: by name, None: all."""
+
+    def each(self, work: Callable[[Block], T], columns: Sequence[str] | None, rows: int) -> Iterator[T]:
+        """What ``work`` finds of each block, in order."""
+        return map(work, self.read(0, columns, rows))
 
     @abstractmethod
     def where(self, row: int) -> str:

@@ -97,6 +97,11 @@ class _Files(Blocks):
 
     files: list[_File]
 
+    @property
+    def paths(self) -> list[Path]:
+        """Their names."""
+        return [file.path for file in self.files]
+
     def where(self, row: int) -> str:
         file = self._at(row)
         return f"row {row - file.first} of {file.path}"

@@ -19,6 +19,7 @@ class TextFiles(Blocks):
     """Text files of one dialect, with the same columns in the same order."""
 
     def __init__(self, paths: Sequence[Path], dialect: Dialect) -> None:
+        self.paths, self.dialect = list(paths), dialect
         self._texts = [Text(path) for path in paths]
         self._signatures = [text.signature() for text in self._texts]
         self._rows: list[int] = []  # of the files that have been read to the end
