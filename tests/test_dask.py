@@ -9,6 +9,7 @@ import pytest
 
 import estep
 from estep import Model, Stop
+from estep.data import stored
 from estep.latents import Chain
 from models import make_model, rows_of
 from test_chunks import CHAINS, vague
@@ -78,7 +79,8 @@ def test_estimators_and_starts(client):
         estep.GaussianMixture(3, execute="dask").fit(X)
 
 
-def test_workers_that_die_cost_time_alone():
+@pytest.mark.parametrize("partitions", [False, True])
+def test_workers_that_die_cost_time_alone(partitions):
     model, X = problems()["mixture"]
     stop, killed = Stop(tol=0, max_iter=4), []
     with cluster(2) as client:
@@ -90,7 +92,8 @@ def test_workers_that_die_cost_time_alone():
                 __import__("os").kill(pid, 9)
                 killed.append(pid)
 
-        there = estep.fit(model, X, stop=stop, execute=estep.Dask(client), callbacks=[kill])
+        data = pytest.importorskip("dask.array").from_array(X, chunks=(17_000, 3)) if partitions else X
+        there = estep.fit(model, data, stop=stop, execute=estep.Dask(client), callbacks=[kill])
     assert len(killed) == 3
     here = estep.fit(model, X, stop=stop)
     assert here.trace.bounds == there.trace.bounds
@@ -120,3 +123,100 @@ def test_the_command_line(client):
     one, other = (run("fit", "gmm", "faithful", "-k", 2, "--json", *more) for more in ((), ("--scheduler", address)))
     assert one.stdout.split('"seconds"')[0] == other.stdout.split('"seconds"')[0]
     check_one_line(run("fit", "gmm", "faithful", "-k", 2, "--scheduler", "nowhere"), "does not answer")
+
+
+# Data that are on the cluster already
+
+
+def same(here, there):
+    assert here.trace.bounds == there.trace.bounds
+    for part in ("latent", "emission"):
+        for block, value in getattr(here.model, part).values().items():
+            np.testing.assert_array_equal(value, getattr(there.model, part).values()[block])
+
+
+@pytest.mark.parametrize("name", ["mixture", "one sequence"])
+def test_an_array(name, client):
+    da = pytest.importorskip("dask.array")
+    model, X = problems()[name]
+    there = da.from_array(X, chunks=(17_000, 1))
+    execute, stop = estep.Dask(client), Stop(tol=0, max_iter=3)
+    same(estep.fit(model, X, stop=stop), estep.fit(model, there, stop=stop, execute=execute))
+    np.testing.assert_array_equal(model.score_units(X), model.score_units(there, execute=execute))
+    np.testing.assert_array_equal(model.decode(X)[0], model.decode(there, execute=execute)[0])
+    np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(there, execute=execute))
+    with pytest.raises(ValueError, match="on a cluster: give execute"):
+        estep.fit(model, there, stop=stop)
+
+
+def test_a_bag_of_sequences(client):
+    db = pytest.importorskip("dask.bag")
+    model, _ = problems()["sequences"]
+    rng = np.random.default_rng(0)
+    parts = [rows_of(model, int(n), i) for i, n in enumerate(rng.integers(5, 90, 1000))]
+    execute, stop = estep.Dask(client), Stop(tol=0, max_iter=3)
+    there = estep.fit(model, db.from_sequence(parts, npartitions=7), stop=stop, execute=execute)
+    same(estep.fit(model, parts, stop=stop), there)
+
+
+def test_a_frame_of_mixed_columns_with_gaps(client):
+    dd, pd = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+    from estep.emissions import Categorical, LogNormal, Poisson, Product
+
+    rng = np.random.default_rng(0)
+    n, z = 60_000, rng.integers(2, size=60_000)
+    frame = pd.DataFrame(
+        {
+            "income": np.exp(rng.normal(3 * z, 1)),
+            "visits": np.where(rng.random(n) < 0.1, np.nan, rng.poisson(2 + 5 * z)),
+            "town": np.array(["Aa", "Bb", "Cc"])[np.where(rng.random(n) < 0.7, z, 2)],
+            "w": rng.integers(0, 3, n).astype(float),
+        }
+    )
+    family = Product({"income": LogNormal(), "visits": Poisson(), "town": Categorical()})
+    how, execute = {"weights": "w", "rows": "table"}, estep.Dask(client)
+    data = estep.as_source(dd.from_pandas(frame, npartitions=5), execute=execute, **how)
+    known = estep.as_source(frame, **how)
+    start = estep.start_model(estep.latents.Independent(), family, known, 2)
+    want, got = (
+        estep.fit(start, known, stop=Stop(max_iter=4)),
+        estep.fit(start, data, stop=Stop(max_iter=4), execute=execute),
+    )
+    np.testing.assert_allclose(got.trace.bounds, want.trace.bounds, rtol=1e-11)  # in memory rows are sorted by gaps
+    make = estep.MixtureModel(family, 2, execute=execute, random_state=0, max_iter=50)
+    there = dd.from_pandas(frame, npartitions=5)
+    states = make.fit(there, sample_weight="w").predict(there)
+    assert max(np.mean(states == z), np.mean(states != z)) > 0.9
+
+
+def test_files_that_workers_read(client, tmp_path, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    model, X = problems()["one sequence"]
+    ids = np.repeat([3, 1, 2], [100_000, 20_000, 40_000])
+    for i, part in enumerate(np.array_split(np.arange(len(X)), 3)):  # sequences span files
+        pq.write_table(pa.table({"x": X[part, 0], "y": X[part, 1], "id": ids[part]}), tmp_path / f"{i}.parquet")
+    execute, stop = estep.Dask(client), Stop(tol=0, max_iter=3)
+    there = estep.as_source(tmp_path, sequence="id", execute=execute)
+    assert there.X.remote
+    want = estep.fit(model, (X, [100_000, 20_000, 40_000]), stop=stop)
+    same(want, estep.fit(model, there, stop=stop, execute=execute))
+    monkeypatch.setattr(stored, "SHARE", 10**9)
+    with pytest.raises(ValueError, match="rows are read by this process"):
+        estep.fit(model, lambda: iter([X]), stop=stop, execute=execute)
+    out = tmp_path / "m.json"
+    address = client.scheduler.address
+    words = ["fit", "hmm", str(tmp_path / "*.parquet"), "-k", "2", "--sequence", "id", "--columns", "x,y"]
+    done = run(*words, "--max-iter", "3", "--scheduler", address, "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    assert run(*words, "--max-iter", "3", "-o", str(tmp_path / "n.json")).returncode == 0
+    same_bits = [estep.load(p).emission.values()["means"] for p in (out, tmp_path / "n.json")]
+    np.testing.assert_array_equal(*same_bits)
+
+
+def test_what_is_impossible_on_a_cluster_is_placed(client):
+    da = pytest.importorskip("dask.array")
+    X = np.abs(np.round(np.random.default_rng(0).normal(size=(100_000, 2))))
+    X[70_001, 1] = -1.0
+    data = da.from_array(X, chunks=(30_000, 2))
+    with pytest.raises(ValueError, match=r"row 70001.*in row 10001 of partition 2"):
+        estep.MixtureModel("poisson", 2, execute=estep.Dask(client)).fit(data)

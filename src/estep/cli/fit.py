@@ -126,7 +126,10 @@ def fit_command(
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     if out is not None:
         check_target(out)  # a fit that cannot be saved is refused before it runs
-    ask = Ask(columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header), memory)
+    execute = threads(n_threads) if scheduler is None else Dask(scheduler)
+    ask = Ask(
+        columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header), memory, execute
+    )
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family = proposed(held(table.source).X, table.source.columns, table.symbols)
@@ -153,7 +156,7 @@ def fit_command(
             algorithm=make_algorithm(algorithm or ("squarem" if emission == "student" else "em")),
             estimate=estimate,
             stop=Stop(tol, max_iter, stop_rule, max_time=max_time),
-            execute=threads(n_threads) if scheduler is None else Dask(scheduler),
+            execute=execute,
             callbacks=[progress],
             checkpoint=checkpoint,
             every=every,

@@ -16,6 +16,7 @@ from estep.cli.text import say
 from estep.data.frames import codes
 from estep.data.given import beside, weights_of_rows
 from estep.data.inputs import as_source
+from estep.data.opened import blocks_of
 from estep.data.source import Source
 from estep.datasets import NAMES
 from estep.model import Model
@@ -23,7 +24,7 @@ from estep.statistics import Array
 from estep.tables.blocks import Blocks
 from estep.tables.column import Column
 from estep.tables.dialect import Dialect
-from estep.tables.stored_files import kind_of, open_files
+from estep.tables.stored_files import kind_of
 from estep.tables.table_files import read_columns
 
 LARGE = 2**30  # bytes of a file that is read some rows at a time
@@ -41,6 +42,7 @@ class Ask:
     given: str | None = None
     dialect: Dialect | None = None
     memory: str | None = None
+    execute: Any = None
 
     def named(self) -> dict[str, str]:
         """Columns with a role of their own."""
@@ -159,7 +161,7 @@ def _blocks(data: str, ask: Ask) -> Blocks | None:
         return None
     if large and ask.memory is None:
         say(f"{data} is read some rows at a time; --memory says how much of it there may be at once")
-    return open_files([data], ask.dialect)
+    return blocks_of(data, ask.dialect, ask.execute)
 
 
 def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None) -> Table:
@@ -169,7 +171,7 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
             raise ValueError(f"{data} has columns without names: none can be asked for by one")
         source = as_source(blocks, rows=rows, memory=ask.memory)  # type: ignore[arg-type]
         return Table(source)
-    first = next(blocks.read(0, None, FIRST)).data.slice(0, FIRST)
+    first = blocks.head(FIRST)
     columns = [Column(name, _cells(column)) for name, column in zip(first.column_names, first.columns, strict=True)]
     chosen = _chosen(data, columns, rows, ask, model)
     roles = {role: column.name for role, column in chosen.roles.items()}

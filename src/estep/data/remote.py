@@ -86,6 +86,9 @@ class RemoteFiles(Collection):
     def is_text(self, column: str) -> bool:
         return self._files.is_text(column)
 
+    def head(self, rows: int) -> Any:
+        return self._files.head(rows)
+
     def check(self, columns: Sequence[str]) -> None:
         self._files.check(columns)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -227,11 +228,7 @@ class Source:
     def without_values(self) -> Array:
         """The numbers of rows that have no value beside covariates, in the columns that are read."""
         columns = slice(self.n_given, None) if self.read is None else list(self.read)
-
-        def missed(X: Array, first: int) -> Array:
-            return first + np.flatnonzero(is_missing(X[:, columns]).all(axis=1))
-
-        return np.concatenate(chunks(self.X, missed))
+        return np.concatenate(chunks(self.X, partial(_missed, columns)))
 
     def unsorted(self, values: Array) -> Array:
         """Values of the rows (n, ...) in the order in which the rows came."""
@@ -253,6 +250,11 @@ class Source:
     def row_weights(self) -> Array | None:
         """The weight of each row (n,), None where all are 1."""
         return row_weights(self.weights, self.ends)
+
+
+def _missed(columns: slice | list[int], X: Array, first: int) -> Array:
+    """The numbers of rows that have no value in some columns."""
+    return np.asarray(first + np.flatnonzero(is_missing(X[:, columns]).all(axis=1)))
 
 
 class Leaves(Sequence[Batch]):

@@ -142,7 +142,7 @@ class ModelEstimator(Attributes):
         """The data without the columns that are none: those named as weights, labels or covariates, now or by the
         model."""
         if isinstance(X, Blocks):
-            X = next(X.read(0, None, 10_000)).data
+            X = X.head(10_000)
         if not is_frame(X):
             return X
         names = [n for one in named for n in ([one] if isinstance(one, str) else one if isinstance(one, list) else [])]

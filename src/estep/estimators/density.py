@@ -104,6 +104,8 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
 
     def _check_names(self, X: Any, *named: Any, model: Model | None = None) -> None:
         """Refuses other names and another order than those of the fit; without a ``model``, remembers them."""
+        if is_blocks(X):
+            return
         X = self._features(X, *named, model=model)
         table = (self._resolved() if model is None else model.emission).rows == "table"  # goes by its own names
         if is_frame(X):

@@ -77,7 +77,7 @@ class Dask(Execute):
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:
         _require_list(items)
         n = len(items)
-        if n == 1:
+        if n == 1 and not items[0][0].remote:
             return Serial().add(task, items)
         workers = sum(self.client.nthreads().values()) or 1
         level = max(0, (n // (TASKS_PER_THREAD * workers)).bit_length() - 1)

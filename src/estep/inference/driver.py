@@ -9,7 +9,7 @@ chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -120,7 +120,10 @@ class Driver:
         def said(i: int, backward: bool) -> Array:
             mine = known[i]
             assert mine is not None
-            return task.messages(self.leaves[i], mine, backward)
+            if not self.leaves.remote:
+                return task.messages(self.leaves[i], mine, backward)
+            (found,) = self.execute.map(_Messages(task, backward), [(self.leaves[i], mine)], _drop)
+            return np.asarray(found)
 
         def tell(i: int, **what: Array) -> None:
             mine = known[i]
@@ -132,6 +135,17 @@ class Driver:
         for i, j in reversed(self._pairs if task.backward else []):
             tell(i, right=said(j, True)[3])
         return known
+
+
+@dataclass(frozen=True, eq=False)
+class _Messages:
+    """The messages of a chunk by themselves, as a task."""
+
+    task: Task
+    backward: bool
+
+    def run(self, batch: Batch, known: Known) -> tuple[None, Array]:
+        return None, self.task.messages(batch, known, self.backward)
 
 
 def items_of(leaves: Leaves, known: Sequence[Any]) -> Items:

@@ -38,7 +38,7 @@ def prepared(source: Source, emission: Emission) -> Source:
     if type(emission).validate is not Emission.validate or (missing and not emission.allows_missing):
         key = emission.name, emission.symbols_read
         if in_memory(source.X) or key not in source.X.passed:
-            chunks(source.X, _Check(source, emission))
+            chunks(source.X, _Check(emission, source.summary, source.order))
             if not in_memory(source.X):
                 source.X.passed.add(key)
     if missing and source.ends is None and source.order is None and source.empty is None:
@@ -69,16 +69,17 @@ class _Prepare:
 class _Check:
     """Whether the family can have produced rows."""
 
-    source: Source
     emission: Emission
+    summary: Summary
+    order: Array | None
 
     def __call__(self, X: Array, first: int) -> None:
-        source, emission = self.source, self.emission
-        order = None if source.order is None else source.order[first : first + len(X)]
-        if source.summary.missing and not emission.allows_missing and (odd := is_missing(X)).any():
+        emission = self.emission
+        order = None if self.order is None else self.order[first : first + len(X)]
+        if self.summary.missing and not emission.allows_missing and (odd := is_missing(X)).any():
             rows = np.flatnonzero(odd.any(axis=1))
             i = int(rows[0] if order is None else rows[np.argmin(order[rows])])
             place = first + i if order is None else int(order[i])
             text = f"row {place}, column {int(np.argmax(odd[i]))} is missing"
             raise ValueError(f"{text}: {emission.name} emissions want every cell; fill it")
-        emission.validate(Batch(X, None, None, first, 0, source.summary, order=order))
+        emission.validate(Batch(X, None, None, first, 0, self.summary, order=order))

@@ -32,6 +32,10 @@ class Blocks(ABC):
         """Blocks of at most ``rows`` rows where they can be chosen, from the one on that holds row ``first``, or from
         one before it; ``columns``: by name, None: all."""
 
+    def head(self, rows: int) -> Any:
+        """The first block, of so many rows at most."""
+        return next(self.read(0, None, rows)).data[:rows]
+
     def each(self, work: Callable[[Block], T], columns: Sequence[str] | None, rows: int) -> Iterator[T]:
         """What ``work`` finds of each block, in order."""
         return map(work, self.read(0, columns, rows))
