@@ -66,7 +66,9 @@ def fit(folder, memory, K, held):
     model = model_of(K, source.X.shape[1])
     seconds = []
     stop = estep.Stop(tol=0, max_iter=PASSES - 1)
-    estep.fit(model, source, stop=stop, execute=estep.threads(), callbacks=[lambda it: seconds.append(time.perf_counter())])
+    estep.fit(
+        model, source, stop=stop, execute=estep.threads(), callbacks=[lambda it: seconds.append(time.perf_counter())]
+    )
     return (seconds[-1] - seconds[0]) / (len(seconds) - 1)
 
 
@@ -80,12 +82,17 @@ def main():
     args = parser.parse_args()
     if args.only:
         what, folder = args.only
-        import estep.fitting.restarts  # noqa: F401
         import pyarrow.parquet  # noqa: F401
+
+        import estep.fitting.restarts  # noqa: F401
 
         begun = memory_of("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the peak is that from here on
-        value = decode(Path(folder)) if what == "decode" else fit(Path(folder), args.memory, args.components, what == "held")
+        value = (
+            decode(Path(folder))
+            if what == "decode"
+            else fit(Path(folder), args.memory, args.components, what == "held")
+        )
         print(value, memory_of("VmHWM") - begun)
         return
     with tempfile.TemporaryDirectory() as name:
@@ -94,10 +101,15 @@ def main():
         print(f"{size:.2f} GB of Parquet, {args.rows} rows of {args.columns} columns, K = {args.components}")
         found = {}
         for what in ("decode", "held", "stored"):
-            done = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", what, name], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, __file__, *sys.argv[1:], "--only", what, name],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             found[what], grown = map(float, done.stdout.split())
             print(f"{what:8}{found[what]:8.3f} s a pass{grown:10.0f} MB more than at the start")
-        print(f"(decode + held) / stored = {(found['decode'] + found['held']) / found['stored']:.2f} (wanted: 0.8 at least)")
+        print(f"(decode + held) / stored = {(found['decode'] + found['held']) / found['stored']:.2f} (0.8 at least)")
 
 
 if __name__ == "__main__":

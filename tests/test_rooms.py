@@ -7,8 +7,9 @@ import estep
 
 ROOT = Path(estep.__file__).parent
 ORDER = (
-    "statistics", "util", "kernels", "parameters", "tables", "data", "interface", "priors", "execution", "emissions", "latents",
-    "inference", "model", "algorithms", "fitting", "io", "datasets", "plots", "estimators", "cli",
+    "statistics", "util", "kernels", "parameters", "tables", "data", "interface", "priors", "execution",
+    "emissions", "latents", "inference", "model", "algorithms", "fitting", "io", "datasets", "plots", "estimators",
+    "cli",
 )  # fmt: skip
 """A room imports only from those before it, and from itself."""
 

@@ -18,8 +18,8 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="A CSV (.gz, .zst; -: standard input), Parquet, Arrow or .npy file, a folder or pattern of such files, or a "
-        "shipped dataset's name (faithful)."
+        help="A CSV (.gz, .zst; -: standard input), Parquet, Arrow or .npy file, a folder or pattern of such files, or "
+        "a shipped dataset's name (faithful)."
     ),
 ]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]

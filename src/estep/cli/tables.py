@@ -110,7 +110,7 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     return Table(
         replace(source, roles=kept, symbols=symbols if rows == "table" else ()),
         symbols,
-        partial(_repeated, sequences, lengths) if sequences else None,
+        partial(_repeated, sequences, lengths) if lengths is not None and sequences else None,
         tuple(c.name for c in columns),
     )
 

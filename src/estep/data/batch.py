@@ -39,6 +39,17 @@ class Batch:
     base: Array | None = None  # (n,), what all components have in common in a row's log-density
     evidence: Evidence | None = None  # what is known of the rows' states
     order: Array | None = None  # where the rows were when they came, where they have been sorted
+    n_given: int = 0  # the first columns are covariates
+
+    @property
+    def given(self) -> Array:
+        """The covariates (n, P) of the rows."""
+        return self.X[:, : self.n_given]
+
+    @property
+    def observed(self) -> Array:
+        """The rows without their covariates, (n, D)."""
+        return self.X[:, self.n_given :]
 
     @property
     def remote(self) -> bool:

@@ -27,7 +27,7 @@ class Collection(Blocks):
             self.client = client or distributed.get_client()
         except ValueError:
             raise ValueError(
-                "the data are a collection of Dask: make a distributed.Client first, and give execute=estep.Dask(client)"
+                "the data are a collection of Dask: make a distributed.Client, and give execute=estep.Dask(client)"
             ) from None
         self.names, self._texts = _columns_of(data)
         self._parts: list[Any] = self._computed(data)

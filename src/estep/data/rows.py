@@ -57,6 +57,7 @@ class Rows(ABC):
 
     def require_room(self, rows: int, D: int) -> None:
         """Raises ValueError where leaves of so many rows (n, D) are more than can be held."""
+        return
 
     @abstractmethod
     def prepared(self, prepare: Prepare, D: int, dtype: np.dtype[Any]) -> Rows:

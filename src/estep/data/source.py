@@ -88,7 +88,7 @@ class Source:
         elif weights is not None:
             weights = weights[first:stop]
         X, base, known, order = self._kept(first, stop, there)
-        return Batch(X, weights, ends, first, first_sequence, self.summary, None, base, known, order)
+        return Batch(X, weights, ends, first, first_sequence, self.summary, None, base, known, order, self.n_given)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
@@ -99,7 +99,7 @@ class Source:
         for i in range(0, len(self), rows):
             weights = weights_at(self.weights, self.ends, slice(i, min(i + rows, len(self))))
             X, base, known, order = self._kept(i, i + rows)
-            yield Batch(X, weights, None, i, 0, self.summary, None, base, known, order)
+            yield Batch(X, weights, None, i, 0, self.summary, None, base, known, order, self.n_given)
 
     def leaves(self, rows: int) -> Leaves:
         """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut (see
@@ -125,7 +125,7 @@ class Source:
         weights = None if self.weights is None else self.weights[cell.first_sequence : cell.stop_sequence]
         X, base, known, order = self._kept(cell.low, cell.high, there)
         ends = np.array([cell.high - cell.low], dtype=np.int64)
-        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, base, known, order)
+        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, base, known, order, self.n_given)
 
     def _kept(
         self, first: int, stop: int, there: bool = False
@@ -198,9 +198,15 @@ class Source:
         new = replace(self, weights=weights, empty=empty, unchained=True, valued=self.weight_of_values)
         if in_memory(self.X):
             order = pattern_order(self.X)
-            some = {n: None if v is None else v[order] for n, v in (("weights", weights), ("empty", empty))}
             known = None if self.evidence is None else self.evidence.some(order)
-            new = replace(new, X=self.X[order], order=order, evidence=known, **some)
+            new = replace(
+                new,
+                X=self.X[order],
+                order=order,
+                evidence=known,
+                weights=None if weights is None else weights[order],
+                empty=None if empty is None else empty[order],
+            )
         new.__dict__["summary"] = self.summary
         return new
 

@@ -140,7 +140,8 @@ def summarize(
             bulk_of, X, weights if ends is None else weights_at(weights, ends, slice(0, len(X))), mean, variance
         )
     else:
-        bulk = partial(bulk_of_sample, *found.sample, mean, variance)
+        assert found.sample is not None
+        bulk = partial(bulk_of_sample, found.sample[0], found.sample[1], mean, variance)
     single = X.dtype == np.float32
     return Summary(len(X), mass, mean, variance, low, high, constant, columns, single, missing, most, bulk)
 
@@ -229,7 +230,8 @@ class Survey:
         if self.keeps:
             rows = sampled(first, first + len(X), self.n)
             sample = np.array(X[rows]), None if weights is None else np.array(weights[rows])
-        return Part(mass, total, *found, missing, sample)
+        low, high, used_low, used_high, mean, squares = found
+        return Part(mass, total, low, high, used_low, used_high, mean, squares, missing, sample)
 
 
 def _survey_missing(

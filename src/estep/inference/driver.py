@@ -51,8 +51,8 @@ class Driver:
         return self._run(task, lambda known: self.execute.add(task, self._items(known)))
 
     def map(self, task: Task, take: Callable[[int, Any], None]) -> None:
-        """Gives ``take`` the number of each leaf and what the task finds for it, in any order; for one leaf more than once where its
-        boundaries had to be found again: the last result counts."""
+        """Gives ``take`` the number of each leaf and what the task finds for it, in any order; for one leaf more than
+        once where its boundaries had to be found again: the last result counts."""
 
         def once(known: Sequence[Known | None]) -> tuple[None, Messages]:
             return None, self.execute.map(task, self._items(known), take)

@@ -45,13 +45,13 @@ def prepared(source: Source, emission: Emission) -> Source:
         source = source.by_pattern()
     if not emission.preparation:
         return source
-    kept = {"preparation": emission.preparation, "missing": missing, "valued": source.weight_of_values}
+    done = replace(source, preparation=emission.preparation, missing=missing, valued=source.weight_of_values)
     if in_memory(source.X):
         X, base = emission.prepare(source.X, source.summary)
-        return replace(source, X=X, base=base, **kept)
+        return replace(done, X=X, base=base)
     prepare = _Prepare(emission, source.summary)
     some, _ = prepare(source.X.read(0, 1), 0)
-    return replace(source, X=source.X.prepared(prepare, some.shape[1], some.dtype), **kept)
+    return replace(done, X=source.X.prepared(prepare, some.shape[1], some.dtype))
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,8 @@ def _covariates(emission: Emission, columns: tuple[str, ...], given: Any, n: int
     """Covariates (n, P) by themselves."""
     both = beside(Source(np.zeros((n, 1))), given, wanted=columns[: emission.n_covariates])
     emission.given_columns(both.n_given)
-    return both.X[:, : both.n_given]
+    given_rows: Array = both.X[:, : both.n_given]
+    return given_rows
 
 
 @dataclass(frozen=True, eq=False)

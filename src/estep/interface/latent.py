@@ -243,13 +243,13 @@ class Latent(Values, ABC):
 
     @abstractmethod
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
-        """States (n,) of the kernels drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,); of a chunk given
-        what its ``boundary`` knows."""
+        """States (n,) of the kernels drawn from their posterior given whole sequences, by uniform numbers ``u`` (n,);
+        of a chunk given what its ``boundary`` knows."""
 
     @abstractmethod
     def filter(self, spec: Spec, X: Array, batch: Batch, boundary: Boundary | None = None) -> Array:
-        """Probabilities (n, M) of the kernels' states given the rows of their sequence up to there; NaN from an impossible row
-        on."""
+        """Probabilities (n, M) of the kernels' states given the rows of their sequence up to there; NaN from an
+        impossible row on."""
 
     @abstractmethod
     def ahead(self, filtered: Array, steps: int) -> Array:

@@ -38,7 +38,7 @@ class Blocks(ABC):
 
     def each(self, work: Callable[[Block], T], columns: Sequence[str] | None, rows: int) -> Iterator[T]:
         """What ``work`` finds of each block, in order."""
-        return map(work, self.read(0, columns, rows))
+        return (work(block) for block in self.read(0, columns, rows))
 
     @abstractmethod
     def where(self, row: int) -> str:
@@ -54,6 +54,7 @@ class Blocks(ABC):
 
     def check(self, columns: Sequence[str]) -> None:
         """Raises ValueError where parts of the table do not have these columns, or have others' types."""
+        return
 
 
 class Iterated(Blocks):
@@ -65,7 +66,7 @@ class Iterated(Blocks):
         if first is None:
             raise ValueError("the data have no blocks: there is nothing to read")
         self._first, _ = _parts(first)
-        columns = getattr(self._first, "column_names", None) or getattr(self._first, "columns", ())
+        columns: Any = getattr(self._first, "column_names", None) or getattr(self._first, "columns", ())
         self.names = tuple(map(str, columns)) if not isinstance(self._first, np.ndarray) else ()
         self._starts: list[int] = []
 

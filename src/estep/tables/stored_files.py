@@ -199,7 +199,8 @@ class NumpyFiles(_Files):
     """Arrays (n, D) or (n,) in ``.npy`` files, one after the other."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.files, self._maps = [], []
+        self.files = []
+        self._maps: list[tuple[int, Any, int]] = []
         at = 0
         for path in paths:
             try:

@@ -27,7 +27,7 @@ class Growing:
     """An array of one dimension that grows in a temporary file."""
 
     def __init__(self, dtype: Any) -> None:
-        self._file, self._dtype = tempfile.TemporaryFile(prefix="estep-"), np.dtype(dtype)
+        self._file, self._dtype = tempfile.TemporaryFile(prefix="estep-"), np.dtype(dtype)  # noqa: SIM115
 
     def add(self, values: Array) -> None:
         """More values."""
