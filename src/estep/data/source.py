@@ -125,7 +125,8 @@ class Source:
         weights = None if self.weights is None else self.weights[cell.first_sequence : cell.stop_sequence]
         X, base, known, order = self._kept(cell.low, cell.high, there)
         ends = np.array([cell.high - cell.low], dtype=np.int64)
-        return Batch(X, weights, ends, cell.first, cell.first_sequence, self.summary, cell.halo, base, known, order, self.n_given)
+        place = cell.first, cell.first_sequence, self.summary, cell.halo
+        return Batch(X, weights, ends, *place, base, known, order, self.n_given)
 
     def _kept(
         self, first: int, stop: int, there: bool = False

@@ -16,6 +16,8 @@ from estep.statistics import Array, Statistics
 from estep.util.packed import Packed
 
 TASKS_PER_THREAD = 4
+Part = Statistics | tuple[Statistics, Any]
+"""A sum; of leaves, with what is said beside each."""
 TRIES = 4
 """How often work is sent, at most, that workers have died over."""
 
@@ -85,19 +87,19 @@ class Dask(Execute):
 
         def once() -> Statistics:
             task_there = self._packed(task)
-            parts = []
-            for first in range(0, n, 1 << level):
+            parts, firsts = [], range(0, n, 1 << level)
+            for first in firsts:
                 some = items[first : first + (1 << level)]
-                leaves = [self._there(batch) for batch, _ in some]
-                parts.append(
-                    self.client.submit(_add, task_there, leaves, Packed([known for _, known in some]), pure=False)
-                )
-            for first, (_, beside) in zip(range(0, n, 1 << level), self.client.gather(parts), strict=True):
-                said[first : first + (1 << level)] = beside
-            sums = [self.client.submit(_first, part, pure=False) for part in parts]
+                leaves, known = [self._there(batch) for batch, _ in some], Packed([known for _, known in some])
+                parts.append(self.client.submit(_add, task_there, leaves, known, pure=False))
+            if any(known is not None for _, known in items):
+                for first, beside in zip(firsts, self.client.gather(self._map(_beside, parts)), strict=True):
+                    said[first : first + (1 << level)] = beside
+            sums = parts
             while len(sums) > 1:
                 pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
                 sums = [self.client.submit(_pair, *p, pure=False) if len(p) == 2 else p[0] for p in pairs]
+            sums = self._map(_sum, sums) if sums is parts else sums
             total = sums[0].result()
             return Statistics(total.layout, np.array(total.vector))
 
@@ -132,6 +134,9 @@ class Dask(Execute):
                 batch.X.leaf(self.client, batch) if batch.remote else self._packed(batch),
             )
         return kept[1]
+
+    def _map(self, function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+        return [self.client.submit(function, value, pure=False) for value in values]
 
     def _packed(self, value: Any) -> Any:
         with warnings.catch_warnings():
@@ -189,9 +194,14 @@ def _add(task: Packed, batches: Sequence[Packed], known: Packed) -> tuple[Statis
         return Serial().add(task.value, [(b.value, k) for b, k in zip(batches, known.value, strict=True)])
 
 
-def _first(part: tuple[Statistics, Any]) -> Statistics:
-    return Statistics(part[0].layout, part[0].vector.copy())
+def _sum(part: Part) -> Statistics:
+    return part if isinstance(part, Statistics) else part[0]
 
 
-def _pair(left: Statistics, right: Statistics) -> Statistics:
-    return Statistics(left.layout, left.vector + right.vector)
+def _beside(part: tuple[Statistics, Any]) -> Any:
+    return part[1]
+
+
+def _pair(left: Part, right: Part) -> Statistics:
+    one, other = _sum(left), _sum(right)
+    return Statistics(one.layout, one.vector + other.vector)
