@@ -47,7 +47,7 @@ class Dask(Execute):
         if not isinstance(client, distributed.Client):
             raise TypeError(f"client is {client!r}: it is a distributed.Client or the address of a scheduler")
         self.client: Any = client
-        self._sent: dict[int, tuple[Any, Any]] = {}
+        self._sent: dict[tuple[int, int], tuple[Any, Any]] = {}
         self._running = 0
         self._require_alike()
 
@@ -90,7 +90,8 @@ class Dask(Execute):
             parts, firsts = [], range(0, n, 1 << level)
             for first in firsts:
                 some = items[first : first + (1 << level)]
-                leaves, known = [self._there(batch) for batch, _ in some], Packed([known for _, known in some])
+                known = Packed([known for _, known in some])
+                leaves = self._there([batch for batch, _ in some])
                 parts.append(self.client.submit(_add, task_there, leaves, known, pure=False))
             if any(known is not None for _, known in items):
                 for first, beside in zip(firsts, self.client.gather(self._map(_beside, parts)), strict=True):
@@ -111,7 +112,7 @@ class Dask(Execute):
         def once() -> list[Any]:
             task_there = self._packed(task)
             futures = [
-                self.client.submit(_run, task_there, self._there(b), Packed(known), pure=False) for b, known in items
+                self.client.submit(_run, task_there, self._there([b]), Packed(known), pure=False) for b, known in items
             ]
             said = []
             for i, future in enumerate(futures):
@@ -124,15 +125,15 @@ class Dask(Execute):
         found: Sequence[Any] = self._tried(once)
         return found
 
-    def _there(self, batch: Any) -> Any:
-        """A leaf where a worker has it; it is sent once, to the scheduler, which has it for the next worker if one
-        dies."""
-        kept = self._sent.get(id(batch))
-        if kept is None or kept[0] is not batch:
-            kept = self._sent[id(batch)] = (
-                batch,
-                batch.X.leaf(self.client, batch) if batch.remote else self._packed(batch),
-            )
+    def _there(self, batches: Sequence[Any]) -> Any:
+        """Leaves that follow each other, where a worker has them. Those of this process are sent once, to the scheduler,
+        which has them for the next worker if one dies; others are put together of the partitions that workers have."""
+        first, key = batches[0], (id(batches[0]), len(batches))
+        kept = self._sent.get(key)
+        if kept is None or kept[0] is not first:
+            made = [batch.X.leaf(self.client, batch) for batch in batches] if first.remote else []
+            there = self.client.submit(_together, made, pure=False) if made else self._packed(list(batches))
+            kept = self._sent[key] = first, there
         return kept[1]
 
     def _map(self, function: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
@@ -182,16 +183,20 @@ def _same(value: Packed) -> Packed:
     return value
 
 
-def _run(task: Packed, batch: Packed, known: Packed) -> tuple[Any, Any]:
+def _together(leaves: Sequence[Packed]) -> Packed:
+    return Packed([leaf.value for leaf in leaves])
+
+
+def _run(task: Packed, leaf: Packed, known: Packed) -> tuple[Any, Any]:
     with one_blas_thread.held():
-        found: tuple[Any, Any] = task.value.run(batch.value, known.value)
+        found: tuple[Any, Any] = task.value.run(leaf.value[0], known.value)
         return found
 
 
-def _add(task: Packed, batches: Sequence[Packed], known: Packed) -> tuple[Statistics, Sequence[Any]]:
+def _add(task: Packed, leaves: Packed, known: Packed) -> tuple[Statistics, Sequence[Any]]:
     """The sum of a subtree's leaves, and what is said beside each."""
     with one_blas_thread.held():
-        return Serial().add(task.value, [(b.value, k) for b, k in zip(batches, known.value, strict=True)])
+        return Serial().add(task.value, list(zip(leaves.value, known.value, strict=True)))
 
 
 def _sum(part: Part) -> Statistics:
