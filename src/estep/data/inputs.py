@@ -1,8 +1,8 @@
-"""Data of every form as rows: arrays, sequences, data frames; what is wrong with them is named.
+"""Data of every form as rows: arrays, sequences, data frames, files; what is wrong with them is named.
 
-``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``
-or data frames (pandas, polars, pyarrow), and raises ValueError naming the row, column or sequence that is wrong. NaN,
-None, NA, NaT and what is masked are missing cells.
+``as_source`` takes an array ``(n, D)``, ``(X, lengths)``, a list of arrays (one a sequence), a 3-D array ``(S, T, D)``,
+data frames (pandas, polars, pyarrow), or what :mod:`estep.data.opened` reads block by block, and raises ValueError
+naming the row, column or sequence that is wrong. NaN, None, NA, NaT and what is masked are missing cells.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ def as_source(
     one array a sequence. Weights, labels and covariates may be names of columns of a data frame, which are no features
     then. A "table" may be a data frame with columns of texts, which become symbols in the order of their names, or of
     the ``symbols`` given; of a frame it may read some columns ``only``.
+
+    Data past memory: the name of a file, folder or pattern (Parquet, Arrow, NumPy, text), a list of names, a
+    ``pyarrow.dataset.Dataset``, or a function that gives an iterator of blocks (arrays, data frames, ``(X, lengths)``)
+    each time it is called; a collection of Dask. They are read some rows at a time, within ``memory`` ("500MB";
+    default "1GB"), and into memory where they are small; ``columns`` are then those to read. ``sequence``: the column
+    of which equal values, one after the other, are a sequence, of a data frame too. ``execute``: an
+    :class:`estep.Dask` whose workers read files.
 
     What a model knows: the names of its columns (``wanted``) and covariates (``wanted_given``), by which those of the
     data go where both have names, and columns in ``roles``, which may be there or not. ``chain``: True makes rows

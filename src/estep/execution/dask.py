@@ -126,8 +126,9 @@ class Dask(Execute):
         return found
 
     def _there(self, batches: Sequence[Any]) -> Any:
-        """Leaves that follow each other, where a worker has them. Those of this process are sent once, to the scheduler,
-        which has them for the next worker if one dies; others are put together of the partitions that workers have."""
+        """Leaves that follow each other, where a worker has them. Those of this process are sent once, to the
+        scheduler, which has them for the next worker if one dies; others are put together of the partitions that
+        workers have."""
         first, key = batches[0], (id(batches[0]), len(batches))
         kept = self._sent.get(key)
         if kept is None or kept[0] is not first:
