@@ -231,3 +231,9 @@ def test_families_of_ones_own(tmp_path):
     with pytest.raises(CutError):
         estep.fit(start, X, stop=Stop(max_iter=8, tol=0), callbacks=[cut_after(4)], checkpoint=file, every=0)
     same(estep.fit(start, X, stop=Stop(max_iter=8, tol=0), checkpoint=file, every=0), whole)
+
+
+def test_a_stream_is_kept_otherwise(tmp_path):
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match=r"checkpoint is for fit: of partial_fit, estep.save"):
+        estep.GaussianMixture(2, checkpoint=tmp_path / "c").partial_fit(X)

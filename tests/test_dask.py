@@ -220,3 +220,15 @@ def test_what_is_impossible_on_a_cluster_is_placed(client):
     data = da.from_array(X, chunks=(30_000, 2))
     with pytest.raises(ValueError, match=r"row 70001.*in row 10001 of partition 2"):
         estep.MixtureModel("poisson", 2, execute=estep.Dask(client)).fit(data)
+
+
+def test_progress_shows_the_workers(client):
+    from rich.console import Console
+
+    from estep.cli.show import Progress
+
+    model, X = problems()["mixture"]
+    execute, out = estep.Dask(client), io.StringIO()
+    with Progress(Console(file=out, force_terminal=True, width=120), execute) as progress:
+        estep.fit(model, X, stop=Stop(tol=0, max_iter=2), execute=execute, callbacks=[progress])
+        assert f"workers {len(client.nthreads())}" in str(progress.status.status)

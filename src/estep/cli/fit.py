@@ -143,7 +143,7 @@ def fit_command(
     latent = Chain(topology=topology) if kind == "hmm" else Independent()
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
-    with Progress(console(error=True)) as progress:
+    with Progress(console(error=True), execute) as progress:
         selection = select(
             source,
             _components(components, len(source)),

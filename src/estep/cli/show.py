@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from estep.cli.text import plain
+from estep.execution.base import Execute
 from estep.fitting.results import Fit, Iteration
 from estep.fitting.selection import Selection
 from estep.model import Model
@@ -31,7 +32,8 @@ def console(error: bool = False) -> Console:
 class Progress:
     """A line on a terminal that follows the fit; nothing where standard error is not one."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, execute: Execute) -> None:
+        self._execute = execute
         self.status = console.status("starting") if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -47,7 +49,8 @@ class Progress:
         """The callback of the fit."""
         if self.status is not None:
             restart = f"start {it.restart + 1}/{it.n_restarts}  " if it.n_restarts > 1 else ""
-            self.status.update(f"{restart}iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}")
+            workers = f"  workers {self._execute.workers}" if self._execute.workers is not None else ""
+            self.status.update(f"{restart}iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}{workers}")
 
 
 def number(x: float) -> str:

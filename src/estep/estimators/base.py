@@ -205,6 +205,8 @@ class ModelEstimator(Attributes):
     def _update(self, source: Source, old: Model | None) -> None:
         """Online EM: one more block of data. The first one, and one after attributes were set, is fitted as a whole."""
         settings = self._check_settings()
+        if self.checkpoint is not None:
+            raise ValueError("checkpoint is for fit: of partial_fit, estep.save keeps what it goes on from")
         algorithm = self.algorithm if isinstance(self.algorithm, Online) else Online()
         execute, running = self._execute(), getattr(self, "running_", None)
         if old is not None and not self._unchanged(self.model_ if hasattr(self, "model_") else old):

@@ -31,6 +31,8 @@ class Execute(ABC):
     width = 1
     remote = False
     """Whether it is a cluster, whose workers may have the data."""
+    workers: int | None = None
+    """How many there are, of a cluster, as far as is known."""
 
     @abstractmethod
     def add(self, task: Work, items: Items) -> tuple[Statistics, Sequence[Array | None]]:

@@ -81,8 +81,9 @@ class Dask(Execute):
         n = len(items)
         if n == 1 and not items[0][0].remote:
             return Serial().add(task, items)
-        workers = sum(self.client.nthreads().values()) or 1
-        level = max(0, (n // (TASKS_PER_THREAD * workers)).bit_length() - 1)
+        threads = self.client.nthreads()
+        self.workers = len(threads)
+        level = max(0, (n // (TASKS_PER_THREAD * max(sum(threads.values()), 1))).bit_length() - 1)
         said: list[Any] = [None] * n
 
         def once() -> Statistics:
