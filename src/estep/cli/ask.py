@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from estep.cli.choose import Ask
 from estep.cli.errors import guarded
 from estep.cli.options import (
     Columns,
@@ -36,7 +37,7 @@ from estep.cli.show import (
     console,
     parameter_table,
 )
-from estep.cli.tables import Ask, Table, dialect_of, read_table
+from estep.cli.tables import Table, dialect_of, read_table
 from estep.cli.text import csv_text, plain, say
 from estep.emissions._shared.tables import place_in
 from estep.execution.threads import threads

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from estep.algorithms import ALGORITHMS, make_algorithm
+from estep.cli.choose import Ask
 from estep.cli.errors import fail, guarded
 from estep.cli.options import (
     Columns,
@@ -39,7 +40,7 @@ from estep.cli.show import (
     selection_table,
     summary_table,
 )
-from estep.cli.tables import Ask, dialect_of, read_table
+from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.propose import proposed

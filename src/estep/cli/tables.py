@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from estep.cli.choose import Ask, chosen
 from estep.cli.text import say
 from estep.data.frames import codes
 from estep.data.given import beside, weights_of_rows
@@ -29,25 +30,6 @@ from estep.tables.table_files import read_columns
 
 LARGE = 2**30  # bytes of a file that is read some rows at a time
 FIRST = 10_000  # rows that say what its columns are
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What the command line says of columns: names, separated by commas where there may be several."""
-
-    columns: str | None = None
-    sequence: str | None = None
-    weight: str | None = None
-    labels: str | None = None
-    given: str | None = None
-    dialect: Dialect | None = None
-    memory: str | None = None
-    execute: Any = None
-
-    def named(self) -> dict[str, str]:
-        """Columns with a role of their own."""
-        roles = {"sequence": self.sequence, "weight": self.weight, "labels": self.labels}
-        return {role: column for role, column in roles.items() if column is not None}
 
 
 def dialect_of(sep: str | None, decimal: str, thousands: str | None, na: str | None, header: bool | None) -> Dialect:
@@ -92,21 +74,21 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
         return _opened(data, blocks, rows, ask, model)
     columns, lengths, symbols = _columns_of(data, ask.dialect)
     symbols = model.symbols if model is not None and model.symbols else symbols
-    chosen = _chosen(data, columns, rows, ask, model)
+    found = chosen(data, columns, rows, ask, model)
     sequences: tuple[str, ...] = ()
-    if "sequence" in chosen.roles:
-        lengths, sequences = _runs(chosen.roles["sequence"])
-    X, symbols = _values(data, chosen.features, rows, symbols, model is None)
-    names = tuple(c.name for c in chosen.features)
-    labels = _numbers(chosen.roles["labels"]) if "labels" in chosen.roles else None
+    if "sequence" in found.roles:
+        lengths, sequences = _runs(found.roles["sequence"])
+    X, symbols = _values(data, found.features, rows, symbols, model is None)
+    names = tuple(c.name for c in found.features)
+    labels = _numbers(found.roles["labels"]) if "labels" in found.roles else None
     source = as_source(X, lengths, None, "symbols" if rows == "symbols" else "real", columns=names, labels=labels)
-    if chosen.given:
-        given = tuple(c.name for c in chosen.given)
+    if found.given:
+        given = tuple(c.name for c in found.given)
         wanted = () if model is None else model.columns[: model.emission.n_covariates]
-        source = beside(source, np.stack([_numbers(c) for c in chosen.given], axis=1), given, wanted)
-    if "weight" in chosen.roles:
-        source = replace(source, weights=weights_of_rows(_numbers(chosen.roles["weight"]), source))
-    kept = tuple((role, column.name) for role, column in chosen.roles.items())
+        source = beside(source, np.stack([_numbers(c) for c in found.given], axis=1), given, wanted)
+    if "weight" in found.roles:
+        source = replace(source, weights=weights_of_rows(_numbers(found.roles["weight"]), source))
+    kept = tuple((role, column.name) for role, column in found.roles.items())
     return Table(
         replace(source, roles=kept, symbols=symbols if rows == "table" else ()),
         symbols,
@@ -117,34 +99,6 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
 
 def _repeated(names: Sequence[str], lengths: Array) -> Iterator[str]:
     return (name for name, length in zip(names, lengths, strict=True) for _ in range(length))
-
-
-@dataclass(frozen=True, eq=False)
-class _Chosen:
-    """The columns that are read, and as what."""
-
-    features: list[Column]
-    given: list[Column]
-    roles: dict[str, Column]
-
-
-def _chosen(data: str, columns: Sequence[Column], rows: str, ask: Ask, model: Model | None) -> _Chosen:
-    P = 0 if model is None else model.emission.n_covariates
-    wanted, given = ((), ()) if model is None else (model.columns[P:], model.columns[:P])
-    find = _finder(data, columns)
-    roles = {role: find(name, f"--{role}") for role, name in ask.named().items()}
-    if ask.given is not None:
-        given = tuple(_split(ask.given, "--given"))
-    elif P and not all(given):
-        raise ValueError(f"the model has {P} covariates without names: name their columns with --given")
-    covariates = [find(name, "--given") for name in given]
-    if ask.columns is not None and (both := sorted(set(_split(ask.columns, "--columns")) & set(given))):
-        raise ValueError(f"column {both[0]!r} is in --columns and in --given: it cannot be both")
-    aside = {c.name for c in (*roles.values(), *covariates)} | (
-        set() if model is None else set(dict(model.roles).values())
-    )
-    features = _choose(data, columns, find, ask.columns, aside - set(wanted), rows, wanted)
-    return _Chosen(features, covariates, roles)
 
 
 # Past memory
@@ -173,14 +127,14 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
         return Table(source)
     first = blocks.head(FIRST)
     columns = [Column(name, _cells(column)) for name, column in zip(first.column_names, first.columns, strict=True)]
-    chosen = _chosen(data, columns, rows, ask, model)
-    roles = {role: column.name for role, column in chosen.roles.items()}
-    given = tuple(c.name for c in chosen.given)
+    found = chosen(data, columns, rows, ask, model)
+    roles = {role: column.name for role, column in found.roles.items()}
+    given = tuple(c.name for c in found.given)
     source = as_source(
         blocks,
         weights=roles.get("weight"),
         rows=rows,  # type: ignore[arg-type]
-        columns=tuple(c.name for c in chosen.features),
+        columns=tuple(c.name for c in found.features),
         labels=roles.get("labels"),
         symbols=() if model is None else model.symbols,
         given=given or None,
@@ -205,27 +159,6 @@ def _ids(blocks: Blocks, name: str) -> Iterator[str]:
         yield from (str(v) for v in block.data.column(name).to_pylist())
 
 
-def _finder(data: str, columns: Sequence[Column]) -> Callable[[str, str], Column]:
-    by_name = {c.name: c for c in columns}
-
-    def find(name: str, option: str) -> Column:
-        if name not in by_name:
-            raise ValueError(f"{data} has no column {name!r}; it has {', '.join(by_name)} ({option})")
-        return by_name[name]
-
-    return find
-
-
-def _split(names: str, option: str) -> list[str]:
-    """The names of an option. Raises ValueError where there are none, or one comes twice."""
-    split = [n.strip() for n in names.split(",") if n.strip()]
-    if not split:
-        raise ValueError(f"{option} names no column")
-    if twice := [n for n in split if split.count(n) > 1]:
-        raise ValueError(f"{option} names {twice[0]!r} twice")
-    return split
-
-
 def _values(data: str, features: list[Column], rows: str, symbols: Any, new: bool) -> tuple[Array, tuple[Any, ...]]:
     """Numbers (n, D), and the symbols of texts; ``new``: there is no model that knows them yet."""
     if not new:
@@ -246,48 +179,6 @@ def _values(data: str, features: list[Column], rows: str, symbols: Any, new: boo
     if rows == "table":
         return _mixed(features, dict(symbols))
     return np.stack([_numbers(c) for c in features], axis=1), symbols
-
-
-def _choose(
-    data: str,
-    columns: Sequence[Column],
-    find: Callable[[str, str], Column],
-    asked: str | None,
-    aside: set[str],
-    rows: str,
-    wanted: tuple[str, ...],
-) -> list[Column]:
-    """The features."""
-    if asked is not None:
-        chosen = [find(name, "--columns") for name in _split(asked, "--columns")]
-        names = [c.name for c in chosen]
-        if any(wanted) and (unknown := [n for n in names if n not in wanted]):
-            raise ValueError(
-                f"--columns names {unknown[0]!r}, which the model does not know: it has {', '.join(wanted)}"
-            )
-        if any(wanted) and (missing := [n for n in wanted if n not in names]):
-            raise ValueError(f"--columns lacks {missing[0]!r}, which the model has")
-        return [find(n, "--columns") for n in wanted] if any(wanted) else chosen
-    if any(wanted):
-        names = [c.name for c in columns]
-        if missing := [n for n in wanted if n not in names]:
-            raise ValueError(f"{data} has no column {missing[0]!r}, which the model has; it has {', '.join(names)}")
-        return [find(n, "the model") for n in wanted]
-    others = [c for c in columns if c.name not in aside]
-    chosen = [c for c in others if not c.kept_out] or others
-    if left_out := [c for c in others if c not in chosen]:
-        which = ", ".join(f"{c.name!r} ({c.kept_out})" for c in left_out)
-        say(f"left out: {which}; --columns takes them")
-    numeric = [c for c in chosen if c.numbers is not None]
-    texts = [c for c in chosen if c.numbers is None] if rows == "real" else []
-    if texts:
-        raise ValueError(
-            f"column {texts[0].name!r} of {data} is text: name the columns to use with --columns"
-            + (f" (numeric: {','.join(c.name for c in numeric)})" if numeric else "")
-        )
-    if not chosen:
-        raise ValueError(f"{data} has no column to use but {', '.join(sorted(aside))}")
-    return chosen
 
 
 def _numbers(column: Column) -> Array:
