@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -193,6 +194,20 @@ def test_estimators_of_files(rows, tmp_path, family):
     assert got.lower_bound_ == want.lower_bound_
     np.testing.assert_array_equal(got.predict_proba(folder), want.predict_proba(frame))
     assert got.bic(folder) == want.bic(frame) and got.icl(folder) == want.icl(frame)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("estimate", ["vb", "map"])
+def test_priors(rows, tmp_path, kind, estimate):
+    folder, frame = write(tmp_path / "p", rows), pa.table({n: rows[:, d] for d, n in enumerate("abc")})
+    how = {"covariance_type": kind, "n_components": 3, "random_state": 0}
+    if estimate == "vb":
+        make = partial(estep.BayesianGaussianMixture, **how)
+    else:
+        make = partial(estep.GaussianMixture, estimate="map", **how)
+    got, want = make(memory="20MB").fit(folder), make().fit(frame)
+    assert got.lower_bound_ == want.lower_bound_
+    np.testing.assert_array_equal(got.means_, want.means_)
 
 
 def test_chains_by_a_column(rows, tmp_path):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.source import Source
 from estep.emissions import Gaussian, Poisson
+from estep.fitting.subsample import held
 from estep.model import Model
 from estep.parameters.covariance import full
 from estep.statistics import Array
@@ -51,8 +51,7 @@ def plot_mixture(model: Model, data: Any, ax: Any = None, labels: tuple[str, str
     if not isinstance(emission, Gaussian) or emission.means is None or emission.means.shape[1] != 2:
         raise ValueError("plot_mixture draws Gaussian mixtures in two columns")
     ax = _axes(7, 5) if ax is None else ax
-    source = model.source(data)
-    assert isinstance(source, Source)
+    source = held(model.source(data))
     r = model.predict_proba(source)
     colours = component_colours(model.n_components)
     ax.scatter(*source.X.T, c=np.clip(r @ colours, 0, 1), s=22, alpha=0.8, linewidths=0)
@@ -88,7 +87,7 @@ def plot_states(
     source = model.source(data)
     states, _ = model.decode(source)
     x = np.arange(len(source)) if times is None else times
-    y, colours = source.X[:, 0], component_colours(model.n_components)
+    y, colours = source.X[0 : len(source)][:, 0], component_colours(model.n_components)
     ax.plot(x, y, color="0.75", lw=1, zorder=1)
     ax.step(x, levels[states, 0], where="mid", color="0.35", lw=1.2, zorder=2)
     for k in np.argsort(levels[:, 0]):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from estep.data.rows import chunks
 from estep.data.source import Source
 from estep.emissions import Gaussian
 from estep.estimators.mixture import GaussianMixture
@@ -144,11 +146,24 @@ class BayesianGaussianMixture(GaussianMixture):
 
 def _spread(source: Source, covariance_type: str) -> Array:
     """The covariance of the data, in the shape of a component's; above the floor."""
-    summary = source.summary
-    X = np.nan_to_num(source.X.astype(np.float64, copy=False) - summary.mean)  # missing cells are at the mean
-    weights = np.ones(len(X)) if source.weights is None else source.weights
-    rows = max(weights.sum() - 1, 1.0)
-    if covariance_type in ("full", "tied"):
-        return np.asarray((X * weights[:, None]).T @ X / rows + np.diag(summary.floor))
-    variance = np.maximum(weights @ X**2 / rows, summary.floor)
+    summary, full = source.summary, covariance_type in ("full", "tied")
+    total = sum(chunks(source.X, _Squares(summary.mean, source.weights, full)))
+    rows = max(source.weight - 1, 1.0)
+    if full:
+        return np.asarray(total / rows + np.diag(summary.floor))
+    variance = np.maximum(total / rows, summary.floor)
     return variance if covariance_type == "diag" else np.asarray(variance.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class _Squares:
+    """The sums of squares, or with ``full`` of products, of some rows about the mean, at which missing cells are."""
+
+    mean: Array
+    weights: Array | None
+    full: bool
+
+    def __call__(self, X: Array, first: int) -> Array:
+        x = np.nan_to_num(X.astype(np.float64, copy=False) - self.mean)
+        w = np.ones(len(x)) if self.weights is None else self.weights[first : first + len(x)]
+        return np.asarray((x * w[:, None]).T @ x if self.full else w @ x**2)

@@ -15,10 +15,13 @@ PARTS = 8  # of so many sequences at least
 
 
 def held(source: Source) -> Source:
-    """The source where its rows are in memory; else some that are: rows at random, or parts of sequences."""
+    """The source where its rows are in memory; else some that are: rows at random, or parts of sequences; kept."""
     n, kept = len(source), np.arange(0)
     if in_memory(source.X):
         return source
+    known: Source | None = source.__dict__.get("_held")
+    if known is not None:
+        return known
     if n <= SAMPLE:
         X, base = source.X.both(0, n)
         new = replace(source, X=X, base=base)
@@ -31,6 +34,7 @@ def held(source: Source) -> Source:
         weights = None if source.weights is None else source.weights[sequences]
         new = replace(source.some(kept), ends=ends, weights=weights)
     new.__dict__["summary"] = source.summary
+    source.__dict__["_held"] = new
     return new
 
 
