@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import pickle
 from functools import partial
 
 import numpy as np
@@ -255,6 +256,25 @@ def test_a_checkpoint_goes_on(rows, tmp_path):
         estep.GaussianMixture(3, callbacks=[stop], **how).fit(folder)
     again = estep.GaussianMixture(3, **how).fit(folder)
     assert again.lower_bounds_[-1] == whole.lower_bounds_[-1]
+
+
+def test_symbols_as_numbers_and_types_of_columns(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "s.npy", rng.integers(0, 5, (900, 1)))
+    how = {"random_state": 0, "max_iter": 4, "tol": 0.0}
+    with pytest.warns(Warning):
+        got = estep.CategoricalHMM(2, memory="20MB", **how).fit(tmp_path / "s.npy")
+        want = estep.CategoricalHMM(2, **how).fit(np.load(tmp_path / "s.npy"))
+    assert got.lower_bound_ == want.lower_bound_
+    table = pa.table({"a": rng.integers(0, 9, 900), "b": rng.random(900) < 0.5, "c": pa.array(["x", "y"] * 450)})
+    pq.write_table(table.set_column(2, "c", table["c"].dictionary_encode()), tmp_path / "t.parquet", row_group_size=100)
+    source = estep.as_source(tmp_path / "t.parquet", memory="20MB", rows="table")
+    assert source.symbols == (("c", ("x", "y")),)
+    np.testing.assert_array_equal(source.X[0:900], estep.as_source(table, rows="table").X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(source)).X[5:700], source.X[5:700])
+    wrong("column 'c' is not numeric: name the columns to read", tmp_path / "t.parquet")
+    pq.write_table(table.slice(0, 0), tmp_path / "empty.parquet")
+    wrong("the data are empty", tmp_path / "empty.parquet", columns=["a"])
 
 
 # What is wrong is named

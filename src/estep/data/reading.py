@@ -69,7 +69,7 @@ class Look:
         data, n = block.data, rows_of(block)
         if not self.reading.features:
             D, single = np.shape(data)[1], np.asarray(data).dtype == np.float32
-            symbols = False
+            symbols = self.reading.rows == "symbols"
         else:
             first = self.reading.features_of(data[: min(n, 1)])
             D, single, symbols = first.shape[1], first.dtype == np.float32, first.dtype == np.int32

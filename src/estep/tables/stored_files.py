@@ -110,16 +110,29 @@ class _Files(Blocks):
         return next((f for f in self.files if f.first <= row < f.first + f.rows), self.files[-1])
 
 
+class _Group(NamedTuple):
+    """A row group: its rows, and the bytes of its columns as they are in the file."""
+
+    rows: int
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, meta: Any) -> _Group:
+        """What a file says of it."""
+        return cls(meta.num_rows, tuple(meta.column(c).total_compressed_size for c in range(meta.num_columns)))
+
+
 class ParquetFiles(_Files):
     """Parquet files with the same columns."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.files, self._groups, self._schemas = [], [], []
+        self.files, self._schemas = [], []
+        self._groups: list[list[_Group]] = []
         at = 0
         for path in paths:
             meta, schema = _parquet(path)
             self.files.append(_File(path, at, meta.num_rows, signature_of(path)))
-            self._groups.append([meta.row_group(g) for g in range(meta.num_row_groups)])
+            self._groups.append([_Group.of(meta.row_group(g)) for g in range(meta.num_row_groups)])
             self._schemas.append(schema)
             at += meta.num_rows
         self.n = at
@@ -147,8 +160,8 @@ class ParquetFiles(_Files):
         for file, groups, schema in zip(self.files, self._groups, self._schemas, strict=True):
             wanted = range(len(schema.names)) if columns is None else [schema.names.index(c) for c in columns]
             for g, group in enumerate(groups):
-                flat = group.num_columns == len(schema.names)
-                size = sum(group.column(c).total_compressed_size for c in wanted) if flat else group.total_byte_size
+                flat = len(group.sizes) == len(schema.names)
+                size = sum(group.sizes[c] for c in wanted) if flat else sum(group.sizes)
                 if size > most:
                     most, what = size, f"row group {g} of {file.path}"
         return most, what
@@ -162,8 +175,8 @@ class ParquetFiles(_Files):
                 continue
             file.require_unchanged()
             at, begin = file.first, 0
-            while begin < len(groups) and at + groups[begin].num_rows <= first:
-                at, begin = at + groups[begin].num_rows, begin + 1
+            while begin < len(groups) and at + groups[begin].rows <= first:
+                at, begin = at + groups[begin].rows, begin + 1
             names = list(columns or self.names)
             try:
                 with pq.ParquetFile(file.path, buffer_size=BUFFER, pre_buffer=False) as parquet:
