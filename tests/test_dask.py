@@ -183,10 +183,26 @@ def test_a_frame_of_mixed_columns_with_gaps(client):
         estep.fit(start, data, stop=Stop(max_iter=4), execute=execute),
     )
     np.testing.assert_allclose(got.trace.bounds, want.trace.bounds, rtol=1e-11)  # in memory rows are sorted by gaps
-    make = estep.MixtureModel(family, 2, execute=execute, random_state=0, max_iter=50)
+    there, make = dd.from_pandas(frame, npartitions=5), dict(random_state=0, max_iter=20)
+    states = estep.MixtureModel(family, 2, execute=execute, **make).fit(there, sample_weight="w").predict(there)
+    known = estep.MixtureModel(family, 2, **make).fit(frame, sample_weight="w")
+    assert np.mean(states == known.predict(frame.drop(columns="w"))) > 0.9999
+
+
+def test_frames_of_sequences_and_empty_partitions(client):
+    dd, pd = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+    X, lengths = problems()["sequences"][1]
+    frame = pd.DataFrame({"x": X[:, 0], "y": X[:, 1], "id": np.repeat(np.arange(len(lengths)), lengths)})
     there = dd.from_pandas(frame, npartitions=5)
-    states = make.fit(there, sample_weight="w").predict(there)
-    assert max(np.mean(states == z), np.mean(states != z)) > 0.9
+    execute, make = estep.Dask(client), dict(random_state=0, max_iter=3, tol=0)
+    with pytest.warns(Warning):
+        got = estep.GaussianHMM(2, execute=execute, **make).fit(there, sequence="id")
+        want = estep.GaussianHMM(2, **make).fit((X, lengths))
+    assert got.lower_bounds_ == want.lower_bounds_
+    assert got.score(there) == want.score((X, lengths))
+    late = there[there.id > 300]  # the first partition is empty
+    rest = (X[frame.id > 300], lengths[301:])
+    np.testing.assert_array_equal(got.predict(late), want.predict(rest))
 
 
 def test_files_that_workers_read(client, tmp_path, monkeypatch):

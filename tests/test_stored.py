@@ -370,6 +370,110 @@ def test_memory_that_cannot_do(rows, tmp_path):
         estep.fit(estep.start_model(Independent(), Gaussian(), source, 2), source)
 
 
+# What fresh eyes found
+
+
+def test_nothing_is_lost_after_an_empty_row_or_a_line_in_a_cell(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60_000, 3)).round(6)
+    X[10] = np.nan
+    table = pa.table({n: X[:, d] for d, n in enumerate("abc")})
+    pc.write_csv(table, tmp_path / "x.csv")
+    np.testing.assert_array_equal(estep.as_source(tmp_path / "x.csv", memory="20MB").X[0:60_000], X)
+    text = "\n".join(["s,x", *(f'"a\nb{i % 3}",{i}' for i in range(30_000))])
+    (tmp_path / "t.csv").write_text(text)
+    source = estep.as_source(tmp_path / "t.csv", rows="table", memory="20MB")
+    assert len(source) == 30_000 and source.symbols == (("s", ("a\nb0", "a\nb1", "a\nb2")),)
+
+
+def test_starts_are_the_same_of_many_rows_and_of_gaps(tmp_path):
+    rng = np.random.default_rng(1)
+    X = np.concatenate([rng.normal(0, 1, (60_000, 2)), rng.normal(4, 2, (60_000, 2))])
+    rng.shuffle(X)
+    how = {"random_state": 0, "max_iter": 2, "n_init": 3}
+    for name, rows, rtol in (("many", X, 0.0), ("gaps", np.where(rng.random(X.shape) < 0.1, np.nan, X)[:5000], 1e-9)):
+        np.save(tmp_path / f"{name}.npy", rows)
+        with pytest.warns(Warning):
+            got = estep.GaussianMixture(3, memory="40MB", **how).fit(tmp_path / f"{name}.npy")
+            want = estep.GaussianMixture(3, **how).fit(rows)
+        np.testing.assert_allclose(got.means_, want.means_, rtol=rtol)
+
+
+def test_blocks_of_one_buffer_are_copied(rows):
+    def blocks():
+        buffer = np.empty((500, 3))
+        for i in range(0, len(rows), 500):
+            buffer[:] = rows[i : i + 500]
+            yield buffer
+
+    np.testing.assert_array_equal(estep.as_source(blocks, memory="20MB").X[0 : len(rows)], rows)
+
+
+def test_blocks_that_are_none(rows):
+    wrong("the function gives a ndarray: it is to give an iterator", lambda: rows)
+    wrong("a block is a str", lambda: iter(["x"]))
+    wrong("the sequences are given twice", lambda: iter([(pa.table({"a": [1, 1], "b": [1, 2]}), [2])]), sequence="a")
+    with_empty = [rows[:0], rows[:5], rows[:0], rows[5:9]]
+    assert len(estep.as_source(lambda: iter(with_empty), memory="20MB")) == 9
+
+
+def test_ids_of_any_type(tmp_path):
+    x, ids = np.zeros(300), np.repeat(2**60 + 1 + np.arange(3), 100)
+    pc.write_csv(pa.table({"id": ids, "x": x}), tmp_path / "large.csv")
+    assert estep.as_source(tmp_path / "large.csv", sequence="id", memory="20MB").n_sequences == 3
+    ids = np.repeat([1, 2, 3], 100)
+    folder = tmp_path / "d"
+    (folder / "_temporary").mkdir(parents=True)
+    for i, some in enumerate((ids[:150], ids[150:].astype(float))):
+        pq.write_table(pa.table({"id": some, "x": x[:150]}), folder / f"{i}.parquet")
+    pq.write_table(pa.table({"id": ids, "x": x}), folder / "_temporary" / "0.parquet")
+    for data in (folder, str(folder / "**")[:-2] + "*.parquet"):
+        source = estep.as_source(data, sequence="id", memory="20MB")
+        assert (len(source), source.n_sequences) == (300, 3)
+    (folder / "y=1").mkdir()
+    pq.write_table(pa.table({"id": ids, "x": x}), folder / "y=1" / "0.parquet")
+    wrong("folders that are values of a column", folder)
+    pq.write_table(pa.table({"id": [1.0, np.nan], "x": [1.0, 2.0]}), tmp_path / "n.parquet")
+    wrong("column 'id' has no value in row 1 of .*n.parquet", tmp_path / "n.parquet", sequence="id")
+
+
+def test_files_whose_columns_differ_or_are_empty(tmp_path):
+    from pyarrow import feather
+
+    table = pa.table({"a": np.arange(10.0), "b": np.arange(10.0)})
+    (tmp_path / "f").mkdir()
+    feather.write_feather(table, tmp_path / "f" / "0.feather")
+    feather.write_feather(table.drop_columns("b"), tmp_path / "f" / "1.feather")
+    wrong("1.feather has no column 'b'", tmp_path / "f")
+    gaps = pa.array([None if k == 800 else k % 5 for k in range(900)], pa.int8())
+    mixed = pa.table({"a": np.zeros(900, np.float32), "b": gaps})
+    pq.write_table(mixed, tmp_path / "s.parquet")
+    assert estep.as_source(tmp_path / "s.parquet", memory="20MB").X.dtype == estep.as_source(mixed).X.dtype
+    pq.write_table(table.slice(0, 0), tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match="the data are empty"):
+        estep.GaussianMixture(1).fit(tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match="the data are empty"):
+        estep.GaussianHMM(1).fit(tmp_path / "e.parquet", sequence="a")
+    wrong(
+        "column 'b' is among columns, and asked for as another", tmp_path / "s.parquet", columns=["a", "b"], weights="b"
+    )
+    assert estep.as_source(table, columns=("b",)).columns == ("b",)
+
+
+def test_cells_of_text_files(tmp_path):
+    (tmp_path / "t.csv").write_text("s,x\n" + "u,1.5\n,2\n v ,3\nNA,4\n" * 50)
+    source = estep.as_source(tmp_path / "t.csv", rows="table", memory="20MB")
+    assert source.symbols == (("s", ("u", "v")),) and np.isnan(source.X[0:200][:, 0]).sum() == 100
+    lines = ["a,b", *["1,2"] * 20_000]
+    (tmp_path / "b.csv").write_text("\n".join([*lines, " ,2", "1,3"]))
+    assert np.isnan(estep.as_source(tmp_path / "b.csv", memory="20MB").X[0:20_002]).sum() == 1
+    (tmp_path / "o.csv").write_text("\n".join([*lines, "true,2", "1,3"]))
+    wrong("row 20000 of column 'a' is 'true'", tmp_path / "o.csv")
+    labels = np.full(70_000, -1)
+    labels[69_000] = -5
+    pq.write_table(pa.table({"x": np.zeros(70_000), "l": labels}), tmp_path / "l.parquet")
+    wrong(r"labels\[69000\] is -5", tmp_path / "l.parquet", labels="l")
+
+
 # The command line
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from estep.data.batch import Batch
 from estep.data.columns import Roles, frame_of, is_frame
 from estep.data.inputs import as_source
+from estep.data.opened import is_blocks
 from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
@@ -201,7 +202,7 @@ class Model:
             raise ValueError("a mixture has no sequences: leave lengths out")
         if given is not None and not P:
             self.emission.given_columns(1)
-        if sequence is None:
+        if sequence is None and not is_blocks(data):
             self._ask_for_sequences(data, lengths)
         used = used_columns(self.emission)
         source = as_source(

@@ -59,6 +59,14 @@ def drop(data: Any, names: Sequence[str]) -> Any:
     return frame.drop(observed).to_native() if observed else data
 
 
+def choose(data: Any, names: Sequence[str]) -> Any:
+    """A native data frame of some of its columns. Raises ValueError naming one that it does not have."""
+    frame = frame_of(data)
+    if missing := [name for name in names if name not in frame.columns]:
+        raise ValueError(f"columns names {missing[0]!r}; the data have {', '.join(frame.columns)}")
+    return frame.select(list(names)).to_native()
+
+
 def column(data: Any, name: str, role: str) -> Array:
     """One column of a data frame as numbers. Raises ValueError where there is none of that name."""
     if not is_frame(data):

@@ -56,6 +56,7 @@ def codes(texts: list[str | None], column: str, known: tuple[str, ...] = ()) -> 
     if not names:
         raise ValueError(f"column {column!r} has no values: leave it out")
     number: dict[str | None, float] = {None: np.nan, **{t: float(i) for i, t in enumerate(names)}}
-    if unknown := next((t for t in texts if t not in number), None):
+    unknown = next((t for t in texts if t not in number), None)
+    if unknown is not None:
         raise ValueError(f"column {column!r} has {unknown!r}; the model knows {', '.join(names)}")
     return np.array([number[t] for t in texts]), names

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from estep.data.columns import Roles, column, drop, frame_of, is_frame, match
+from estep.data.columns import Roles, choose, column, drop, frame_of, is_frame, match
 from estep.data.forms import as_rows, features, unpacked
 from estep.data.given import beside, check_weights, given_names, labels_of, weights_of_rows
 from estep.data.labels import as_evidence
@@ -112,6 +112,8 @@ def as_source(
     aside = {name for name in (*named.values(), *by_name) if name not in wanted}
     if is_frame(data) and aside:
         data = drop(data, tuple(aside))
+    if is_frame(data) and columns:
+        data = choose(data, columns)
     X, names, symbols = features(data, rows, symbols, only, new)
     names = names or columns
     place = match(names, wanted, X.shape[1]) if X.ndim == 2 else None

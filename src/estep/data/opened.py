@@ -5,6 +5,7 @@ What is kept of them are the ends of the sequences and the parameters; weights a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -143,9 +144,11 @@ def opened(blocks: Blocks, asked: Asked, memory: Any) -> Source:
         if name not in blocks.names:
             has = ", ".join(blocks.names) or "columns without names"
             raise ValueError(f"{what} is {name!r}: the data have no such column; they have {has}")
+    if both := sorted({*asked.columns} & {*named.values(), *given}):
+        raise ValueError(f"column {both[0]!r} is among columns, and asked for as another: it cannot be both")
     features = asked.features(blocks, {*named.values(), *given})
     read = tuple(dict.fromkeys((*given, *features, *named.values())))
-    blocks.check(read)
+    blocks.check(read, named.get("sequence"))
     size, what = blocks.widest(read or None)
     if size > most // 2:
         least = (2 * size + stored.OVERHEAD) / 1e6
@@ -154,8 +157,6 @@ def opened(blocks: Blocks, asked: Asked, memory: Any) -> Source:
     symbols = asked.symbols_of(blocks, features, piece)
     reading = Reading(asked.rows, given, features, symbols, np.float64)
     index = Index(blocks, reading, named, read, piece)
-    if index.n == 0:
-        raise ValueError("the data are empty: 0 row(s)")
     reading = replace(reading, dtype=index.dtype)
     if isinstance(blocks, Collection):
         X: Any = blocks.rows(reading, read or None, index.starts, index.n, index.D)
@@ -197,5 +198,9 @@ def _states(labels: Array) -> Array:
     states = on_disk(len(labels), np.int32)
     for i in range(0, len(labels), CHUNK):
         some = np.asarray(labels[i : i + CHUNK])
-        states[i : i + CHUNK] = as_evidence(some, len(some)).labels
+        try:
+            states[i : i + CHUNK] = as_evidence(some, len(some)).labels
+        except ValueError as error:
+            text = re.sub(r"labels\[(\d+)\]", lambda found: f"labels[{int(found[1]) + i}]", str(error))  # noqa: B023
+            raise ValueError(text) from None
     return states

@@ -67,12 +67,15 @@ class Look:
 
     def __call__(self, block: Block) -> Seen:
         data, n = block.data, rows_of(block)
+        if not n:
+            return Seen(0, 0, True, False, None, {}, None)
         if not self.reading.features:
             D, single = np.shape(data)[1], np.asarray(data).dtype == np.float32
             symbols = self.reading.rows == "symbols"
         else:
             first = self.reading.features_of(data[: min(n, 1)])
             D, single, symbols = first.shape[1], first.dtype == np.float32, first.dtype == np.int32
+            single = single and self.reading.features_of(data).dtype == np.float32  # later rows may lack cells
         frame = frame_of(data) if self.named else None
         columns = {} if frame is None else {role: frame[name] for role, name in self.named.items()}
         runs = Runs.of(columns.pop("sequence")) if "sequence" in columns else None
@@ -109,9 +112,11 @@ class Index:
         self.single, self.symbols, self.D, self.n = True, False, 0, 0
         for seen in blocks.each(Look(reading, named), read or None, piece):
             self._add(seen, blocks)
-            if blocks.n is not None and not named and not seen.single and seen.lengths is None:
+            if blocks.n is not None and not named and seen.n and not seen.single and seen.lengths is None:
                 self.n = blocks.n
                 break
+        if not self.n:
+            raise ValueError("the data are empty: 0 row(s)")
         self.ends = self._sequence.ends(self.n) if "sequence" in named else None
         self.weights, self.labels = (
             self._values[role].array() if role in self._values else None for role in ("weight", "labels")
@@ -121,15 +126,20 @@ class Index:
 
     def _add(self, seen: Seen, blocks: Blocks) -> None:
         where = blocks.where(self.n)
-        if self.starts and seen.D != self.D:
+        if not seen.n:
+            self.starts.append(self.n)
+            return
+        if self.n and seen.D != self.D:
             raise ValueError(f"the first block has {self.D} columns, the one at {where} has {seen.D}")
         self.D, self.single, self.symbols = seen.D, self.single and seen.single, seen.symbols
         if seen.runs is not None:
             self._sequence.add(seen.runs, self.n)
         for role, values in seen.values.items():
             self._values[role].add(values)
-        if self.starts and (seen.lengths is None) != (self.lengths is None):
+        if self.n and (seen.lengths is None) != (self.lengths is None):
             raise ValueError("some blocks come with lengths and others without: give all of them lengths")
+        if seen.lengths is not None and seen.runs is not None:
+            raise ValueError("the sequences are given twice: by the lengths of blocks and by sequence=")
         if seen.lengths is not None:
             lengths = seen.lengths
             if lengths.dtype.kind not in "iu" or (lengths < 0).any() or int(lengths.sum()) != seen.n:
@@ -152,7 +162,7 @@ class _Texts:
 
     def __call__(self, block: Block) -> list[set[str]]:
         frame = frame_of(block.data)
-        return [{str(v) for v in frame[n].unique().to_list() if v is not None and str(v).strip()} for n in self.names]
+        return [{str(v) for v in frame[n].drop_nulls().unique().to_list()} for n in self.names]
 
 
 def symbols_of(blocks: Blocks, texts: tuple[str, ...], piece: int) -> Symbols:

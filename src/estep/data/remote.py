@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from estep.data.batch import Batch
-from estep.data.reading import Reading
+from estep.data.reading import Reading, rows_of
 from estep.data.rows import CHUNK, Prepare, Rows
 from estep.statistics import Array
 from estep.tables.blocks import Block, Blocks, T
@@ -38,6 +38,8 @@ class Collection(Blocks):
         if hasattr(data, "rechunk"):
             data = data.reshape(-1, 1) if data.ndim == 1 else data
             data = data.rechunk({1: -1})
+        if hasattr(data, "dtypes") and any(not isinstance(c, str) for c in data.columns):
+            data = data.rename(columns=str)
         delayed = data.to_delayed()
         parts = delayed.ravel().tolist() if hasattr(delayed, "ravel") else list(delayed)
         return list(self.client.compute(parts))
@@ -79,8 +81,7 @@ class RemoteFiles(Collection):
         if paths is None:
             raise ValueError("the workers of a cluster read Parquet, NumPy and text files: these are others")
         self.client, self.names, self._files = client, files.names, files
-        dialect = getattr(files, "dialect", None)
-        self._parts = [FilePart(str(Path(path).resolve()), dialect) for path in paths]
+        self._parts = [FilePart(str(Path(path).resolve())) for path in paths]
         self._starts = []
 
     def is_text(self, column: str) -> bool:
@@ -89,8 +90,10 @@ class RemoteFiles(Collection):
     def head(self, rows: int) -> Any:
         return self._files.head(rows)
 
-    def check(self, columns: Sequence[str]) -> None:
-        self._files.check(columns)
+    def check(self, columns: Sequence[str], ids: str | None = None) -> None:
+        self._files.check(columns, ids)
+        how = {name: getattr(self._files, name, None) for name in ("dialect", "kinds")}
+        self._parts = [part._replace(**how) for part in self._parts]
 
     def where(self, row: int) -> str:
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
@@ -119,7 +122,8 @@ class FilePart(NamedTuple):
     """A file that a worker reads."""
 
     path: str
-    dialect: Any
+    dialect: Any = None
+    kinds: Any = None
 
 
 class Remote(Rows):
@@ -131,6 +135,7 @@ class Remote(Rows):
         self, client: Any, parts: list[Any], cuts: list[int], D: int, dtype: Any, where: Callable[[int], str]
     ) -> None:
         super().__init__()
+        self._raw: Remote | None = None
         self._client, self._parts, self._cuts, self._where = client, parts, cuts, where
         self.shape, self.dtype = (cuts[-1], D), np.dtype(dtype)
 
@@ -148,6 +153,10 @@ class Remote(Rows):
         part = self.part(first, stop)
         found = self._client.submit(_rows, part.low, part.high, part.starts, *part.futures, pure=False).result().value
         return found[0], found[1]
+
+    @property
+    def raw(self) -> Rows:
+        return self if self._raw is None else self._raw
 
     def read(self, first: int, stop: int) -> Array:
         return self.both(first, stop)[0]
@@ -171,7 +180,9 @@ class Remote(Rows):
             self._client.submit(_prepared, there, part, first, pure=False)
             for part, first in zip(self._parts, self._cuts, strict=False)
         ]
-        return Remote(self._client, parts, self._cuts, D, dtype, self._where)
+        new = Remote(self._client, parts, self._cuts, D, dtype, self._where)
+        new._raw = self
+        return new
 
 
 # On the workers
@@ -185,7 +196,7 @@ def _block(part: Any, columns: Sequence[str] | None) -> Block:
     """A partition as a block: a file that is read whole, a list of sequences, an array or a data frame."""
     if isinstance(part, FilePart):
         return _file(part, columns)
-    if isinstance(part, list | tuple):
+    if not hasattr(part, "shape"):  # a list of sequences, or what makes one
         arrays = [np.asarray(x) for x in part]
         arrays = [x.reshape(-1, 1) if x.ndim == 1 else x for x in arrays]
         whole = np.concatenate(arrays) if arrays else np.zeros((0, 1))
@@ -196,32 +207,39 @@ def _block(part: Any, columns: Sequence[str] | None) -> Block:
 def _file(file: FilePart, columns: Sequence[str] | None) -> Block:
     from estep.tables.stored_files import open_files
 
-    blocks = [block.data for block in open_files([file.path], file.dialect).read(0, columns, CHUNK)]
+    read = open_files([file.path], file.dialect, file.kinds).read(0, columns, CHUNK)
+    blocks = [block.data for block in read]
     if blocks and isinstance(blocks[0], np.ndarray):
         return Block(0, np.concatenate(blocks))
     import pyarrow as pa
 
-    return Block(0, pa.concat_tables(blocks))
+    return Block(0, pa.concat_tables(blocks) if blocks else pa.table({}))
 
 
 def _ask(work: Callable[[Block], Any], part: Any, columns: Sequence[str] | None) -> tuple[int, Any]:
     block = _block(part, columns)
-    return len(block.data), work(block)
+    return rows_of(block), work(block)
 
 
 def _numbers(part: Any, reading: Reading, columns: Sequence[str] | None) -> Packed:
-    return Packed((reading.numbers(_block(part, columns).data), None))
+    block = _block(part, columns)
+    if not rows_of(block):
+        width = len(reading.given) + len(reading.features)
+        return Packed((np.zeros((0, width), reading.dtype), None))
+    return Packed((reading.numbers(block.data), None))
 
 
 def _prepared(prepare: Packed, part: Packed, first: int) -> Packed:
-    return Packed(prepare.value(part.value[0], first))
+    X, _ = part.value
+    return Packed(prepare.value(X, first)) if len(X) else part
 
 
 def _joined(low: int, high: int, starts: Sequence[int], parts: Sequence[Packed]) -> tuple[Array, Array | None]:
-    some = []
+    some: list[list[Any]] = []
     for start, part in zip(starts, parts, strict=True):
         rows = slice(max(low - start, 0), max(high - start, 0))
         some.append([None if v is None else v[rows] for v in part.value])
+    some = [one for one in some if len(one[0])] or some[:1]
     X = np.require(np.concatenate([X for X, _ in some]), requirements=["C", "A"])
     return X, None if some[0][1] is None else np.concatenate([base for _, base in some])
 

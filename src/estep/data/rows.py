@@ -35,7 +35,9 @@ class Rows(ABC):
         return self.shape[0]
 
     def __getitem__(self, key: slice | Array) -> Array:
-        return self.both(*key.indices(len(self))[:2])[0] if isinstance(key, slice) else self._gathered(key)
+        if isinstance(key, slice):
+            return self.both(*key.indices(len(self))[:2])[0]
+        return self.gathered(np.flatnonzero(key) if key.dtype == bool else key)[0]
 
     def both(self, first: int, stop: int) -> tuple[Array, Array | None]:
         """Rows ``first`` to ``stop``, and their base measure where they are prepared."""
@@ -71,19 +73,27 @@ class Rows(ABC):
         except ValueError as error:
             raise self.placed(error) from None
 
-    def _gathered(self, numbers: Array) -> Array:
-        """Rows by their numbers, in one reading."""
-        if numbers.dtype == bool:
-            numbers = np.flatnonzero(numbers)
+    @property
+    def raw(self) -> Rows:
+        """The rows as they came."""
+        return self
+
+    def gathered(self, numbers: Array) -> tuple[Array, Array | None]:
+        """Rows by their numbers, and their base measure, in one reading."""
         order = np.argsort(numbers, kind="stable")
-        wanted, out = numbers[order], np.empty((len(numbers), self.shape[1]), self.dtype)
-        at = 0
+        wanted, at = numbers[order], 0
+        out, base = np.empty((len(numbers), self.shape[1]), self.dtype), None
         while at < len(wanted):
             first = int(wanted[at])
             stop = int(np.searchsorted(wanted, first + CHUNK))
-            out[order[at:stop]] = self[first : int(wanted[stop - 1]) + 1][wanted[at:stop] - first]
+            X, of_rows = self.both(first, int(wanted[stop - 1]) + 1)
+            here = wanted[at:stop] - first
+            out[order[at:stop]] = X[here]
+            if of_rows is not None:
+                base = np.empty(len(numbers)) if base is None else base
+                base[order[at:stop]] = of_rows[here]
             at = stop
-        return out
+        return out, base
 
 
 def in_memory(X: Any) -> bool:

@@ -24,9 +24,11 @@ class Runs:
     @classmethod
     def of(cls, series: Any) -> Runs:
         """Those of a column."""
-        if series.null_count():
-            return cls(np.zeros(0, np.int64), np.zeros(0, np.uint64), int(np.argmax(series.is_null().to_numpy())))
-        hashes = _hashed(series)
+        values = _values(series)
+        empty = [v is None or v == "" or v != v for v in values] if values.dtype == object else []
+        if any(empty):
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.uint64), empty.index(True))
+        hashes = _hashed(values)
         starts = np.flatnonzero(np.concatenate([[True] * bool(len(hashes)), hashes[1:] != hashes[:-1]]))
         return cls(starts, hashes[starts], None)
 
@@ -68,10 +70,23 @@ class Sequences:
         return np.append(starts[1:], n).astype(np.int64)
 
 
-def _hashed(series: Any) -> Array:
+def _values(series: Any) -> Array:
+    """Ids as whole numbers, where they are such, whatever their type; dates as nanoseconds; else as objects."""
+    values = np.asarray(series.to_numpy())
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[ns]").astype(np.int64)
+    if values.dtype.kind == "f" and np.array_equal(values, np.floor(values)) and (np.abs(values) < 2**63).all():
+        return values.astype(np.int64)
+    if values.dtype.kind in "iub":
+        return values
+    values = np.array(series.to_list(), dtype=object)
+    whole = all(isinstance(v, int) and -(2**63) <= v < 2**63 for v in values)
+    return values.astype(np.int64) if whole and len(values) else values
+
+
+def _hashed(values: Array) -> Array:
     """64-bit hashes of ids (splitmix64 of whole numbers, else BLAKE2b of the text)."""
-    values = series.to_numpy()
-    if values.dtype.kind in "iu":
+    if values.dtype.kind in "iub":
         return mixed(values.astype(np.uint64))
     names, inverse = np.unique(values.astype(str), return_inverse=True)
     of_name = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") for name in names.tolist()]

@@ -144,11 +144,16 @@ class Source:
 
     def some(self, rows: slice | Array, weights: Array | None = None) -> Source:
         """Some of the rows, as independent ones with these weights."""
-        base = None if self.base is None else self.base[rows]
+        if in_memory(self.X):
+            X, base = self.X[rows], None if self.base is None else self.base[rows]
+        elif isinstance(rows, slice):
+            X, base = self.X.both(*rows.indices(len(self))[:2])
+        else:
+            X, base = self.X.gathered(rows)
         known = None if self.evidence is None else self.evidence.some(rows)
         some = replace(
             self,
-            X=self.X[rows],
+            X=X,
             ends=None,
             weights=weights,
             base=base,

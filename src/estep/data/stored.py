@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.reading import Reading
+from estep.data.reading import Reading, rows_of
 from estep.data.rows import Prepare, Rows
 from estep.statistics import Array
 from estep.tables.blocks import Blocks
@@ -122,6 +122,8 @@ class Stored(Rows):
     def blocks_from(self, first: int) -> Iterator[tuple[int, Array]]:
         """The rows of each block and the number of the first."""
         for block in self.blocks.read(first, self.columns, self.piece):
+            if not rows_of(block):
+                continue
             yield block.first, self.reading.of(block, self.blocks)
 
 
@@ -137,6 +139,10 @@ class Prepared(Rows):
 
     def where(self, row: int) -> str:
         return self._rows.where(row)
+
+    @property
+    def raw(self) -> Rows:
+        return self._rows
 
     def read(self, first: int, stop: int) -> Array:
         return self._rows.read(first, stop)

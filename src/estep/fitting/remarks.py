@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from estep.data.rows import chunks
 from estep.data.source import Source
+from estep.data.summary import Summary
 from estep.execution.base import Execute
 from estep.fitting.results import REACHED, Fit
 from estep.interface import Emission
 from estep.model import Model
+from estep.statistics import Array
 
 MANY = 5
 """Starts from which on it is said how many have reached the best optimum."""
@@ -27,13 +33,30 @@ def of_one_value(fit: Fit, source: Source, execute: Execute) -> dict[int, int]:
     if not fit.collapsed:
         return {}
     states = fit.model.decode(source, execute=execute, on_impossible="skip")[0]
-    points = fit.model.emission.clustering_features(source.X, source.summary)
+    ranges = chunks(source.X, _Ranges(fit.model.emission, source.summary, states, fit.collapsed))
     found = {}
-    for k in fit.collapsed:
-        mine = points[states == k]
-        if len(mine) >= 2 * (points.shape[1] + 2) and (mine == mine[0]).all():
-            found[k] = len(mine)
+    for at, k in enumerate(fit.collapsed):
+        some = [chunk[at] for chunk in ranges if chunk[at] is not None]
+        n, width = sum(count for count, _, _ in some), len(some[0][1]) if some else 0
+        low, high = (np.array([one[side] for one in some]) for side in (1, 2))
+        if n >= 2 * (width + 2) and (low.min(axis=0) == high.max(axis=0)).all():
+            found[k] = n
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranges:
+    """Of some rows those of each component: how many, and their range; None where there are none."""
+
+    emission: Emission
+    summary: Summary
+    states: Array
+    components: Sequence[int]
+
+    def __call__(self, X: Array, first: int) -> list[tuple[int, Array, Array] | None]:
+        points, states = self.emission.clustering_features(X, self.summary), self.states[first : first + len(X)]
+        mine = [points[states == k] for k in self.components]
+        return [(len(m), m.min(axis=0), m.max(axis=0)) if len(m) else None for m in mine]
 
 
 def _of_starts(fit: Fit) -> list[str]:

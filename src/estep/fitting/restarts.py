@@ -158,7 +158,7 @@ def fit_starts(
 
 def _told(fit: Fit, loop: Loop) -> Fit:
     """The fit with its remarks, which go to the log as well."""
-    fit = replace(fit, one_value=of_one_value(fit, loop.held, loop.execute))
+    fit = replace(fit, one_value=of_one_value(fit, loop.source, loop.execute))
     fit = replace(fit, remarks=remarks(fit, loop.source))
     LOG.info("bound %.6f after %d iterations: %s", fit.bound, fit.n_iter, fit.stop_reason)
     for text in (*fit.notes, *fit.remarks):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from estep.data.missing import pattern_order, unsorted
 from estep.data.rows import in_memory
 from estep.data.source import Source
 from estep.statistics import Array
@@ -15,27 +17,45 @@ PARTS = 8  # of so many sequences at least
 
 
 def held(source: Source) -> Source:
-    """The source where its rows are in memory; else some that are: rows at random, or parts of sequences; kept."""
-    n, kept = len(source), np.arange(0)
-    if in_memory(source.X):
+    """The rows that starts look at, in memory; kept. All of them, where there are SAMPLE at most; else rows chosen at
+    random, the same wherever they are. Sequences in memory are taken as they are, of others parts."""
+    n = len(source)
+    if in_memory(source.X) and (source.ends is not None or n <= SAMPLE):
         return source
     known: Source | None = source.__dict__.get("_held")
     if known is not None:
         return known
-    if n <= SAMPLE:
+    if source.ends is None:
+        new = _rows_of(source)
+    elif n <= SAMPLE:
         X, base = source.X.both(0, n)
         new = replace(source, X=X, base=base)
-    elif source.ends is None:
-        kept = np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False))
-        new = source.some(kept, None if source.weights is None else np.array(source.weights[kept]))
-        new = replace(new, empty=None if source.empty is None else np.array(source.empty[kept]))
     else:
-        kept, ends, sequences = _parts_of_sequences(source.ends, np.random.default_rng(0))
+        rows, ends, sequences = _parts_of_sequences(source.ends, np.random.default_rng(0))
         weights = None if source.weights is None else source.weights[sequences]
-        new = replace(source.some(kept), ends=ends, weights=weights)
+        new = replace(source.some(rows), ends=ends, weights=weights)
     new.__dict__["summary"] = source.summary
     source.__dict__["_held"] = new
     return new
+
+
+def _rows_of(source: Source) -> Source:
+    """Some independent rows of positive weight, where there are many; in the order of their gaps, where they have some,
+    as in memory."""
+    n, rng, order = len(source), np.random.default_rng(0), source.order
+    weights = source.weights
+    keep: Array = np.arange(n)
+    if n > SAMPLE:
+        used: Any = n if weights is None else np.flatnonzero(weights if order is None else unsorted(weights, order))
+        keep = np.sort(rng.choice(used, SAMPLE, replace=False)) if np.size(used) > SAMPLE or weights is None else used
+    if order is not None:  # rows that are sorted already
+        chosen = np.zeros(n, bool)
+        chosen[keep] = True
+        keep = np.flatnonzero(chosen[order])
+    elif source.summary.missing and not in_memory(source.X):
+        keep = keep[pattern_order(source.X.raw[keep])]
+    new = source.some(keep, None if weights is None else np.array(weights[keep]))
+    return replace(new, empty=None if source.empty is None else np.array(source.empty[keep]), valued=source.valued)
 
 
 def _parts_of_sequences(ends: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:

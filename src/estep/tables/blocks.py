@@ -34,7 +34,9 @@ class Blocks(ABC):
 
     def head(self, rows: int) -> Any:
         """The first block, of so many rows at most."""
-        return next(self.read(0, None, rows)).data[:rows]
+        for block in self.read(0, None, rows):
+            return block.data[:rows]
+        raise ValueError("the data are empty: 0 row(s)")
 
     def each(self, work: Callable[[Block], T], columns: Sequence[str] | None, rows: int) -> Iterator[T]:
         """What ``work`` finds of each block, in order."""
@@ -52,8 +54,9 @@ class Blocks(ABC):
         """The bytes of what has to be read at once, and what that is."""
         return 0, ""
 
-    def check(self, columns: Sequence[str]) -> None:
-        """Raises ValueError where parts of the table do not have these columns, or have others' types."""
+    def check(self, columns: Sequence[str], ids: str | None = None) -> None:
+        """Raises ValueError where parts of the table do not have these columns, or have others' types; ``ids``: the
+        column of these, which are read as they are written."""
         return
 
 
@@ -61,8 +64,10 @@ class Iterated(Blocks):
     """What a function gives that is called anew for each reading: arrays (m, D), data frames, or ``(X, lengths)``."""
 
     def __init__(self, begin: Callable[[], Iterable[Any]]) -> None:
-        self._begin = begin
-        first = next(iter(begin()), None)
+        self._begin, given = begin, begin()
+        if hasattr(given, "shape") or not isinstance(given, Iterable):
+            raise TypeError(f"the function gives a {type(given).__name__}: it is to give an iterator of blocks (yield)")
+        first = next(iter(given), None)
         if first is None:
             raise ValueError("the data have no blocks: there is nothing to read")
         self._first, _ = _parts(first)
@@ -86,20 +91,31 @@ class Iterated(Blocks):
             yield Block(at, data, lengths)
             at += len(data)
 
+    def is_text(self, column: str) -> bool:
+        import narwhals as nw
+
+        kind = nw.from_native(self._first, eager_only=True).schema[column]
+        return not (kind.is_numeric() or kind == nw.Boolean)
+
     def where(self, row: int) -> str:
         block = int(np.searchsorted(self._starts, row, side="right")) - 1
         return f"row {row - self._starts[block]} of block {block}" if block >= 0 else f"row {row}"
 
 
 def _parts(block: Any) -> tuple[Any, Any]:
-    """(rows, lengths) of a block."""
+    """(rows, lengths) of a block, the rows its own. Raises TypeError for what is none."""
     if isinstance(block, tuple) and len(block) == 2 and np.ndim(block[1]) == 1:
         data, lengths = block
     else:
         data, lengths = block, None
-    if not hasattr(data, "shape"):
-        data = np.asarray(data)
-    return (data.reshape(-1, 1) if data.ndim == 1 else data) if isinstance(data, np.ndarray) else data, lengths
+    if isinstance(data, np.ndarray) and data.ndim in (1, 2):  # a copy, as whoever made it may write into it again
+        return np.array(data.reshape(-1, 1) if data.ndim == 1 else data), lengths
+    columns = getattr(data, "column_names", None) or getattr(data, "columns", None)
+    if columns is None or not hasattr(data, "shape"):
+        raise TypeError(f"a block is a {type(data).__name__}: blocks are arrays (m, D), data frames, or (X, lengths)")
+    if hasattr(data, "set_axis") and any(not isinstance(c, str) for c in columns):
+        data = data.set_axis(list(map(str, columns)), axis=1)
+    return data, lengths
 
 
 def _same(one: Any, other: Any) -> bool:

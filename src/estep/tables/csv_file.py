@@ -145,13 +145,12 @@ class Reader:
         options["read_options"].block_size = max(size, HEAD)
         try:
             with self._bytes() as data, pc.open_csv(data, **options) as reader:
-                at = 0
+                at, stop = 0, None
                 for batch in reader:
                     table = pa.Table.from_batches([batch])
-                    if _doubtful(table):
-                        yield table.slice(0, explain(self.text, self.dialect) - at)
-                        return
-                    yield table
+                    if stop is None and _doubtful(table):
+                        stop = explain(self.text, self.dialect)
+                    yield table if stop is None else table.slice(0, max(stop - at, 0))
                     at += table.num_rows
         except (pa.ArrowInvalid, UnicodeDecodeError):
             explain(self.text, self.dialect)

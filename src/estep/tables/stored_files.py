@@ -20,26 +20,47 @@ BUFFER = 2**16
 """Bytes of each column that are read at once."""
 
 
-def open_files(paths: Sequence[str | os.PathLike[str]], dialect: Dialect | None = None) -> Blocks:
+def open_files(
+    paths: Sequence[str | os.PathLike[str]], dialect: Dialect | None = None, kinds: dict[str, str] | None = None
+) -> Blocks:
     """The table of one or more files, folders or patterns such as ``part-*.parquet``, in the order of their names.
+    ``kinds``: of the columns of text files, where they are known.
 
     Raises ValueError or OSError naming what is no table, or where files do not go together.
     """
     files = [file for path in paths for file in _files_of(path)]
-    kinds = {kind_of(file) for file in files}
-    if len(kinds) > 1:
+    if len({kind_of(file) for file in files}) > 1:
         odd = next(file for file in files if kind_of(file) != kind_of(files[0]))
         raise ValueError(f"{files[0]} is {kind_of(files[0])}, {odd} is {kind_of(odd)}: give files of one kind")
-    kind = kinds.pop()
+    kind = kind_of(files[0])
     if kind == "Parquet":
         return ParquetFiles(files)
     if kind == "NumPy":
         return NumpyFiles(files)
     if kind == "Arrow":
-        import pyarrow.dataset as ds
+        return ArrowDataset(_arrow(files))
+    return TextFiles(files, dialect or Dialect(), kinds)
 
-        return ArrowDataset(ds.dataset(list(map(str, files)), format="ipc"))
-    return TextFiles(files, dialect or Dialect())
+
+def _arrow(files: Sequence[Path]) -> Any:
+    """The data set of Arrow files, of which all have the columns of the first, in the widest of their types."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    schemas = []
+    for file in files:
+        try:
+            schemas.append(ds.dataset(str(file), format="ipc").schema)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{file} cannot be read as an Arrow file: {error}") from None
+        if missing := [name for name in schemas[0].names if name not in schemas[-1].names]:
+            has = ", ".join(schemas[-1].names)
+            raise ValueError(f"{file} has no column {missing[0]!r}, which {files[0]} has; it has {has}")
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise ValueError(f"{files[0]} and others have columns of types that do not go together: {error}") from None
+    return ds.dataset(list(map(str, files)), schema=schema, format="ipc")
 
 
 def kind_of(path: Path) -> str:
@@ -51,6 +72,8 @@ def _files_of(path: str | os.PathLike[str]) -> list[Path]:
     here = Path(path)
     if not here.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if "**" in str(path):  # which names what is in folders by itself
+            found = [file for file in found if file.is_file()]
         if not found:
             raise ValueError(f"{path}: no file has such a name")
         return [file for one in found for file in _files_of(one)]
@@ -62,7 +85,16 @@ def _files_of(path: str | os.PathLike[str]) -> list[Path]:
             )
         return [here]
     suffixes = {*KINDS, ".csv", ".tsv", ".txt", *COMPRESSED}
-    inside = sorted(f for f in here.rglob("*") if f.suffix.lower() in suffixes and not f.name.startswith(("_", ".")))
+    inside = []
+    for file in sorted(here.rglob("*")):
+        parts = file.relative_to(here).parts
+        if file.suffix.lower() in suffixes and file.is_file() and not any(p.startswith(("_", ".")) for p in parts):
+            if named := [p for p in parts[:-1] if "=" in p]:
+                raise ValueError(
+                    f"{path} has folders that are values of a column ({named[0]}): give "
+                    f"pyarrow.dataset.dataset({str(path)!r}, partitioning='hive'), which reads them"
+                )
+            inside.append(file)
     if not inside:
         raise ValueError(f"{path} is a folder without Parquet, Arrow, NumPy or CSV files")
     return inside
@@ -140,12 +172,13 @@ class ParquetFiles(_Files):
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise ValueError(f"{paths[0]} has two columns of one name, {twice!r}")
-        self.names = tuple(n for n in names if not n.startswith("__index_level_"))
+        index = _index_of(self._schemas[0])
+        self.names = tuple(n for n in names if n not in index)
 
     def is_text(self, column: str) -> bool:
         return not _numeric(self._schemas[0].field(column).type)
 
-    def check(self, columns: Sequence[str]) -> None:
+    def check(self, columns: Sequence[str], ids: str | None = None) -> None:
         for file, schema in zip(self.files, self._schemas, strict=True):
             for column in columns:
                 if column not in schema.names:
@@ -200,6 +233,13 @@ def _parquet(path: Path) -> tuple[Any, Any]:
         raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
 
 
+def _index_of(schema: Any) -> set[str]:
+    """The columns that are the index of a data frame of pandas."""
+    found = (schema.pandas_metadata or {}).get("index_columns", ()) if hasattr(schema, "pandas_metadata") else ()
+    levels = {name for name in schema.names if name.startswith("__index_level_")}
+    return {name for name in found if isinstance(name, str)} | levels
+
+
 def _numeric(kind: Any) -> bool:
     import pyarrow.types as types
 
@@ -231,6 +271,8 @@ class NumpyFiles(_Files):
             if len(shape) not in (1, 2) or dtype.kind not in "fiub" or (fortran and len(shape) == 2 and shape[1] > 1):
                 raise ValueError(f"{path} holds an array {shape} of {dtype}: numbers (n, D) by rows are wanted")
             D = shape[1] if len(shape) == 2 else 1
+            if not D:
+                raise ValueError(f"{path} holds an array {shape}: it has no columns")
             if self._maps and self._maps[0][0] != D:
                 raise ValueError(f"{path} has {D} columns, {paths[0]} has {self._maps[0][0]}")
             self.files.append(_File(path, at, shape[0], signature_of(path)))
@@ -260,7 +302,8 @@ class ArrowDataset(Blocks):
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self.names = tuple(dataset.schema.names)
+        index = _index_of(dataset.schema)
+        self.names = tuple(n for n in dataset.schema.names if n not in index)
         self._files: list[tuple[int, str]] = []
 
     def is_text(self, column: str) -> bool:

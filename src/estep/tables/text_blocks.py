@@ -6,7 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from estep.tables.blocks import Block, Blocks
+from estep.tables.cells import unescaped
 from estep.tables.column import EMPTY, MISSING, Column
 from estep.tables.csv_file import Reader, Text
 from estep.tables.dialect import Dialect
@@ -18,7 +21,7 @@ WIDE = 64  # bytes of a cell, about
 class TextFiles(Blocks):
     """Text files of one dialect, with the same columns in the same order."""
 
-    def __init__(self, paths: Sequence[Path], dialect: Dialect) -> None:
+    def __init__(self, paths: Sequence[Path], dialect: Dialect, kinds: dict[str, str] | None = None) -> None:
         self.paths, self.dialect = list(paths), dialect
         self._texts = [Text(path) for path in paths]
         self._signatures = [text.signature() for text in self._texts]
@@ -33,7 +36,7 @@ class TextFiles(Blocks):
                 has, first = (", ".join(r.names) for r in (readers[-1], readers[0]))
                 raise ValueError(f"{text} has the columns {has}; {self._texts[0]} has {first}")
         self._readers, self.names = readers, tuple(readers[0].names)
-        self._kinds = self._find_kinds()
+        self.kinds = kinds or self._find_kinds()
 
     def _find_kinds(self) -> dict[str, str]:
         """Which columns are "string", "bool" or "double", by the first rows."""
@@ -50,7 +53,11 @@ class TextFiles(Blocks):
         return kinds
 
     def is_text(self, column: str) -> bool:
-        return self._kinds[column] == "string"
+        return self.kinds[column] == "string"
+
+    def check(self, columns: Sequence[str], ids: str | None = None) -> None:
+        if ids is not None:
+            self.kinds = self.kinds | {ids: "string"}
 
     def read(self, first: int, columns: Sequence[str] | None, rows: int) -> Iterator[Block]:
         names = list(columns or self.names)
@@ -70,14 +77,38 @@ class TextFiles(Blocks):
                 self._rows.append(at - begin)
 
     def _tables(self, reader: Reader, names: Sequence[str], rows: int) -> Iterator[Any]:
+        """The blocks of one file, its texts without blanks around them, None where empty."""
         import pyarrow as pa
 
-        types = {n: "string" if reader.dialect.thousands else self._kinds[n] for n in names}
+        size, at = rows * WIDE * max(len(self.names) // 4, 1), 0
+        plain = reader.dialect.thousands is None
         try:
-            for table in reader.blocks(rows * WIDE * max(len(self.names) // 4, 1), types, MISSING):
-                yield self._numbers(table, reader) if reader.dialect.thousands else table
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise self._odd_cell(reader, names) or ValueError(f"{reader.text} is not a CSV file: {error}") from None
+            if plain:
+                for table in reader.blocks(size, {n: self.kinds[n] for n in names}, MISSING):
+                    yield self._stripped(table)
+                    at += table.num_rows
+                return
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            if (odd := self._odd_cell(reader, names)) is not None:
+                raise odd from None
+        for table in reader.blocks(size, dict.fromkeys(names, "string"), ()):  # numbers with blanks, or in thousands
+            if at < table.num_rows:
+                yield self._stripped(self._numbers(table.slice(at), reader))
+            at = max(at - table.num_rows, 0)
+
+    def _stripped(self, table: Any) -> Any:
+        import pyarrow.compute as pc
+
+        empty = {*EMPTY, *self.dialect.na}
+        for i, name in enumerate(table.column_names):
+            if self.is_text(name):
+                texts = pc.utf8_trim_whitespace(table.column(i))
+                if pc.any(pc.starts_with(texts, "'")).as_py():
+                    texts = [None if t is None else unescaped(t) for t in texts.to_pylist()]
+                else:
+                    texts = texts.to_pylist()
+                table = table.set_column(i, name, [[None if t in empty else t for t in texts]])
+        return table
 
     def _numbers(self, table: Any, reader: Reader) -> Any:
         """With the numbers of a dialect with signs of thousands as such."""
@@ -88,10 +119,13 @@ class TextFiles(Blocks):
             if self.is_text(name):
                 columns.append(column)
                 continue
-            cells = [None if t is None else reader.dialect.plain(t) for t in column.to_pylist()]
+            empty = {*EMPTY, *MISSING, *reader.dialect.na}
+            stripped = (None if t is None else t.strip() for t in column.to_pylist())
+            cells = [None if t in empty else reader.dialect.plain(t) for t in stripped]  # type: ignore[arg-type]
             numbers = Column(name, cells).numbers
-            if numbers is None:
-                raise pa.ArrowInvalid(f"column {name!r}")
+            if numbers is None and any(c is not None for c in cells):
+                raise self._odd_cell(reader, [name]) or ValueError(f"{reader.text}: column {name!r} is not numeric")
+            numbers = np.full(len(cells), np.nan) if numbers is None else numbers
             columns.append(pa.array(numbers))
         return pa.table(columns, names=table.column_names)
 
@@ -116,8 +150,20 @@ class TextFiles(Blocks):
                 cells = [None if t is None or t.strip() in empty else plain(t) for t in table.column(name).to_pylist()]
                 if not any(cells) or Column("", cells).numbers is not None:
                     continue
-                row = next((i for i, c in enumerate(cells) if c and Column("", [c]).numbers is None), 0)
+                truths = self.kinds[name] == "bool"
+                row = next((i for i, c in enumerate(cells) if c and _is_odd(c, truths)), 0)
                 text = f"{reader.text}: row {at + row} of column {name!r} is {str(cells[row])[:40]!r}"
                 return ValueError(f"{text}: the rows before it are numbers; leave the column out, or correct it")
             at += table.num_rows
         return None
+
+
+def _is_odd(cell: str, truths: bool) -> bool:
+    """Whether a cell is no number; with ``truths``, neither true nor false."""
+    if truths:
+        return cell.strip().lower() not in ("true", "false")
+    try:
+        float(cell)
+        return False
+    except ValueError:
+        return True
