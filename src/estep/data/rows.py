@@ -109,5 +109,5 @@ def chunks(X: Any, work: Callable[[Array, int], Any]) -> list[Any]:
 
 
 def room(shape: Any, dtype: Any, X: Any) -> Array:
-    """An array of zeros for values of rows ``X``: on disk where these are not in memory."""
-    return np.zeros(shape, dtype) if in_memory(X) else on_disk(shape, dtype)
+    """An array to be filled with values of rows ``X``: on disk where these are not in memory."""
+    return np.empty(shape, dtype) if in_memory(X) else on_disk(shape, dtype)

@@ -196,6 +196,7 @@ class Source:
         missed, weights, empty = self.without_values(), self.weights, None
         if len(missed):
             empty = room(len(self), bool, self.X)
+            empty[:] = False
             empty[missed] = True
             kept = room(len(self), float, self.X)
             kept[:] = 1.0 if weights is None else weights

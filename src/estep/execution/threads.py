@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import count, islice
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, ClassVar
@@ -94,7 +94,7 @@ class Threads(Execute):
     def _each(self, work: Callable[[int, Sequence[Any]], None], items: Items, size: int) -> None:
         """Calls ``work`` with the number of each group of ``size`` items, and these; they are read in order, while the
         others work."""
-        remaining, reading = enumerate(batched(items, size)), Lock()
+        take = _groups(items, size)
         errors: list[BaseException] = []
         done: SimpleQueue[None] = SimpleQueue()
         finished: list[None] = []
@@ -102,8 +102,7 @@ class Threads(Execute):
         def job() -> None:
             try:
                 while not errors:
-                    with reading:
-                        ticket = next(remaining, None)
+                    ticket = take()
                     if ticket is None:
                         break
                     work(*ticket)
@@ -133,11 +132,24 @@ class Threads(Execute):
         return None
 
 
-def batched(items: Items, size: int) -> Iterator[Sequence[Any]]:
-    """Items by groups of ``size``, in order."""
-    remaining = iter(items)
-    while some := tuple(islice(remaining, size)):
-        yield some
+def _groups(items: Items, size: int) -> Callable[[], tuple[int, Sequence[Any]] | None]:
+    """What gives the number of the next group of ``size`` items, and these, in order; then None. From any thread."""
+    if isinstance(items, list):
+        tickets = count()  # which needs no lock
+
+        def slices() -> tuple[int, Sequence[Any]] | None:
+            i = next(tickets)
+            return (i, items[i * size : (i + 1) * size]) if i * size < len(items) else None
+
+        return slices
+    remaining, reading = enumerate(iter(items)), Lock()
+
+    def read() -> tuple[int, Sequence[Any]] | None:
+        with reading:
+            some = list(islice(remaining, size))
+        return (some[0][0] // size, [item for _, item in some]) if some else None
+
+    return read
 
 
 class _Worker:

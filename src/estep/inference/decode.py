@@ -40,8 +40,8 @@ def decode(
     model: AnyModel, data: Any, source: Source, algorithm: str, execute: Execute | None, on_impossible: str
 ) -> tuple[Array, Array]:
     """States (n,) and log p(rows, states) of each unit; ``source`` is what the model reads of ``data``."""
-    states = room(len(source), np.int64, source.X)
     if algorithm == "posterior":
+        states = room(len(source), np.int64, source.X)
         p = predict_proba(model, source, source, execute, on_impossible)
         for i in range(0, len(states), LEAF_ROWS):
             states[i : i + LEAF_ROWS] = p[i : i + LEAF_ROWS].argmax(axis=1)
@@ -51,7 +51,7 @@ def decode(
         return as_came(data, source, states), as_came(data, source, logprob)
 
     states, logprob = paths(model, source, execute)
-    for i in range(0, len(states), LEAF_ROWS):
+    for i in range(0, len(states), LEAF_ROWS) if model.latent.n_states != model.n_components else ():
         states[i : i + LEAF_ROWS] = model.latent.components(states[i : i + LEAF_ROWS])
     states[impossible_rows(model, source, logprob, on_impossible)] = -1
     return as_came(data, source, states), as_came(data, source, logprob)

@@ -45,6 +45,7 @@ class Units:
 
     def __init__(self, source: Source) -> None:
         self._out = room(source.n_sequences, float, source.X)
+        self._out[:] = 0.0
         self._chained = source.ends is not None
         self._chunks: dict[tuple[int, int], float] = {}
 

@@ -147,7 +147,7 @@ class Chain(Moving, Conjugate):
 
     def lower(self, batch: Batch | None) -> Lowered:
         startprob, transmat = self._given()
-        return Lowered(startprob, Dense(transmat))
+        return Lowered(startprob, Dense(transmat), counts=("start", "transitions"))
 
     def collect(self, starts: Array, uses: Array, batch: Batch | None, s: Statistics) -> None:
         s["start"] += starts

@@ -13,6 +13,7 @@ from estep.data.batch import Batch
 from estep.interface import Boundary, Latent, Path
 from estep.kernels.spec import Spec, dense
 from estep.statistics import Array, Statistics
+from estep.util.cached import cached_property
 
 RARE = 1e-20
 """A transition that matters only where much follows."""
@@ -31,13 +32,15 @@ class Lowered:
     row.
 
     ``emits`` (M,): the component that each state's rows come from, of which several may share one; None: its own.
-    ``end`` (M,): weights of the states at the last row of a sequence; None: all alike.
+    ``end`` (M,): weights of the states at the last row of a sequence; None: all alike. ``counts``: the blocks of the
+    latent part's statistics that starts and uses of moves are themselves; None: :meth:`Moving.collect` makes them.
     """
 
     start: Array
     moves: Dense
     emits: Array | None = None
     end: Array | None = None
+    counts: tuple[str, str] | None = None
 
 
 class Moving(Latent):
@@ -53,25 +56,30 @@ class Moving(Latent):
     def collect(self, starts: Array, uses: Array, batch: Batch | None, s: Statistics) -> None:
         """Adds to ``s`` what the expected ``starts`` (M,) and ``uses`` of the moves (M, M) say of the parameters."""
 
+    @cached_property
+    def resting(self) -> Lowered:
+        """What it is lowered to for rows of which nothing is known."""
+        return self.lower(None)
+
     @property
     def n_states(self) -> int:
-        return len(self.lower(None).start)
+        return len(self.resting.start)
 
     def components(self, states: Array) -> Array:
-        emits = self.lower(None).emits
+        emits = self.resting.emits
         return states if emits is None else np.where(states < 0, states, emits[states])
 
     def by_component(self, p: Array) -> Array:
-        emits = self.lower(None).emits
+        emits = self.resting.emits
         return p if emits is None else np.asarray(p @ (emits[:, None] == np.arange(self.n_components)))
 
     @property
     def looks_back(self) -> bool:
         """What is unlikely at a boundary may become likely again where some moves are next to impossible."""
-        return bool((self.lower(None).moves.matrix < RARE).any())
+        return bool((self.resting.moves.matrix < RARE).any())
 
     def reachable(self, before: Array | None) -> Array:
-        low = self.lower(None)
+        low = self.resting
         return np.asarray(low.start > 0 if before is None else before @ (low.moves.matrix > 0))
 
     def posterior(
@@ -88,7 +96,9 @@ class Moving(Latent):
         low = self.lower(batch)
         plain, ends = _plain(low), _ends(batch)
         loglik, M = np.empty(len(ends)), len(low.start)
-        starts, uses = (None, None) if s is None else (np.zeros(M), np.zeros((M, M)))
+        starts = uses = None
+        if s is not None:
+            starts, uses = (np.zeros(M), np.zeros((M, M))) if low.counts is None else map(s.__getitem__, low.counts)
         r = responsibilities
         if not plain:
             r = None if stats is None and r is None else np.zeros((len(X), M))
@@ -111,7 +121,7 @@ class Moving(Latent):
             *chunk,
             allowed=self._allowed(low, batch),
         )
-        if starts is not None and uses is not None and s is not None:
+        if starts is not None and uses is not None and s is not None and low.counts is None:
             self.collect(starts, uses, batch, s)
         if r is not None and not plain:
             by_component = self.by_component(r)
@@ -164,7 +174,7 @@ class Moving(Latent):
         return out
 
     def path_log_probability(self, steps: Array, path: Path) -> Array:
-        low = self.lower(None)
+        low = self.resting
         with np.errstate(divide="ignore"):
             log_start, log_moves = np.log(low.start), np.log(low.moves.matrix)
             log_end = None if low.end is None else np.log(low.end)
@@ -198,7 +208,7 @@ class Moving(Latent):
         self.collect(starts, uses, None, s)
 
     def ahead(self, filtered: Array, steps: int) -> Array:
-        low = self.lower(None)
+        low = self.resting
         out = np.empty((len(filtered), steps, self.n_components))
         now = np.where(filtered.any(axis=1, keepdims=True), filtered @ low.moves.matrix, low.start)
         for h in range(steps):
@@ -207,7 +217,7 @@ class Moving(Latent):
         return out
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        low = self.lower(None)
+        low = self.resting
         first, then = np.cumsum(low.start), np.cumsum(low.moves.matrix, axis=1)
         u, states = rng.random(n), np.empty(n, np.int64)
         for t in range(n):
