@@ -515,3 +515,18 @@ def test_symbols_by_name_in_files(tmp_path):
     run("fit", "hmm", tmp_path / "*.csv", "-k", 2, "--emission", "categorical", "--columns", "base", "-o", out)
     assert estep.load(out).symbols == ("A", "C", "G", "T")
     assert run("decode", out, tmp_path / "*.csv", "--columns", "base").count("\n") == 3001
+
+
+def test_a_pass_reads_once(monkeypatch):
+    monkeypatch.setattr(Chain, "leaf_rows", lambda self, work: 4096)
+    model = chain_of()
+    X, calls = model.sample(40_000, 0)[0], []
+
+    def blocks():
+        calls.append(1)
+        return iter(np.array_split(X, 50))
+
+    source = estep.as_source(blocks, memory="20MB", chain=True)
+    before = len(calls)
+    fit = estep.fit(model, source, stop=Stop(tol=0, max_iter=3))
+    assert fit.n_iter == 3 and len(calls) - before == 1 + 4  # the check of the rows, and E-steps

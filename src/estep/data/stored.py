@@ -101,7 +101,8 @@ class Stored(Rows):
     def read(self, first: int, stop: int) -> Array:
         with self._lock:
             state = self._state
-            if state.scan is None or not state.low <= first <= state.high + 4 * self.piece:
+            held = 0 < first >= state.low and stop <= state.high  # what begins at 0 is read anew
+            if not held and (state.scan is None or not state.low <= first <= state.high + 4 * self.piece):
                 back = 0 < first < state.low and stop > state.last - 2 * (stop - first)
                 state.begin(self, max(0, stop - self._window) if back else first, back)
             while state.high < stop:
