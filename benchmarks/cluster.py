@@ -44,11 +44,9 @@ def main():
             there = seconds_of(model, source, estep.Dask(client))
             leaves = len(source.leaves(model.leaf_rows()))
             sizes = len(pickle.dumps(model)), 8 * model.layout.size
-            print(
-                f"{n:>10}{K:>4}{D:>4}{leaves:>8}{1e3 * here:>8.1f} ms{1e3 * there:>8.1f} ms{1e3 * (there - here):>8.1f} ms"
-                f"{sizes[0] / 1e3:>7.1f} kB{sizes[1] / 1e3:>7.1f} kB",
-                flush=True,
-            )
+            times = "".join(f"{1e3 * t:>8.1f} ms" for t in (here, there, there - here))
+            bytes_sent = "".join(f"{size / 1e3:>7.1f} kB" for size in sizes)
+            print(f"{n:>10}{K:>4}{D:>4}{leaves:>8}{times}{bytes_sent}", flush=True)
 
 
 if __name__ == "__main__":
