@@ -46,7 +46,8 @@ def model_of(K, D):
 
 def decode(folder):
     """Seconds to read all files as arrays."""
-    from estep.data.stored import blocks_of, piece_of
+    from estep.data.opened import blocks_of
+    from estep.data.stored import piece_of
 
     begun = time.perf_counter()
     blocks = blocks_of(folder)

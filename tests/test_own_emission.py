@@ -1,7 +1,6 @@
 """An emission of one's own that reads covariates, in a page: counts by exposure, ``Poisson(rate * exposure)``."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +19,9 @@ class Exposed(estep.Emission):
 
     rates: np.ndarray | None = None
 
-    name: ClassVar[str] = "exposed"
-    parameters: ClassVar[tuple[str, ...]] = ("rates",)
-    n_covariates: ClassVar[int] = 1
-    n_columns: ClassVar[int] = 2
+    name = "exposed"
+    parameters = ("rates",)
+    n_covariates, n_columns = 1, 2
 
     def __post_init__(self):
         self.freeze("rates", None)
