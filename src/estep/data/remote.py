@@ -65,7 +65,10 @@ class Collection(Blocks):
 
     def where(self, row: int) -> str:
         part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return f"row {row - self._starts[part]} of partition {part}" if part >= 0 else f"row {row}"
+        return f"row {row - self._starts[part]} of {self._called(part)}" if part >= 0 else f"row {row}"
+
+    def _called(self, part: int) -> str:
+        return f"partition {part}"
 
     def rows(self, reading: Reading, columns: Any, starts: list[int], n: int, D: int) -> Remote:
         """Their rows, on the workers."""
@@ -95,9 +98,8 @@ class RemoteFiles(Collection):
         how = {name: getattr(self._files, name, None) for name in ("dialect", "kinds")}
         self._parts = [part._replace(**how) for part in self._parts]
 
-    def where(self, row: int) -> str:
-        part = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return f"row {row - self._starts[part]} of {self._parts[part].path}" if part >= 0 else f"row {row}"
+    def _called(self, part: int) -> str:
+        return str(self._parts[part].path)
 
 
 @dataclass(frozen=True, eq=False)

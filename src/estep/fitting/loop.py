@@ -20,11 +20,9 @@ from estep.fitting.batched import Batched, grouped
 from estep.fitting.checkpoint import Checkpoint, copied
 from estep.fitting.results import Callback, Event, Fit, Iteration, Trace
 from estep.fitting.stopping import ROUNDING, Stop, dominated, settled
-from estep.fitting.subsample import held
 from estep.inference.passes import Passes
 from estep.interface import Algorithm, Notes
 from estep.model import Model
-from estep.util.cached import cached_property
 
 LOG = logging.getLogger("estep")
 ROUNDING_SINGLE = 1e-5
@@ -118,11 +116,6 @@ class Loop:
         self.deadline = time.perf_counter() + stop.max_time if stop.max_time is not None else np.inf
         self.weight = source.weight_of_values or 1.0
         self.relative = ROUNDING_SINGLE if source.summary.single else ROUNDING
-
-    @cached_property
-    def held(self) -> Source:
-        """Rows in memory: all, or some of those that are not."""
-        return held(self.source)
 
     @property
     def out_of_time(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from estep.fitting.loop import Loop
 from estep.fitting.results import RESEEDED, Event, Fit
 from estep.fitting.starts.perturb import moved
+from estep.fitting.subsample import held
 from estep.model import Model
 
 
@@ -35,7 +36,7 @@ def reseed(loop: Loop, fits: dict[int, Fit]) -> None:
         for number, fit in last.items():
             if _may_be_reseeded(fit, loop) and not loop.out_of_time:
                 with suppress(ValueError):  # impossible from there
-                    models[number] = moved(fit.model, loop.held, fit.collapsed, None, loop.execute)
+                    models[number] = moved(fit.model, held(loop.source), fit.collapsed, None, loop.execute)
         new = _fitted(loop, models)
         for number, fit in new.items():
             fit.trace.events[:0] = [Event(0, k, RESEEDED) for k in last[number].collapsed]
