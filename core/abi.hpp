@@ -102,6 +102,9 @@ struct Kernels {  // of one instruction set; single precision has the first five
     bool (*survey)(const Rows &, double *mass, double *out) = nullptr;
     void (*draw)(const Spec &, const Chain &, const Rows &, const double *u, int32_t *path) = nullptr;  // u uniform
     void (*filter)(const Spec &, const Chain &, const Rows &, double *out, double *messages) = nullptr;
+    void *(*open_stream)(const Spec &, const double *trans) = nullptr;  // a filter for one row after the other
+    void (*stream_row)(void *, const double *reach, const double *row, double *out) = nullptr;
+    void (*close_stream)(void *) = nullptr;
     void (*missing_distances)(const Gaps &, double *dist, double *logdet) = nullptr;
     void (*missing_moments)(const Gaps &, const double *weight, const double *times, double *mass, double *first,
                             double *second) = nullptr;

@@ -25,6 +25,9 @@ extern "C" const estep::Kernels *ESTEP_NAME(ESTEP_LEVEL)() {
                                           .survey = survey,
                                           .draw = draw,
                                           .filter = filter,
+                                          .open_stream = open_stream,
+                                          .stream_row = stream_row,
+                                          .close_stream = close_stream,
                                           .missing_distances = missing_distances,
                                           .missing_moments = missing_moments
 #endif

@@ -1,6 +1,7 @@
 // What Python calls: checks shapes, releases the GIL, calls the kernels of the level asked for.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
@@ -232,6 +233,60 @@ void filter(const std::string &level, const OwnedSpec &o, const Doubles &start, 
     kernels(level).filter(o.spec, c, rows, filtered.data(), out);
 }
 
+// What is known of the state of a sequence, row by row.
+class Stream {
+    const Kernels &of;
+    const int64_t K, D;
+    std::vector<double> trans, reach;
+    void *const kept;
+
+  public:
+    Stream(const std::string &level, const OwnedSpec &o, const Doubles &trans_)
+        : of(kernels(level)),
+          K(o.spec.K),
+          D(o.spec.D),
+          trans(trans_.data(), trans_.data() + trans_.size()),
+          reach(static_cast<size_t>(o.spec.K)),
+          kept(ready(o.spec, trans_) ? of.open_stream(o.spec, trans.data()) : nullptr) {
+        if (!kept) throw std::bad_alloc();
+    }
+    Stream(const Stream &) = delete;
+    Stream &operator=(const Stream &) = delete;
+    ~Stream() { of.close_stream(kept); }
+
+    // The distribution (K,) before the first row is `reach`; that of a row, moved on, before the next.
+    void begin(const Doubles &p) {
+        require(static_cast<int64_t>(p.size()) == K, "reach");
+        std::copy_n(p.data(), K, reach.data());
+    }
+    void resume(const Doubles &p) {
+        require(static_cast<int64_t>(p.size()) == K, "filtered");
+        move_on(p.data());
+    }
+
+    // Fills out (K,); whether the row is possible: if not, nothing is changed.
+    bool update(const Doubles &row, const Out &out) {
+        require(static_cast<int64_t>(row.size()) == D && static_cast<int64_t>(out.size()) == K, "row");
+        of.stream_row(kept, reach.data(), row.data(), out.data());
+        if (std::isnan(out.data()[0])) return false;
+        move_on(out.data());
+        return true;
+    }
+
+  private:
+    bool ready(const Spec &s, const Doubles &moves) const {
+        require(static_cast<int64_t>(moves.size()) == s.K * s.K, "trans");
+        require(s.kind != Kind::table && s.kind != Kind::dense && s.kind != Kind::product, "spec");
+        require(s.kind != Kind::mixed || s.parts->kind != Kind::table, "spec");
+        return true;
+    }
+    void move_on(const double *p) {
+        for (int64_t j = 0; j < K; j++) reach[j] = 0;
+        for (int64_t i = 0; i < K; i++)
+            for (int64_t j = 0; j < K; j++) reach[j] += p[i] * trans[i * K + j];
+    }
+};
+
 std::tuple<bool, double> survey_rows(const std::string &level, const Data &x, const MaybeDoubles &weight,
                                      const Out &out) {
     require(x.ndim() == 2, "X");
@@ -358,6 +413,12 @@ NB_MODULE(_core, m) {
         in("kind"), in("whitened"), in("counts"), in("single"), in("K"), in("D"), in("M"), maybe("weights"),
         maybe("shared"), maybe("origin"), maybe("means"), maybe("factor"), maybe("lognorm"), maybe("parts"),
         in("members"), nb::keep_alive<1, 15>(), nb::keep_alive<1, 16>());
+    nb::class_<Stream>(m, "Stream")
+        .def(nb::init<const std::string &, const OwnedSpec &, const Doubles &>(), in("level"), in("spec"), in("trans"),
+             nb::keep_alive<1, 3>())
+        .def("begin", &Stream::begin, in("reach"))
+        .def("resume", &Stream::resume, in("filtered"))
+        .def("update", &Stream::update, in("row"), out("out"));
     m.def("levels", &levels);
     m.def("log_densities", &log_densities, in("level"), in("spec"), in("X"), out("out"));
     m.def("accumulate", &accumulate, in("level"), in("spec"), in("X"), in("resp"), out("stats"));

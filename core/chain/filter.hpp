@@ -196,4 +196,30 @@ void filter(const Spec &spec, const estep::Chain &chain, const Rows &rows, doubl
     Filter(spec, chain, rows).filtered(out, messages);
 }
 
+// A filter that is kept from one row to the next.
+struct Streamed {
+    int64_t end = 1;
+    estep::Chain chain;
+    Rows rows;
+    Filter filter;
+
+    Streamed(const Spec &s, const double *trans)
+        : chain{.K = s.K, .start = nullptr, .trans = trans, .ends = &end, .S = 1},
+          rows{nullptr, estep::Dtype::f64, 1, s.D, nullptr},
+          filter(s, chain, rows) {}
+    Streamed(const Streamed &) = delete;
+    Streamed &operator=(const Streamed &) = delete;
+};
+
+void *open_stream(const Spec &spec, const double *trans) { return new (std::nothrow) Streamed(spec, trans); }
+
+// Fills out (K,) as `filter` does for a row (D,) in which the states (K,) may be reached.
+void stream_row(void *stream, const double *reach, const double *row, double *out) {
+    Streamed &s = *static_cast<Streamed *>(stream);
+    s.chain.start = reach, s.rows.data = row;
+    s.filter.filtered(out, nullptr);
+}
+
+void close_stream(void *stream) { delete static_cast<Streamed *>(stream); }
+
 }  // namespace

@@ -1,6 +1,6 @@
 """A model: latent x emission. Mixtures and hidden Markov models are the same class with another latent part.
 
-What is asked of a model is answered in :mod:`estep.inference`, a file a question.
+What is asked of a model is :class:`estep.inference.questions.Questions`; answers are in :mod:`estep.inference`.
 """
 
 from __future__ import annotations
@@ -12,29 +12,26 @@ from typing import Any, Self
 import numpy as np
 
 from estep.data.batch import Batch
-from estep.data.columns import Roles, frame_of, is_frame
-from estep.data.inputs import as_source
-from estep.data.opened import is_blocks
+from estep.data.columns import Roles
 from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
-from estep.emissions._shared.tables import used_columns
 from estep.execution.base import Execute
-from estep.inference import decode, e_step, filter, forecast, m_step, sample, score, smooth
+from estep.inference import e_step, m_step
 from estep.inference.constraints import Constraints
 from estep.inference.prepare import prepared
+from estep.inference.questions import Questions
+from estep.inference.reading import read
 from estep.interface import Boundary, Climbed, Emission, Evaluation, Latent, Notes
 from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.priors import Conjugate, Prior
-from estep.statistics import Array, Layout, Statistics, weighted
+from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
-
-KINDS = ("smoothed", "filtered")
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Questions):
     """A latent part and an emission, both with their parameters; immutable.
 
     ``columns`` names the columns of the data, covariates first (an empty name: it had none), ``roles`` those that are
@@ -183,63 +180,7 @@ class Model:
         Columns go by name where both have names; positions count where one has none. Raises ValueError naming what is
         wrong.
         """
-        return prepared(self.read(data, lengths, weights, labels, given, sequence, memory, execute), self.emission)
-
-    def read(
-        self,
-        data: Any,
-        lengths: Any = None,
-        weights: Any = None,
-        labels: Any = None,
-        given: Any = None,
-        sequence: str | None = None,
-        memory: Any = None,
-        execute: Execute | None = None,
-    ) -> Source:
-        """As :meth:`source`, with the rows as they came."""
-        chain, P = self.latent.sequential, self.emission.n_covariates
-        if not chain and lengths is not None:
-            raise ValueError("a mixture has no sequences: leave lengths out")
-        if given is not None and not P:
-            self.emission.given_columns(1)
-        if sequence is None and not is_blocks(data):
-            self._ask_for_sequences(data, lengths)
-        used = used_columns(self.emission)
-        source = as_source(
-            data,
-            lengths,
-            weights,
-            self.emission.rows,
-            labels=labels,
-            symbols=self.symbols,
-            only=used,
-            given=given,
-            wanted=() if used else self.columns[P:],
-            wanted_given=self.columns[:P],
-            roles=self.roles,
-            chain=chain,
-            new=False,
-            sequence=sequence,
-            memory=memory,
-            execute=execute,
-        )
-        if source.n_given:
-            self.emission.given_columns(source.n_given)
-        elif P:
-            names = f" ({', '.join(self.columns[:P])})" if any(self.columns[:P]) else ""
-            raise ValueError(f"the model has {P} covariate{'s' if P > 1 else ''}{names}: give them as given=")
-        if source.evidence is not None:
-            source.evidence.check(self.n_components)
-        return source
-
-    def _ask_for_sequences(self, data: Any, lengths: Any) -> None:
-        """Raises ValueError where the data have the column whose values were sequences, and no lengths are given."""
-        column = dict(self.roles).get("sequence")
-        if column is not None and lengths is None and is_frame(data) and column in map(str, frame_of(data).columns):
-            raise ValueError(
-                f"the model was fitted to the sequences of column {column!r}, which the data have: give lengths, or "
-                "leave the column out where all rows are one sequence"
-            )
+        return prepared(read(self, data, lengths, weights, labels, given, sequence, memory, execute), self.emission)
 
     # Estimation
 
@@ -287,106 +228,7 @@ class Model:
         self.__dict__.pop("_kernel", None)
         self.emission.release()
 
-    # Questions
-
-    def score_units(self, data: Any, lengths: Any = None, execute: Execute | None = None, given: Any = None) -> Array:
-        """Log-likelihood of each row (mixture, (n,)) or sequence (chain, (S,)), natural logarithm."""
-        return score.score_units(self, data, self.source(data, lengths, given=given, execute=execute), execute)
-
-    def score(
-        self,
-        data: Any,
-        lengths: Any = None,
-        execute: Execute | None = None,
-        given: Any = None,
-        weights: Any = None,
-    ) -> float:
-        """Total log-likelihood, weighted; -inf where the data are impossible under the model."""
-        source = self.source(data, lengths, weights, given=given, execute=execute)
-        return weighted(self.score_units(source, execute=execute), source.weights)
-
-    def predict_proba(
-        self,
-        data: Any,
-        lengths: Any = None,
-        execute: Execute | None = None,
-        given: Any = None,
-        on_impossible: str = "raise",
-        kind: str = "smoothed",
-    ) -> Array:
-        """Probabilities of the states, (n, K): "smoothed" ones look ahead, "filtered" ones do not.
-
-        Given the row (mixture), the whole sequence (smoothed: Rabiner 1989, eq. 27) or its rows up to there (filtered).
-        Raises ValueError naming the first row or sequence that is impossible under the model; with
-        ``on_impossible="skip"`` its probabilities are NaN, and a warning names the first five.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}: it is 'smoothed', which looks ahead, or 'filtered'")
-        source = self.source(data, lengths, given=given, execute=execute)
-        how = smooth.predict_proba if kind == "smoothed" else filter.filtered
-        return how(self, data, source, execute, on_impossible)
-
-    def filter(
-        self,
-        data: Any,
-        lengths: Any = None,
-        execute: Execute | None = None,
-        given: Any = None,
-        on_impossible: str = "raise",
-    ) -> Array:
-        """Probabilities of the states given the rows up to each, (n, K): they do not look ahead.
-
-        As :meth:`predict_proba` with ``kind="filtered"`` (Rabiner 1989, eq. 19 and 20, scaled).
-        """
-        return self.predict_proba(data, lengths, execute, given, on_impossible, "filtered")
-
-    def forecast(
-        self, data: Any, steps: int, lengths: Any = None, execute: Execute | None = None, given: Any = None
-    ) -> Array:
-        """Probabilities of the states in the ``steps`` rows after each sequence, (S, steps, K), given all of it.
-
-        Raises ValueError for a number of steps that is none, and where a sequence is impossible.
-        """
-        if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or steps < 1:
-            raise ValueError(f"steps is {steps!r}: it is a whole number from 1")
-        return forecast.state_probabilities(
-            self, self.source(data, lengths, given=given, execute=execute), int(steps), execute
-        )
-
-    def decode(
-        self,
-        data: Any,
-        lengths: Any = None,
-        algorithm: str = "viterbi",
-        execute: Execute | None = None,
-        given: Any = None,
-        on_impossible: str = "raise",
-    ) -> tuple[Array, Array]:
-        """States (n,) and log p(rows, states) of each unit.
-
-        ``viterbi``: the most probable path as a whole. ``posterior``: the most probable state of each row by itself;
-        as a path it may be less probable, or even impossible (-inf). Raises ValueError naming an impossible row or
-        sequence; with ``on_impossible="skip"`` its states are -1, and a warning names the first five.
-        """
-        if algorithm not in ("viterbi", "posterior"):
-            raise ValueError(f"algorithm is {algorithm!r}: it is 'viterbi' or 'posterior'")
-        source = self.source(data, lengths, given=given, execute=execute)
-        return decode.decode(self, data, source, algorithm, execute, on_impossible)
-
-    def state_probability(self, states: Array, data: Any, lengths: Any = None, execute: Execute | None = None) -> Array:
-        """The probability (n,) of the states of rows given all data; NaN for state -1."""
-        return decode.state_probability(self, states, data, self.source(data, lengths, execute=execute), execute)
-
-    def path_log_probability(self, source: Source, states: Array) -> Array:
-        """log p(rows, states) of each row or sequence of a prepared source."""
-        return score.path_log_probability(self, source, states)
-
-    def sample(self, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
-        """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).
-
-        Raises ValueError for a number of rows that no memory holds.
-        """
-        return sample.sample(self, self.columns, n, random_state, given)
+    # What follows from a log-likelihood
 
     def aic(self, log_likelihood: float) -> float:
         """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""

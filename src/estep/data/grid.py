@@ -44,11 +44,12 @@ class Cell(NamedTuple):
         return self.halo is None or self.halo.begins
 
 
-def cut(n: int, ends: Array | None, rows: int) -> list[Cell]:
+def cut(n: int, ends: Array | None, rows: int, tail: int = 0) -> list[Cell]:
     """Cells of about ``rows`` of n rows, or of whole sequences with about that many; longer sequences are cut.
 
     They are alike in size, and up to EVEN of them a power of two, so that threads have the same to do. Where there are
-    more they may be larger, so that there is little to do between them; where there are hardly any, smaller.
+    more they may be larger, so that there is little to do between them; where there are hardly any, smaller. Chunks
+    have ``tail`` rows after them at least, where the sequence has.
     """
     count = -(-n // rows)
     if ends is None:
@@ -65,7 +66,7 @@ def cut(n: int, ends: Array | None, rows: int) -> list[Cell]:
     while first_sequence < len(ends):
         end = int(ends[first_sequence])
         if end - first >= 2 * rows:
-            cells += _chunks(first, end, first_sequence, (end - first) // rows)
+            cells += _chunks(first, end, first_sequence, (end - first) // rows, tail)
             first, first_sequence = end, first_sequence + 1
             continue
         stop = int(np.searchsorted(ends, first + share)) + 1
@@ -78,10 +79,10 @@ def cut(n: int, ends: Array | None, rows: int) -> list[Cell]:
     return cells
 
 
-def _chunks(first: int, stop: int, sequence: int, n: int) -> list[Cell]:
+def _chunks(first: int, stop: int, sequence: int, n: int, tail: int) -> list[Cell]:
     """``n`` chunks of one sequence, about as long."""
     cells = []
     for a, b in pairwise([first + (stop - first) * i // n for i in range(n + 1)]):
-        low, high = max(first, a - HALO), min(stop, b + HALO)
+        low, high = max(first, a - HALO), min(stop, b + max(HALO, tail))
         cells.append(Cell(a, b, sequence, sequence + 1, Halo(a - low, high - b, a == first, b == stop)))
     return cells

@@ -101,18 +101,19 @@ class Source:
             X, base, known, order = self._kept(i, i + rows)
             yield Batch(X, weights, None, i, 0, self.summary, None, base, known, order, self.n_given)
 
-    def leaves(self, rows: int) -> Leaves:
+    def leaves(self, rows: int, tail: int = 0) -> Leaves:
         """Batches of about ``rows`` rows, or of whole sequences with about that many; longer sequences are cut (see
-        :func:`estep.data.grid.cut`). Those that were last asked for are kept, with what they keep."""
+        :func:`estep.data.grid.cut`), into chunks with ``tail`` rows after them at least. Those that were last asked for
+        are kept, with what they keep."""
         if not in_memory(self.X) and not self.X.remote:
-            cells = cut(len(self), self.ends, rows)
+            cells = cut(len(self), self.ends, rows, tail)
             self.X.require_room(max(cell.high - cell.low for cell in cells), self.X.shape[1])
             return Leaves(cells, self.summary, source=self)
-        kept: tuple[int, Leaves] | None = self.__dict__.get("_leaves")
-        if kept is None or kept[0] != rows:
-            cells = cut(len(self), self.ends, rows)
+        kept: tuple[tuple[int, int], Leaves] | None = self.__dict__.get("_leaves")
+        if kept is None or kept[0] != (rows, tail):
+            cells = cut(len(self), self.ends, rows, tail)
             kept = self.__dict__["_leaves"] = (
-                rows,
+                (rows, tail),
                 Leaves(cells, self.summary, [self.leaf(cell, len(cells) > 1) for cell in cells]),
             )
         return kept[1]

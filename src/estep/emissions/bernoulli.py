@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Bernoulli(ConjugateCells):
     parameters: ClassVar[tuple[str, ...]] = ("probabilities",)
     smoothed: ClassVar[tuple[str, ...]] = ("probabilities",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"probabilities": (Beta,)}
+    whole_numbers: ClassVar[bool] = True
     per_cell: ClassVar[int] = 2
     wants: ClassVar[str] = "0 or 1 in each cell"
 
@@ -63,6 +64,11 @@ class Bernoulli(ConjugateCells):
     def mean_statistics(self) -> Array:
         p = self.first()
         return np.stack([p, 1 - p], axis=1)
+
+    def law(self) -> Any:
+        from scipy import stats
+
+        return stats.bernoulli(p=self.first())
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         p = self.first()[states]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,7 +12,7 @@ from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import draw, kernel_evaluation, missing
-from estep.interface import Evaluation, Notes
+from estep.interface import Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Parameter, Probabilities
 from estep.priors import Dirichlet, Prior
@@ -102,6 +102,9 @@ class Categorical(ConjugateEmission):
     def _counts(self, s: Statistics) -> Array:
         """The counts of the symbols, a view."""
         return s["counts"][:, -self._probabilities().shape[1] :]
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        return [Margin("symbol", table=self._probabilities())]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return draw(self._probabilities(), states, rng)[:, None]

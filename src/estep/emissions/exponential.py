@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -79,6 +79,11 @@ class Exponential(ConjugateCells):
 
     def mean_statistics(self) -> Array:
         return 1 / self.first()[:, None]
+
+    def law(self) -> Any:
+        from scipy import stats
+
+        return stats.expon(scale=1 / self.first())
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.exponential(1 / self.first()[states])

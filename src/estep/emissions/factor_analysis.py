@@ -7,7 +7,7 @@ full Gaussian, and so are the statistics; only the M-step knows of factors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -17,7 +17,7 @@ from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.rows import NOTHING, check_columns, missing
 from estep.emissions.gaussian import Gaussian
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import NEAR, RELATIVE
 from estep.parameters.domains import ABOVE_0, Loadings, Numbers, Parameter
@@ -185,6 +185,12 @@ class FactorAnalysis(Emission):
         low = seen & ~quiet & (noise <= least).any(axis=1)
         notes = tuple((int(k), "noise variance at its floor") for k in np.flatnonzero(low))
         return self.evolve(means=np.asarray(whole.means), loadings=loadings, noise_variance=self._stored(noise)), notes
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        return self.gaussian.margins(rows)
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        return self.gaussian.fill(rows, states, rng)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, loadings, noise = self._known()

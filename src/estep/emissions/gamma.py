@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -103,6 +103,11 @@ class Gamma(PseudoCells):
 
     def possible(self, X: Array) -> Array:
         return np.asarray(X > 0)
+
+    def law(self) -> Any:
+        from scipy import stats
+
+        return stats.gamma(a=self.first(), scale=1 / np.asarray(self.rates))
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.gamma(self.first()[states], 1 / np.asarray(self.rates)[states])

@@ -7,7 +7,7 @@ and far apart, they are computed from differences (see ``quadratic``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -18,10 +18,11 @@ from estep import kernels
 from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.known import fill_known, given_known, normal_margins
 from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.quadratic import LOG_2PI, largest, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.interface import Climbed, Evaluation, Notes
+from estep.interface import Climbed, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
     RELATIVE,
@@ -315,9 +316,23 @@ class Gaussian(ConjugateEmission):
 
         return Climbed(loglik[:made], counts[:made], emission)
 
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        return normal_margins(*self.given_known(rows)[:2])
+
+    def given_known(self, rows: Array | None) -> tuple[Array, Array, Array]:
+        """Means and variances (..., K, D) given what is known of rows, and its squared distances (n, K)."""
+        return given_known(rows, self._means(), self.as_full())
+
+    def as_full(self) -> Array:
+        """Covariances (K, D, D)."""
+        return full(self._covariances(), self.covariance_type, *self._means().shape)
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        return fill_known(rows, states, self._means()[states], self.as_full(), rng)
+
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()
-        L = np.linalg.cholesky(full(self._covariances(), self.covariance_type, *means.shape))
+        L = np.linalg.cholesky(self.as_full())
         z = rng.standard_normal((len(states), means.shape[1]))
         out = np.empty_like(z)
         for k in range(len(means)):

@@ -6,7 +6,7 @@ autoregressive chain has lagged observations for covariates (:func:`estep.lagged
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -15,10 +15,11 @@ import numpy as np
 from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.emissions._shared.known import fill_known, given_known, normal_margins
 from estep.emissions._shared.quadratic import LOG_2PI, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.emissions.gaussian import Gaussian
-from estep.interface import Evaluation, Notes
+from estep.interface import Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
     RELATIVE,
@@ -339,12 +340,33 @@ class LinearRegression(ConjugateEmission):
         fresh[unseen] = old[unseen]
         return fresh
 
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        if rows is None:
+            raise ValueError(f"the model has {self.n_covariates} covariates: how it goes on depends on them")
+        given, errors = rows[:, : self.n_covariates], self._full()
+        return normal_margins(*given_known(rows[:, self.n_covariates :], self._lines(given), errors)[:2])
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        given, own = rows[:, : self.n_covariates], rows[:, self.n_covariates :]
+        means = self._lines(given)[np.arange(len(rows)), states]
+        return np.hstack([given, fill_known(own, states, means, self._full(), rng)])
+
+    def _lines(self, given: Array) -> Array:
+        """The means (n, K, D) at covariates (n, P)."""
+        coefficients, intercepts, _ = self._values()
+        return np.asarray(intercepts + np.einsum("kdp,np->nkd", coefficients, given))
+
+    def _full(self) -> Array:
+        """Error covariances (K, D, D)."""
+        coefficients, _, covariances = self._values()
+        return full(covariances, self.covariance_type, *coefficients.shape[:2])
+
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         raise ValueError("linear_regression emissions draw given covariates: model.sample(n, given=...)")
 
     def sample_given(self, states: Array, given: Array, rng: np.random.Generator) -> Array:
-        coefficients, intercepts, covariances = self._values()
-        L = np.linalg.cholesky(full(covariances, self.covariance_type, *coefficients.shape[:2]))[states]
+        coefficients, intercepts, _ = self._values()
+        L = np.linalg.cholesky(self._full())[states]
         errors = (L @ rng.standard_normal((len(states), L.shape[1], 1)))[:, :, 0]
         return np.asarray(intercepts[states] + (coefficients[states] @ given[:, :, None])[:, :, 0] + errors)
 

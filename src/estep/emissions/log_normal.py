@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import check_cells, check_columns, require_columns
 from estep.emissions.gaussian import Gaussian
-from estep.interface import Evaluation, Notes
+from estep.interface import Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Parameter
 from estep.priors import Prior
@@ -136,6 +136,19 @@ class LogNormal(ConjugateEmission):
 
     def expected_statistics(self, mass: Array) -> Statistics:
         return self.logs.expected_statistics(mass)
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        from scipy import stats
+
+        location, variance, _ = self.logs.given_known(None if rows is None else np.log(rows))
+        deviation = np.sqrt(variance)
+        return [
+            Margin("number", stats.lognorm(s=deviation[..., d], scale=np.exp(location[..., d])))
+            for d in range(self.n_columns)
+        ]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        return np.where(np.isnan(rows), np.exp(self.logs.fill(np.log(rows), states, rng)), rows)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return np.exp(self.logs.sample(states, rng))

@@ -15,8 +15,8 @@ import numpy as np
 from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
-from estep.emissions._shared.rows import NOTHING, draw, kernel_evaluation, missing
-from estep.interface import Emission, Evaluation, Notes
+from estep.emissions._shared.rows import NOTHING, draw, kernel_evaluation, log_densities_of, missing
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.reference import softmax
 from estep.kernels.spec import Spec, mixed
 from estep.parameters.domains import Parameter, Probabilities
@@ -307,6 +307,22 @@ class MixtureOf(ConjugateEmission):
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin] | None:
+        inner = self.inner.margins(rows)
+        if inner is None:
+            return None
+        weights = self._weights() if rows is None else self._parts_of(rows)
+        return [margin.mixed(weights) for margin in inner]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        own = self._parts_of(rows)[np.arange(len(rows)), states]
+        return self.inner.fill(rows, states * self.n_mix + draw(own, np.arange(len(rows)), rng), rng)
+
+    def _parts_of(self, rows: Array) -> Array:
+        """The probabilities (n, K, M) of the parts of each state, given what is known of rows."""
+        logs = log_densities_of(self.inner, rows).reshape(len(rows), -1, self.n_mix) + self._log_weights()
+        return softmax.shares(logs)
 
     @property
     def n_covariates(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Multinomial(ConjugateCells):
     parameters: ClassVar[tuple[str, ...]] = ("emissionprob",)
     smoothed: ClassVar[tuple[str, ...]] = ("emissionprob",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"emissionprob": (Dirichlet,)}
+    whole_numbers: ClassVar[bool] = True
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ..., all of a row or none of it"
     allows_missing_cells: ClassVar[bool] = False
@@ -94,6 +95,11 @@ class Multinomial(ConjugateCells):
 
     def mean_statistics(self) -> Array:
         return self.trials * self.first()[:, None]
+
+    def law(self) -> Any:
+        from scipy import stats
+
+        return stats.binom(n=np.full(self.first().shape, self.trials), p=self.first())
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.multinomial(self.trials, self.first()[states]).astype(np.float64)

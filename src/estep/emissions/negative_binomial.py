@@ -5,7 +5,7 @@ The statistics are histograms, which say all there is to know of counts; densiti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -17,11 +17,12 @@ from estep.emissions._shared.rows import (
     NOTHING,
     check_cells,
     check_columns,
+    column_of,
     kernel_evaluation,
     missing,
     require_columns,
 )
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.parameters.domains import Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
@@ -166,6 +167,16 @@ class NegativeBinomial(Emission):
         size = _size(above, mean, fresh, old_sizes)
         new = {"means": np.where(seen, fresh, old_means), "sizes": np.where(seen & ~keep_size, size, old_sizes)}
         return self.evolve(**new), ()
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        from scipy import stats
+
+        means, sizes = self._values()
+        law = stats.nbinom(n=sizes, p=sizes / (sizes + means))
+        return [Margin("count", column_of(law, d)) for d in range(self.n_columns)]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        return self.fill_apart(rows, states, rng)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, sizes = self._values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Poisson(ConjugateCells):
     parameters: ClassVar[tuple[str, ...]] = ("rates",)
     smoothed: ClassVar[tuple[str, ...]] = ("rates",)
     takes: ClassVar[Mapping[str, tuple[type[Prior], ...]]] = {"rates": (Gamma,)}
+    whole_numbers: ClassVar[bool] = True
     per_cell: ClassVar[int] = 1
     wants: ClassVar[str] = "counts 0, 1, 2, ... below 2^53"
 
@@ -74,6 +75,11 @@ class Poisson(ConjugateCells):
 
     def mean_statistics(self) -> Array:
         return self.first()[:, None]
+
+    def law(self) -> Any:
+        from scipy import stats
+
+        return stats.poisson(mu=self.first())
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.poisson(self.first()[states]).astype(np.float64)

@@ -19,7 +19,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import kernel_evaluation
 from estep.emissions._shared.tables import as_key, label_of, of_part
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec, product
 from estep.parameters.domains import Parameter
 from estep.priors import Prior
@@ -315,6 +315,19 @@ class Product(ConjugateEmission):
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         """Part after part; :func:`estep.emissions._shared.tables.as_table` gives the order of the data."""
         return np.hstack([family.sample(states, rng) for family in self.families]).astype(np.float64)
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin] | None:
+        found = [family.margins(own) for family, own in zip(self.families, self._apart(rows), strict=True)]
+        return None if any(one is None for one in found) else [m for one in found for m in one or ()]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        parts = zip(self.families, self._apart(rows), strict=True)
+        return np.hstack([family.fill(own, states, rng) for family, own in parts])
+
+    def _apart(self, rows: Array | None) -> Sequence[Any]:
+        """The columns of each part, of rows that have them part after part."""
+        cuts = np.cumsum([len(columns) for columns, _ in self.parts])[:-1]
+        return [None] * len(self.parts) if rows is None else np.split(rows, cuts, axis=1)
 
     # Priors
 

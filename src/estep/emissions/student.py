@@ -14,12 +14,13 @@ import numpy as np
 
 from estep.data.batch import Batch
 from estep.data.summary import Summary
+from estep.emissions._shared.known import fill_known
 from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.quadratic import LOG_2PI
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
 from estep.emissions._shared.special import gamma_shape
 from estep.emissions.gaussian import Gaussian
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.domains import Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
@@ -183,6 +184,28 @@ class Student(Emission):
         out["mass"], out["scale"] = same @ s["mass"], same @ s["scale"]
         out["gaussian"] = self.gaussian.pooled(Statistics(self.gaussian.layout, s["gaussian"]), groups).vector
         return out
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        """Of some columns given others: Students with more degrees of freedom, wider the farther out the others are
+        (Kotz & Nadarajah 2004, section 1.11)."""
+        from scipy import stats
+
+        location, variance, distances = self.gaussian.given_known(rows)
+        known = 0 if rows is None else (~np.isnan(rows)).sum(axis=1, keepdims=True)
+        dofs, scale = self._dofs() + known, (self._dofs() + distances) / (self._dofs() + known)
+        deviation = np.sqrt(variance * scale[..., None])
+        return [
+            Margin("number", stats.t(df=dofs, loc=location[..., d], scale=deviation[..., d]))
+            for d in range(self.n_columns)
+        ]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        _, _, distances = self.gaussian.given_known(rows)
+        dofs = self._dofs()[states]
+        more = dofs + distances[np.arange(len(rows)), states]
+        scale = more / 2 / rng.gamma((dofs + (~np.isnan(rows)).sum(axis=1)) / 2)
+        gaussian = self.gaussian
+        return fill_known(rows, states, np.asarray(gaussian.means)[states], gaussian.as_full(), rng, scale)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         dofs = self._dofs()[states]

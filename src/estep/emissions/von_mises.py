@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from estep.emissions._shared.cells import PseudoCells
 from estep.emissions._shared.special import MOST_CONCENTRATED, bessel_ratio, concentration, log_bessel
+from estep.interface import Margin
 from estep.parameters.domains import Angles, Numbers, Parameter
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array
@@ -73,6 +74,16 @@ class VonMises(PseudoCells):
 
     def possible(self, X: Array) -> Array:
         return np.isfinite(X)
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        from scipy import stats
+
+        means, kappa = self.first(), np.asarray(self.concentrations)
+        resultants = bessel_ratio(kappa) * np.exp(1j * means)
+        return [
+            Margin("angle", stats.vonmises(kappa=kappa[:, d], loc=means[:, d]), resultant=resultants[:, d])
+            for d in range(self.n_columns)
+        ]
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.vonmises(self.first()[states], np.asarray(self.concentrations)[states])

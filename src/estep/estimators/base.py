@@ -35,6 +35,7 @@ from estep.fitting.stopping import Stop
 from estep.fitting.subsample import held
 from estep.inference.passes import Passes
 from estep.inference.prepare import prepared, prepared_to_fit
+from estep.inference.reading import read
 from estep.interface import Algorithm
 from estep.model import Model
 from estep.tables.blocks import Blocks
@@ -116,7 +117,7 @@ class ModelEstimator(Attributes):
         execute = self.execute
         X = blocks_of(X, execute=execute) or X
         if old is not None:
-            return old.read(X, lengths, weights, labels, given, sequence, self.memory, execute)
+            return read(old, X, lengths, weights, labels, given, sequence, self.memory, execute)
         if not isinstance(X, Blocks):
             X, lengths = unpacked(X, lengths)
         if lengths is not None and not self._chain:

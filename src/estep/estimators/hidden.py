@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
-
-from estep.data.columns import frame_like
-from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
+from estep.estimators.chain_answers import ChainAnswers
 from estep.fitting.results import Fit
 from estep.interface import Emission
 from estep.latents import Chain
-from estep.model import Model
-from estep.statistics import Array
-from estep.util.streams import as_seed
 
 
-class Hidden(ModelEstimator):
+class Hidden(ModelEstimator, ChainAnswers):
     """Fitting and what a fitted chain answers; see :class:`GaussianHMM` and :class:`HMM`."""
 
     startprob_init: Any
@@ -109,95 +103,3 @@ class Hidden(ModelEstimator):
 
     def _bound_unit(self, fit: Fit) -> float:
         return 1.0
-
-    def _ask(self, X: Any, lengths: Any, given: Any, sample_weight: Any = None) -> tuple[Model, Source]:
-        model = self.to_model()
-        return model, model.source(X, lengths, sample_weight, given=given, memory=self.memory, execute=self.execute)
-
-    def score(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Total log-likelihood, natural logarithm; -inf where a sequence is impossible.
-
-        ``sample_weight`` (S,): one weight a sequence.
-        """
-        model, source = self._ask(X, lengths, given, sample_weight)
-        return model.score(source, execute=self._execute())
-
-    def score_samples(self, X: Any, lengths: Any = None, *, given: Any = None) -> Array:
-        """Log-likelihood of each sequence, (S,)."""
-        model, source = self._ask(X, lengths, given)
-        return model.score_units(source, execute=self._execute())
-
-    def decode(
-        self,
-        X: Any,
-        lengths: Any = None,
-        algorithm: str = "viterbi",
-        *,
-        given: Any = None,
-        on_impossible: str = "raise",
-    ) -> tuple[float, Array]:
-        """(log p(X, states), states (n,)), by "viterbi" (the best path) or "posterior" (each row's best state).
-
-        Rabiner 1989, section III.B. Raises ValueError naming a sequence that is impossible; with
-        ``on_impossible="skip"`` its states are -1, and a warning names it.
-        """
-        model, source = self._ask(X, lengths, given)
-        states, logprob = model.decode(source, None, algorithm, self._execute(), on_impossible=on_impossible)
-        return float(logprob.sum()), states
-
-    def predict(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
-        """States (n,) of the most probable path; ``on_impossible`` as in :meth:`decode`."""
-        return self.decode(X, lengths, given=given, on_impossible=on_impossible)[1]
-
-    def predict_proba(
-        self,
-        X: Any,
-        lengths: Any = None,
-        *,
-        kind: str = "smoothed",
-        given: Any = None,
-        on_impossible: str = "raise",
-    ) -> Array:
-        """Probabilities of the states, (n, K): "smoothed" ones look ahead, "filtered" ones do not.
-
-        Given the whole sequence (smoothed: Rabiner 1989, eq. 27), or its rows up to each (filtered). With
-        ``on_impossible="skip"`` those of an impossible sequence are NaN.
-        """
-        model, source = self._ask(X, lengths, given)
-        return model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible, kind=kind)
-
-    def filter(self, X: Any, lengths: Any = None, *, given: Any = None, on_impossible: str = "raise") -> Array:
-        """Probabilities of the states given the rows up to each, (n, K): they do not look ahead.
-
-        As :meth:`predict_proba` with ``kind="filtered"``.
-        """
-        return self.predict_proba(X, lengths, kind="filtered", given=given, on_impossible=on_impossible)
-
-    def forecast(self, X: Any, steps: int, lengths: Any = None, *, given: Any = None) -> Any:
-        """A data frame of what the states will be after X, given all of it: a line a step.
-
-        Columns ``step`` (1 to ``steps``) and ``state_0`` ...: probabilities. Of several sequences, ``sequence`` (its
-        number) comes first. The frame is of X's kind, of pandas for arrays. Raises ValueError naming a sequence that is
-        impossible, and ModuleNotFoundError where pandas is wanted and not there.
-        """
-        model, source = self._ask(X, lengths, given)
-        p = model.forecast(source, steps, execute=self._execute())
-        S, steps, K = p.shape
-        columns = {"sequence": np.repeat(np.arange(S), steps)} if S > 1 else {}
-        columns["step"] = np.tile(np.arange(1, steps + 1), S)
-        return frame_like(X, columns | {f"state_{k}": p[:, :, k].ravel() for k in range(K)})
-
-    def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
-        """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""
-        seed = self.random_state if random_state is None else random_state
-        return self.to_model().sample(n, as_seed(seed), given)
-
-    def aic(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Akaike's criterion on X, lower is better."""
-        model, source = self._ask(X, lengths, given, sample_weight)
-        return model.aic(model.score(source, execute=self._execute()))
-
-    def bic(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Schwarz's criterion on X, lower is better; its n is the weight of the rows that have a value."""
-        model, source = self._ask(X, lengths, given, sample_weight)
-        return model.bic(model.score(source, execute=self._execute()), source.weight_of_values)

@@ -24,6 +24,7 @@ from estep.fitting.results import Callback, Fit, Restart
 from estep.fitting.starts.portfolio import Beginning, Starts
 from estep.fitting.stopping import Stop, dominated
 from estep.inference.prepare import prepared_to_fit
+from estep.inference.reading import read
 from estep.interface import Algorithm
 from estep.model import Model
 
@@ -54,7 +55,7 @@ def fit(
     if not isinstance(model, Model):
         raise TypeError(f"fit takes a Model, not a {type(model).__name__}: an estimator has a fit of its own")
     how, rule, run = ways(algorithm, stop, execute)
-    source = prepared_to_fit(model.read(data, memory=memory, execute=run), model.emission)
+    source = prepared_to_fit(read(model, data, memory=memory, execute=run), model.emission)
     return fit_prepared(model, source, how, rule, run, callbacks, checkpoint, every)
 
 

@@ -34,11 +34,35 @@ class Filter(Task):
         p = self.model.moving.filter(*densities(self.model, batch), batch, boundary)[batch.own]
         impossible = np.isnan(p[:, 0])
         p = p if self.of_states else self.model.moving.by_component(p)
-        if batch.ends is None:
-            return np.where(impossible, -np.inf, 0.0), p
-        before = np.concatenate([[0], np.cumsum(impossible)])
-        ends = np.minimum(batch.ends - batch.own.start, len(p))
-        return np.where(np.diff(before[ends], prepend=0) > 0, -np.inf, 0.0), p
+        return impossible_units(impossible, batch), p
+
+
+@dataclass(frozen=True, eq=False)
+class Predict(Filter):
+    """As :class:`Filter`, of the rows given those before each."""
+
+    of_states: bool = True
+
+    def ask(self, batch: Batch, boundary: Boundary | None) -> tuple[Array, Array]:
+        units, p = super().ask(batch, boundary)
+        latent, before = self.model.latent, np.vstack([np.zeros((1, p.shape[1])), p[:-1]])
+        if batch.ends is not None:
+            firsts = np.concatenate([[0], batch.ends[:-1] - batch.own.start])
+            before[firsts[firsts < len(p)]] = 0.0
+        if boundary is not None and batch.halo is not None and not batch.halo.begins:
+            left = boundary.messages[0]
+            before[0] = np.exp(left - left.max())
+            before[0] /= before[0].sum()
+        return units, latent.by_component(latent.after(before))
+
+
+def impossible_units(impossible: Array, batch: Batch) -> Array:
+    """-inf for each unit of a leaf that has a row that is ``impossible`` (n,), else 0."""
+    if batch.ends is None:
+        return np.where(impossible, -np.inf, 0.0)
+    before = np.concatenate([[0], np.cumsum(impossible)])
+    ends = np.minimum(batch.ends - batch.own.start, len(impossible))
+    return np.where(np.diff(before[ends], prepend=0) > 0, -np.inf, 0.0)
 
 
 def filtered(model: AnyModel, data: Any, source: Source, execute: Execute | None, on_impossible: str) -> Array:

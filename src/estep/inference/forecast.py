@@ -1,21 +1,26 @@
-"""What the states will be after the data: filtered at the last row, then moved on."""
+"""What comes after the data: filtered at the last row, then moved on."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from estep.data.source import Source
+from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
 from estep.inference.impossible import raise_impossible
 from estep.inference.units import of_units
 from estep.interface import AnyModel
 from estep.statistics import Array
+from estep.util.memory import require_memory
+from estep.util.numbers import as_numbers
 
 
-def state_probabilities(model: AnyModel, source: Source, steps: int, execute: Execute | None) -> Array:
-    """Probabilities (S, steps, K) of the states 1 to ``steps`` rows after the end of each sequence, given all its rows
-    (Zucchini & MacDonald 2009, section 5.4.2). Raises ValueError naming a sequence that is impossible."""
+def last_states(model: AnyModel, source: Source, execute: Execute | None) -> Array:
+    """Probabilities (S, M) of the kernels' states at the last row of each sequence given all its rows; zeros where it
+    has none. Raises ValueError naming a sequence that is impossible."""
     source = source.in_double()
     ends = source.all_ends
     last = np.zeros((len(ends), model.latent.n_states))
@@ -26,4 +31,58 @@ def state_probabilities(model: AnyModel, source: Source, steps: int, execute: Ex
             last[of_row[row]] = rows[row - place.start]
 
     raise_impossible(model, source, of_units(Filter(model, of_states=True), source, execute, sink))
-    return model.moving.ahead(last, steps)
+    return last
+
+
+def state_probabilities(model: AnyModel, source: Source, steps: Any, execute: Execute | None) -> Array:
+    """Probabilities (S, steps, K) of the states 1 to ``steps`` rows after the end of each sequence, given all its rows
+    (Zucchini & MacDonald 2009, section 5.4.2)."""
+    steps = _whole("steps", steps)
+    S, K = len(source.all_ends), model.n_components
+    require_memory(f"steps is {steps}: so many probabilities of {K} states", 8 * S * steps * K)
+    return model.latent.ahead(last_states(model, source, execute), steps)
+
+
+def simulate(
+    model: AnyModel, source: Source, steps: Any, n: Any, random_state: Any, given: Any, execute: Execute | None
+) -> tuple[Array, Array]:
+    """``n`` futures of each sequence: rows (S, n, steps, D) and states (S, n, steps). ``given`` (S * steps, P): the
+    covariates of the rows to come."""
+    steps, n = _whole("steps", steps), _whole("n", n)
+    emission, S = model.emission, len(source.all_ends)
+    D = emission.n_columns - emission.n_covariates
+    require_memory(f"{n} futures of {steps} steps", 8 * S * n * steps * (D + 2))
+    rng = np.random.default_rng(random_state)
+    states = model.latent.draw_ahead(np.repeat(last_states(model, source, execute), n, axis=0), steps, rng)
+    ahead = given_ahead(model, given, S * steps)
+    if ahead is None:
+        rows = emission.sample(states.ravel(), rng)
+        rows = rows[:, as_table(emission, model.columns)] if emission.rows == "table" else rows
+    else:
+        each = np.repeat(ahead.reshape(S, 1, steps, -1), n, axis=1).reshape(S * n * steps, -1)
+        rows = emission.sample_given(states.ravel(), each, rng)
+    return rows.reshape(S, n, steps, -1), states.reshape(S, n, steps)
+
+
+def given_ahead(model: AnyModel, given: Any, n: int) -> Array | None:
+    """Covariates (n, P) of rows to come; None where the model has none. Raises ValueError where they are not so."""
+    P = model.emission.n_covariates
+    if not P:
+        if given is not None:
+            model.emission.given_columns(1)
+        return None
+    if given is None:
+        raise ValueError(f"the model has covariates ({P}): give those of the {n} rows to come as ahead=")
+    array = as_numbers(given, "ahead").astype(float)
+    array = array.reshape(-1, 1) if array.ndim == 1 and P == 1 else array
+    if array.shape != (n, P) or not np.isfinite(array).all():
+        raise ValueError(
+            f"ahead has shape {array.shape}: it is the covariates of the rows to come, {(n, P)}, all known"
+        )
+    return array
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}: it is a whole number from 1")
+    return int(value)

@@ -17,6 +17,8 @@ from estep.execution.serial import Serial
 from estep.inference.driver import Driver
 from estep.inference.e_step import densities
 from estep.inference.filter import Filter
+from estep.inference.impossible import raise_impossible
+from estep.inference.units import as_came, of_units
 from estep.interface import AnyModel, Boundary, Emission, Task
 from estep.statistics import Array
 from estep.util.memory import require_memory
@@ -77,3 +79,18 @@ def draw_paths(model: AnyModel, source: Source, key: int, execute: Execute | Non
     with how.running():
         Driver(leaves, how).map_back(Filter(model), DrawPaths(model, key), sink)
     return states
+
+
+def sample_paths(
+    model: AnyModel, data: Any, source: Source, n: Any, random_state: Any, execute: Execute | None
+) -> Array:
+    """States (n, rows) of n paths; ``source`` is what the model reads of ``data``."""
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"n is {n!r}: the number of paths is a whole number from 1")
+    source = source.in_double()
+    raise_impossible(model, source, of_units(Filter(model), source, execute, None))
+    keys = np.random.default_rng(random_state).integers(2**63, size=int(n))
+    out = room((int(n), len(source)), np.int64, source.X)
+    for i, key in enumerate(keys):
+        out[i] = as_came(data, source, model.latent.components(draw_paths(model, source, int(key), execute)))
+    return out

@@ -20,7 +20,8 @@ Sink = Callable[[slice, Any], None]
 
 def ask(task: Task, source: Source, execute: Execute | None, take: Callable[[Cell, Any], None]) -> None:
     """Gives ``take`` what a task finds for each leaf of the source, in any order; for one leaf the last time counts."""
-    how, leaves = Serial() if execute is None else execute, source.leaves(task.model.leaf_rows())
+    how = Serial() if execute is None else execute
+    leaves = source.leaves(task.model.leaf_rows(), task.tail)
     with how.running():
         Driver(leaves, how).map(task, lambda i, result: take(leaves.cells[i], result))
 

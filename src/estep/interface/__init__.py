@@ -8,10 +8,11 @@ works on models knows them as :class:`AnyModel`.
 from estep.interface.algorithm import Algorithm, Data, Step
 from estep.interface.emission import Climbed, Emission, Evaluation, Notes
 from estep.interface.latent import Boundary, Latent, Path
+from estep.interface.margin import Margin
 from estep.interface.model import AnyModel
 from estep.interface.task import Known, Task
 
 __all__ = [
     "Algorithm", "AnyModel", "Boundary", "Climbed", "Data", "Emission", "Evaluation", "Known",
-    "Latent", "Notes", "Path", "Step", "Task",
+    "Latent", "Margin", "Notes", "Path", "Step", "Task",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from estep.data.batch import Batch
 from estep.data.source import Source
 from estep.data.summary import Summary
+from estep.interface.margin import Margin
 from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.parameters.values import Values
@@ -181,6 +182,30 @@ class Emission(Values, ABC):
 
     # Hooks that a family may leave as they are.
 
+    def margins(self, rows: Array | None = None) -> Sequence[Margin] | None:
+        """How each column beside the covariates is distributed in each component, as :meth:`sample` has the columns.
+
+        ``rows`` (n, P + D), covariates first: what is known of each row, NaN where nothing is; columns that are known
+        have no part in the answer. None: the family does not say.
+        """
+        return None
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        """Rows (n, P + D) whose missing cells (NaN) are drawn given those that are known and the states (n,).
+
+        Here for rows that are missing as a whole. Raises ValueError for others.
+        """
+        if not (np.isnan(rows).all(axis=1) | ~np.isnan(rows).any(axis=1)).all():
+            raise ValueError(f"{self.name} emissions do not say how columns hang together: they need a method fill")
+        return self.fill_apart(rows, states, rng)
+
+    def fill_apart(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        """As :meth:`fill`, of columns that are independent given the state."""
+        missing = np.isnan(rows)
+        out, some = rows.copy(), missing.any(axis=1)
+        out[missing] = self.sample(states[some], rng)[missing[some]] if some.any() else 0.0
+        return out
+
     @property
     def rows(self) -> Literal["real", "symbols", "table"]:
         """What the rows are: numbers in D columns, symbols 0, 1, ... in one column, or columns of several kinds."""
@@ -204,6 +229,9 @@ class Emission(Values, ABC):
 
     tabulated: ClassVar[bool] = False
     """Whether prepared rows are whole numbers, rows of a table of densities."""
+
+    whole_numbers: ClassVar[bool] = False
+    """Whether cells are counts or symbols, which come again and again."""
 
     smoothed: ClassVar[tuple[str, ...]] = ()
     """Parameters that a start keeps a little towards those of the whole data, so that nothing seen is impossible."""

@@ -251,10 +251,47 @@ class Latent(Values, ABC):
         """Probabilities (n, M) of the kernels' states given the rows of their sequence up to there; NaN from an
         impossible row on."""
 
+    @property
     @abstractmethod
+    def first(self) -> Array:
+        """Probabilities (M,) of the kernels' states at the first row."""
+
+    @property
+    def closing(self) -> Array | None:
+        """Weights (M,) of the kernels' states at the last row of a sequence; None: all alike."""
+        return None
+
+    @abstractmethod
+    def following(self, p: Array) -> Array:
+        """Probabilities (n, M) of the kernels' states one row after rows that had these."""
+
+    def after(self, filtered: Array) -> Array:
+        """Probabilities (S, M) of the kernels' states at the next row, given those at the last row of each sequence
+        (S, M); zeros where there was none."""
+        return np.where(filtered.any(axis=1, keepdims=True), self.following(filtered), self.first)
+
     def ahead(self, filtered: Array, steps: int) -> Array:
-        """Probabilities (S, steps, K) of the components in the next steps, given the states at the last row of each
-        sequence (S, M); zeros where there was none."""
+        """Probabilities (S, steps, K) of the components in the next steps, given what :meth:`after` is given
+        (Zucchini & MacDonald 2009, section 5.4.2)."""
+        out, now = np.empty((len(filtered), steps, self.n_components)), self.after(filtered)
+        for h in range(steps):
+            out[:, h] = self.by_component(now)
+            now = self.following(now)
+        return out
+
+    def draw_ahead(self, filtered: Array, steps: int, rng: np.random.Generator) -> Array:
+        """Components (S, steps) drawn for the next steps, given what :meth:`after` is given."""
+        out, moves = np.empty((len(filtered), steps), np.int64), self.following(np.eye(self.n_states))
+        states = _draw(self.after(filtered), rng)
+        for h in range(steps):
+            out[:, h] = self.components(states)
+            states = _draw(moves[states], rng)
+        return out
+
+    @abstractmethod
+    def likelihood_ahead(self, logs: Array, ends: Array, lag: int) -> Array:
+        """Likelihood (n, M) of the next ``lag`` rows of each row's sequence given its state, up to a constant a row;
+        ``logs`` (n, M): the log-densities of the rows, ``ends`` (S,) of the sequences."""
 
     @abstractmethod
     def sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -264,3 +301,10 @@ class Latent(Values, ABC):
     def n_parameters(self) -> int:
         """Free parameters: probabilities that are structural zeros are not counted."""
         return packing.count(self)
+
+
+def _draw(p: Array, rng: np.random.Generator) -> Array:
+    """A column number for each row of probabilities (n, M)."""
+    cumulative = np.cumsum(p, axis=1)
+    u = rng.random(len(p)) * cumulative[:, -1]
+    return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))

@@ -25,6 +25,18 @@ class AnyModel(Protocol):
         """What is seen."""
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the data, covariates first."""
+
+    @property
+    def symbols(self) -> tuple[Any, ...]:
+        """Names of symbols."""
+
+    @property
+    def roles(self) -> Any:
+        """Columns that are no features."""
+
+    @property
     def moving(self) -> Latent:
         """The latent part as the E-step reads it."""
 
@@ -87,10 +99,20 @@ class AnyModel(Protocol):
     def release(self) -> None:
         """Lets go of what is only for E-steps."""
 
-    def source(self, data: Any, lengths: Any = None, weights: Any = None, labels: Any = None, given: Any = None) -> Any:
+    def source(
+        self,
+        data: Any,
+        lengths: Any = None,
+        weights: Any = None,
+        labels: Any = None,
+        given: Any = None,
+        sequence: str | None = None,
+        memory: Any = None,
+        execute: Any = None,
+    ) -> Any:
         """Data as this model reads it, validated."""
 
-    def score_units(self, data: Any, lengths: Any = None, execute: Any = None, given: Any = None) -> Array:
+    def score_units(self, data: Any, lengths: Any = None, execute: Any = None, **reading: Any) -> Array:
         """Log-likelihood of each row or sequence."""
 
     def evaluate(self, batch: Batch) -> Any:

@@ -35,6 +35,8 @@ class Task(ABC):
     model: AnyModel
     backward: bool = True
     """Whether messages from the right matter."""
+    tail: ClassVar[int] = 0
+    """Rows that it reads after a chunk, at least."""
     at_odds: ClassVar[bool] = False
     """Whether messages from both sides that hardly go together are found once more, in log space."""
 

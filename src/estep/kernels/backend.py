@@ -30,6 +30,9 @@ These three, ``draw`` and ``filter`` take ``allowed`` (n, K), bytes: which state
 ``filter(spec, start, trans, ends, X, filtered, halo, left, messages)``
     fills ``filtered`` (n, K), the probabilities of the states given the rows up to there, NaN from an impossible row
     on; of a chunk, from ``left`` or from its halo, and the first and third of its ``messages`` as ``chain`` does.
+``stream(spec, trans)``
+    a filter that is kept from one row to the next, of float64 rows: ``begin(reach)``, ``resume(filtered)`` and
+    ``update(row, out)``, see :class:`estep.kernels.reference.stream.Stream`.
 ``survey(X, weight, out)``
     reads no spec: it returns whether the rows are finite, and their weight, and fills ``out`` (6, D), zero at first:
     the lowest and highest values, the same of the rows with a positive weight, their mean and the weighted sum of
@@ -71,7 +74,7 @@ from typing import Any
 import numpy as np
 
 from estep.kernels import native
-from estep.kernels.reference import chain, densities, gaussian, missing, mixture, statistics, survey
+from estep.kernels.reference import chain, densities, gaussian, missing, mixture, statistics, stream, survey
 from estep.kernels.spec import Spec
 from estep.statistics import Array
 
@@ -91,6 +94,7 @@ class Kernels:
     survey: Callable[..., tuple[bool, float]]
     draw: Callable[..., None]
     filter: Callable[..., None]
+    stream: Callable[[Spec, Array], Any]
     missing_distances: Callable[..., None]
     missing_moments: Callable[..., None]
     factorise: Callable[..., bool]
@@ -122,6 +126,7 @@ def load(level: str) -> Kernels:
             survey.survey,
             chain.draw,
             chain.filtered,
+            stream.Stream,
             missing.distances,
             missing.moments,
             gaussian.factorise,
@@ -147,6 +152,7 @@ def load(level: str) -> Kernels:
         of_rows(core.survey),
         bound(core.draw),
         bound(core.filter),
+        lambda spec, trans: core.Stream(level, spec.native, trans),
         of_rows(core.missing_distances),
         of_rows(core.missing_moments),
         core.factorise,

@@ -238,8 +238,15 @@ class Independent(Latent, Conjugate):
         mass = weight * self._weights
         return Statistics(self.layout, mass), mass
 
-    def ahead(self, filtered: Array, steps: int) -> Array:
-        return np.tile(self._weights, (len(filtered), steps, 1))
+    @property
+    def first(self) -> Array:
+        return self._weights
+
+    def following(self, p: Array) -> Array:
+        return np.broadcast_to(self._weights, p.shape)
+
+    def likelihood_ahead(self, logs: Array, ends: Array, lag: int) -> Array:
+        return np.ones_like(logs)
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_components, size=n, p=self._weights / self._weights.sum())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from estep import kernels
 from estep.data.batch import Batch
 from estep.interface import Boundary, Latent, Path
 from estep.kernels.spec import Spec, dense
+from estep.latents.topology import stationary
 from estep.statistics import Array, Statistics
 from estep.util.cached import cached_property
 
 RARE = 1e-20
 """A transition that matters only where much follows."""
+FAINT = -690.0
+"""What is possible keeps so much of the most likely, as a logarithm: it may be all that can be reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,13 +211,55 @@ class Moving(Latent):
             uses[path.before, states[0]] += of_rows[0]
         self.collect(starts, uses, None, s)
 
-    def ahead(self, filtered: Array, steps: int) -> Array:
-        low = self.resting
-        out = np.empty((len(filtered), steps, self.n_components))
-        now = np.where(filtered.any(axis=1, keepdims=True), filtered @ low.moves.matrix, low.start)
-        for h in range(steps):
-            out[:, h] = self.by_component(now)
-            now = now @ low.moves.matrix
+    @property
+    def first(self) -> Array:
+        return self.resting.start
+
+    @property
+    def closing(self) -> Array | None:
+        return self.resting.end
+
+    def following(self, p: Array) -> Array:
+        return np.asarray(p @ self.resting.moves.matrix)
+
+    def likelihood_ahead(self, logs: Array, ends: Array, lag: int) -> Array:
+        """Backward probabilities that begin anew ``lag`` rows after each row, of all rows at once: as many products as
+        the lag is long."""
+        moves, out = self.resting.moves.matrix.T, np.ones_like(logs)
+        last = ends[np.diff(ends, prepend=0) > 0] - 1
+        for _ in range(lag):
+            with np.errstate(divide="ignore"):
+                seen = logs + np.log(out)
+            top, possible = seen.max(axis=1, keepdims=True), seen > -np.inf
+            seen = np.exp(np.maximum(seen - np.where(np.isfinite(top), top, 0.0), FAINT))
+            out[:-1] = np.where(possible, seen, 0.0)[1:] @ moves
+            out[last] = 1.0
+        return out
+
+    def stationary(self) -> Array:
+        """The distribution (K,) over components that the moves settle into. Raises ValueError where there are more."""
+        return np.asarray(self.by_component(stationary(self.resting.moves.matrix)[None])[0])
+
+    def dwell_times(self, n: int) -> Array:
+        """P(a stay lasts 1, 2, ... n rows), (K, n), of a stay that begins after a long time; NaN for a component that
+        is never entered then."""
+        return self._stays(lambda inside, entering: _lasting(inside, entering, n), n)
+
+    def expected_durations(self) -> Array:
+        """The mean number of rows of a stay, (K,); infinite where a component is never left."""
+        return self._stays(_mean_stay, 1)[:, 0]
+
+    def _stays(self, of_one: Callable[[Array, Array], Any], n: int) -> Array:
+        """What ``of_one`` finds of each component, from the moves among its states and how stays begin in them."""
+        moves, components = self.resting.moves.matrix, self.components(np.arange(self.n_states))
+        out = np.full((self.n_components, n), np.nan)
+        for k in range(self.n_components):
+            own = components == k
+            entering = np.ones(1)
+            if own.sum() > 1:
+                entering = stationary(moves)[~own] @ moves[~own][:, own]
+            if entering.sum() > 0:
+                out[k] = of_one(moves[own][:, own], entering / entering.sum())
         return out
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -224,6 +270,22 @@ class Moving(Latent):
             cumulative = first if t == 0 else then[states[t - 1]]
             states[t] = np.searchsorted(cumulative, u[t] * cumulative[-1], side="right")
         return self.components(states)
+
+
+def _lasting(inside: Array, entering: Array, n: int) -> Array:
+    """The probabilities that a stay lasts 1, 2, ... n rows."""
+    out, now = np.empty(n), entering
+    for d in range(n):
+        left = now @ inside
+        out[d], now = now.sum() - left.sum(), left
+    return out
+
+
+def _mean_stay(inside: Array, entering: Array) -> float:
+    """The expected rows of a stay, of moves (m, m) inside a component and where it begins (m,)."""
+    if np.abs(np.linalg.eigvals(inside)).max() >= 1:
+        return float("inf")
+    return float(np.linalg.solve(np.eye(len(inside)) - inside.T, entering).sum())
 
 
 def _plain(low: Lowered) -> bool:

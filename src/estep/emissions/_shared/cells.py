@@ -8,7 +8,7 @@ weights, and which parameters have given mean statistics.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -21,11 +21,12 @@ from estep.emissions._shared.rows import (
     NOTHING,
     check_cells,
     check_columns,
+    column_of,
     kernel_evaluation,
     missing,
     require_columns,
 )
-from estep.interface import Emission, Evaluation, Notes
+from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import NEVER, Spec
 from estep.priors import Prior, PseudoRows
 from estep.statistics import Array, Layout, Statistics
@@ -227,6 +228,17 @@ class Cells(Emission):
             fresh = {n: np.where(both, old[n], fresh[n]) for n in old}
         new = self.evolve(**{name: np.where(seen, fresh[name], old[name]) for name in old})
         return new, new.limit_notes()
+
+    def law(self) -> Any:
+        """SciPy's frozen distribution of cells, with parameters (K, D)."""
+        raise NotImplementedError
+
+    def margins(self, rows: Array | None = None) -> Sequence[Margin]:
+        law = self.law()
+        return [Margin("count" if self.whole_numbers else "number", column_of(law, d)) for d in range(self.n_columns)]
+
+    def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
+        return self.fill_apart(rows, states, rng)
 
     @property
     def keeps_place(self) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from estep import kernels
 from estep.data.batch import Batch
-from estep.interface import Evaluation
+from estep.data.source import Source
+from estep.interface import Emission, Evaluation
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics
 
@@ -28,6 +31,22 @@ def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
     cumulative = np.cumsum(probabilities, axis=1)[rows]
     u = rng.random(len(rows)) * cumulative[:, -1]
     return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))
+
+
+def log_densities_of(emission: Emission, rows: Array) -> Array:
+    """Log-densities (n, K) of rows (n, P + D) as they came, but for a base measure; NaN is missing."""
+    if emission.rows == "symbols":
+        rows = np.where(np.isnan(rows), -1, rows).astype(np.int32)
+    found = Source(rows, n_given=emission.n_covariates)
+    X = emission.prepare(rows, found.summary)[0] if emission.preparation else rows
+    prepared = Source(X, n_given=emission.n_covariates, missing=found.summary.missing)
+    return np.asarray(emission.adapt(prepared.summary).evaluate(prepared.whole()).log_densities)
+
+
+def column_of(law: Any, d: int) -> Any:
+    """SciPy's frozen distribution of column d alone, of one whose parameters are (..., D)."""
+    parameters = {name: np.asarray(value)[..., d] for name, value in law.kwds.items()}
+    return law.dist(**parameters)
 
 
 def check_columns(batch: Batch, D: int) -> None:

@@ -1,0 +1,71 @@
+"""Data of every form as rows of a fitted model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estep.data.columns import frame_of, is_frame
+from estep.data.inputs import as_source
+from estep.data.opened import is_blocks
+from estep.data.source import Source
+from estep.emissions._shared.tables import used_columns
+from estep.execution.base import Execute
+from estep.interface import AnyModel
+
+
+def read(
+    model: AnyModel,
+    data: Any,
+    lengths: Any = None,
+    weights: Any = None,
+    labels: Any = None,
+    given: Any = None,
+    sequence: str | None = None,
+    memory: Any = None,
+    execute: Execute | None = None,
+) -> Source:
+    """As :meth:`estep.Model.source`, with the rows as they came."""
+    chain, P = model.latent.sequential, model.emission.n_covariates
+    if not chain and lengths is not None:
+        raise ValueError("a mixture has no sequences: leave lengths out")
+    if given is not None and not P:
+        model.emission.given_columns(1)
+    if sequence is None and not is_blocks(data):
+        _ask_for_sequences(model, data, lengths)
+    used = used_columns(model.emission)
+    source = as_source(
+        data,
+        lengths,
+        weights,
+        model.emission.rows,
+        labels=labels,
+        symbols=model.symbols,
+        only=used,
+        given=given,
+        wanted=() if used else model.columns[P:],
+        wanted_given=model.columns[:P],
+        roles=model.roles,
+        chain=chain,
+        new=False,
+        sequence=sequence,
+        memory=memory,
+        execute=execute,
+    )
+    if source.n_given:
+        model.emission.given_columns(source.n_given)
+    elif P:
+        names = f" ({', '.join(model.columns[:P])})" if any(model.columns[:P]) else ""
+        raise ValueError(f"the model has {P} covariate{'s' if P > 1 else ''}{names}: give them as given=")
+    if source.evidence is not None:
+        source.evidence.check(model.n_components)
+    return source
+
+
+def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
+    """Raises ValueError where the data have the column whose values were sequences, and no lengths are given."""
+    column = dict(model.roles).get("sequence")
+    if column is not None and lengths is None and is_frame(data) and column in map(str, frame_of(data).columns):
+        raise ValueError(
+            f"the model was fitted to the sequences of column {column!r}, which the data have: give lengths, or "
+            "leave the column out where all rows are one sequence"
+        )
