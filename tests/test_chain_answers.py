@@ -374,7 +374,7 @@ def test_durations():
     np.testing.assert_allclose(hmm.expected_durations_, 1 / (1 - np.diag(A)))
     d = np.arange(1, 6)
     np.testing.assert_allclose(hmm.dwell_times(5), np.diag(A)[:, None] ** (d - 1) * (1 - np.diag(A)[:, None]))
-    X, states = hmm.sample(40_000, 0)
+    _, states = hmm.sample(40_000, 0)
     runs = np.diff(np.flatnonzero(np.diff(states, prepend=-1, append=-1)))
     which = states[np.flatnonzero(np.diff(states, prepend=-1))]
     for k in range(3):

@@ -234,6 +234,14 @@ class Model(Questions):
         """Akaike's criterion, lower is better: 2 parameters - 2 log-likelihood."""
         return 2 * self.n_parameters - 2 * log_likelihood
 
+    def aicc(self, log_likelihood: float, n: float) -> float:
+        """Akaike's criterion with a term for few rows, lower is better (Hurvich & Tsai 1989); ``n`` as for :meth:`bic`.
+
+        Infinite where n is not above the parameters and one.
+        """
+        k = self.n_parameters
+        return self.aic(log_likelihood) + (2 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.inf)
+
     def bic(self, log_likelihood: float, n: float) -> float:
         """Schwarz's criterion, lower is better: parameters log n - 2 log-likelihood.
 

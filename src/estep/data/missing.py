@@ -48,7 +48,9 @@ class Patterns:
         X = np.ascontiguousarray(X, dtype=np.float64)
         order = None
         missing = np.isnan(X)
-        if len(X) > 1 and np.count_nonzero((missing[1:] != missing[:-1]).any(axis=1)) > 0:
+        if len(X) == 1:
+            return cls(X, None, np.array([0, 1]), (~missing).view(np.uint8))
+        if np.count_nonzero((missing[1:] != missing[:-1]).any(axis=1)) > 0:
             wanted = pattern_order(X)
             if (np.diff(wanted) < 0).any():
                 order, X, missing = wanted, X[wanted], missing[wanted]

@@ -189,6 +189,12 @@ class FactorAnalysis(Emission):
     def margins(self, rows: Array | None = None) -> Sequence[Margin]:
         return self.gaussian.margins(rows)
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        some, (means, loadings, noise) = list(columns), self._known()
+        kind = self.noise_type if len(some) > self.n_factors else "diag"  # spherical noise wants more columns
+        own = noise[:, some] if kind == "diag" else noise[:, 0]
+        return type(self)(self.n_factors, kind, means[:, some], loadings[:, some], own)
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return self.gaussian.fill(rows, states, rng)
 

@@ -327,6 +327,13 @@ class Gaussian(ConjugateEmission):
         """Covariances (K, D, D)."""
         return full(self._covariances(), self.covariance_type, *self._means().shape)
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        some, C, kind = list(columns), self._covariances(), self.covariance_type
+        if kind != "spherical":
+            C = C[:, some] if kind == "diag" else C[..., some, :][..., some]
+        origin, floor = (None if x is None else x[some] for x in (self.origin, self.floor))
+        return type(self)(kind, self._means()[:, some], C, self.reg_covar, origin, floor)
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return fill_known(rows, states, self._means()[states], self.as_full(), rng)
 
@@ -350,7 +357,7 @@ class Gaussian(ConjugateEmission):
         """The factors as matrices (K, D, D) for every type."""
         return np.ascontiguousarray(full(self.factors[0], self.covariance_type, *self._means().shape))
 
-    @property
+    @cached_property
     def logdets(self) -> Array:
         """Log-determinants (K,) of the covariances, whatever their type."""
         columns = self.n_columns if self.covariance_type == "spherical" else 1

@@ -346,6 +346,12 @@ class LinearRegression(ConjugateEmission):
         given, errors = rows[:, : self.n_covariates], self._full()
         return normal_margins(*given_known(rows[:, self.n_covariates :], self._lines(given), errors)[:2])
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        some, (coefficients, intercepts, C) = list(columns), self._values()
+        if self.covariance_type != "spherical":
+            C = C[:, some] if self.covariance_type == "diag" else C[..., some, :][..., some]
+        return type(self)(self.covariance_type, self.n_given, coefficients[:, some], intercepts[:, some], C)
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         given, own = rows[:, : self.n_covariates], rows[:, self.n_covariates :]
         means = self._lines(given)[np.arange(len(rows)), states]

@@ -147,6 +147,9 @@ class LogNormal(ConjugateEmission):
             for d in range(self.n_columns)
         ]
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        return type(self)(self.logs.of_columns(columns))
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return np.where(np.isnan(rows), np.exp(self.logs.fill(np.log(rows), states, rng)), rows)
 

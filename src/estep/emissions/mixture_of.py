@@ -315,6 +315,9 @@ class MixtureOf(ConjugateEmission):
         weights = self._weights() if rows is None else self._parts_of(rows)
         return [margin.mixed(weights) for margin in inner]
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        return self.evolve(inner=self.inner.of_columns(columns))
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         own = self._parts_of(rows)[np.arange(len(rows)), states]
         return self.inner.fill(rows, states * self.n_mix + draw(own, np.arange(len(rows)), rng), rng)

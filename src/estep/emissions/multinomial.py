@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -100,6 +100,9 @@ class Multinomial(ConjugateCells):
         from scipy import stats
 
         return stats.binom(n=np.full(self.first().shape, self.trials), p=self.first())
+
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        raise ValueError("multinomial emissions: some counts alone leave the number of trials unknown")
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.multinomial(self.trials, self.first()[states]).astype(np.float64)

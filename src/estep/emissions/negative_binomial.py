@@ -175,6 +175,10 @@ class NegativeBinomial(Emission):
         law = stats.nbinom(n=sizes, p=sizes / (sizes + means))
         return [Margin("count", column_of(law, d)) for d in range(self.n_columns)]
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        means, sizes = self._values()
+        return type(self)(means[:, columns], sizes[:, columns], self.n_counts)
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return self.fill_apart(rows, states, rng)
 

@@ -18,7 +18,7 @@ from estep.data.source import Source
 from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import kernel_evaluation
-from estep.emissions._shared.tables import as_key, label_of, of_part
+from estep.emissions._shared.tables import Key, as_key, label_of, of_part
 from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec, product
 from estep.parameters.domains import Parameter
@@ -319,6 +319,19 @@ class Product(ConjugateEmission):
     def margins(self, rows: Array | None = None) -> Sequence[Margin] | None:
         found = [family.margins(own) for family, own in zip(self.families, self._apart(rows), strict=True)]
         return None if any(one is None for one in found) else [m for one in found for m in one or ()]
+
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        """Columns by number are counted anew."""
+        keys = [(i, c) for i, (key, _) in enumerate(self.parts) for c in key]
+        chosen = [keys[d] for d in columns]
+        numbers = {c: n for n, c in enumerate(sorted(c for _, c in chosen if not isinstance(c, str)))}
+        parts: dict[Key, Emission] = {}
+        for i, (key, family) in enumerate(self.parts):
+            own = [c for j, c in chosen if j == i]
+            if own:
+                kept = family if own == list(key) else family.of_columns([key.index(c) for c in own])
+                parts[tuple(numbers.get(c, c) for c in own)] = kept
+        return type(self)(parts)
 
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         parts = zip(self.families, self._apart(rows), strict=True)

@@ -199,6 +199,9 @@ class Student(Emission):
             for d in range(self.n_columns)
         ]
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        return type(self)(self.gaussian.of_columns(columns), self._dofs())
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         _, _, distances = self.gaussian.given_known(rows)
         dofs = self._dofs()[states]

@@ -10,6 +10,7 @@ import numpy as np
 from estep.data.columns import frame_like
 from estep.data.source import Source
 from estep.estimators.attributes import Attributes
+from estep.estimators.imputation import imputed
 from estep.execution.base import Execute
 from estep.inference.forecast import given_ahead
 from estep.inference.predictive import predictive
@@ -17,7 +18,7 @@ from estep.inference.reading import read
 from estep.inference.stream import Stream
 from estep.latents import Moving
 from estep.model import Model
-from estep.statistics import Array
+from estep.statistics import Array, weighted
 from estep.util.streams import as_seed
 
 
@@ -67,6 +68,18 @@ class ChainAnswers(Attributes):
         """Schwarz's criterion on X, lower is better; its n is the weight of the rows that have a value."""
         model, source = self._ask(X, lengths, known, sample_weight)
         return model.bic(model.score(source, execute=self._execute()), source.weight_of_values)
+
+    def aicc(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, **known: Any) -> float:
+        """Akaike's criterion with a term for few rows (Hurvich & Tsai 1989), lower is better; infinite where there are
+        no more rows than parameters and one."""
+        model, source = self._ask(X, lengths, known, sample_weight)
+        return model.aicc(model.score(source, execute=self._execute()), source.weight_of_values)
+
+    def icl(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, **known: Any) -> float:
+        """Integrated completed likelihood on X, lower is better: BIC of rows and the most probable path of states."""
+        model, source = self._ask(X, lengths, known, sample_weight)
+        _, completed = model.decode(source, execute=self._execute())
+        return model.bic(weighted(completed, source.weights), source.weight_of_values)
 
     # States
 
@@ -193,6 +206,15 @@ class ChainAnswers(Attributes):
 
     def _seed(self, random_state: Any) -> Any:
         return as_seed(self.random_state if random_state is None else random_state)
+
+    def impute(
+        self, X: Any, n_draws: int | None = None, lengths: Any = None, *, random_state: Any = None, **known: Any
+    ) -> Any:
+        """X with its missing cells filled in given all of it, in the form in which it came; see
+        :meth:`estep.GaussianMixture.impute`."""
+        model = self.to_model()
+        raw = read(model, X, lengths, memory=self.memory, execute=self.execute, **known)
+        return imputed(model, raw, X, lengths, n_draws, random_state, self._execute())
 
     # What the model says of itself, and how it fits
 

@@ -9,20 +9,18 @@ from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.data.columns import frame_of, is_frame, names_of
-from estep.data.forms import unpacked
 from estep.data.opened import is_blocks
 from estep.data.source import Source
 from estep.estimators.base import ModelEstimator
-from estep.estimators.settings import as_dtype
+from estep.estimators.mixture_answers import MixtureAnswers
 from estep.fitting.results import Fit
 from estep.interface import Emission
 from estep.latents import Independent
 from estep.model import Model
-from estep.statistics import Array, weighted
-from estep.util.streams import as_seed
+from estep.statistics import Array
 
 
-class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
+class Mixture(DensityMixin, ModelEstimator, MixtureAnswers):  # type: ignore[misc]
     """Fitting and what a fitted mixture answers; see :class:`GaussianMixture` and :class:`MixtureModel`."""
 
     weights_init: Any
@@ -126,70 +124,3 @@ class Mixture(DensityMixin, ModelEstimator):  # type: ignore[misc]
         """The names of a table, of which scikit-learn knows nothing."""
         if self.model_.emission.rows == "table" or not hasattr(self, "n_features_in_"):
             self._remember_names(self.model_)
-
-    def _ask(self, X: Any, given: Any = None, sample_weight: Any = None) -> tuple[Model, Source]:
-        model = self.to_model()
-        if not is_blocks(X) and unpacked(X, None)[1] is not None:
-            raise ValueError("a mixture has no sequences: give one array or frame, without lengths")
-        if hasattr(self, "n_features_in_"):
-            self._check_names(X, sample_weight, given, model=model)
-        return model, model.source(X, None, sample_weight, given=given, memory=self.memory, execute=self.execute)
-
-    def score_samples(self, X: Any, given: Any = None) -> Array:
-        """Log-likelihood of each row, (n,), natural logarithm."""
-        model, source = self._ask(X, given)
-        return as_dtype(source.unsorted(model.score_units(source, execute=self._execute())), source)
-
-    def score(self, X: Any, y: Any = None, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Mean log-likelihood of a row, weighted, of those that have a value."""
-        model, source = self._ask(X, given, sample_weight)
-        return model.score(source, execute=self._execute()) / (source.weight_of_values or 1.0)
-
-    def predict_proba(self, X: Any, given: Any = None, on_impossible: str = "raise") -> Array:
-        """Responsibilities (n, K): the probability of each component given the row (Bishop 2006, eq. 9.13).
-
-        Raises ValueError naming a row that is impossible; with ``on_impossible="skip"`` its responsibilities are NaN,
-        and a warning names it.
-        """
-        model, source = self._ask(X, given)
-        r = model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible)
-        return as_dtype(source.unsorted(r), source)
-
-    def predict(self, X: Any, given: Any = None, on_impossible: str = "raise") -> Array:
-        """The most probable component of each row, (n,); -1 for an impossible one with ``on_impossible="skip"``."""
-        model, source = self._ask(X, given)
-        return source.unsorted(model.decode(source, execute=self._execute(), on_impossible=on_impossible)[0])
-
-    def sample(self, n_samples: int = 1, given: Any = None) -> tuple[Array, Array]:
-        """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does.
-
-        With covariates ``given`` (n, P) rows are in their order.
-        """
-        rng = self.random_state
-        rng = rng if isinstance(rng, np.random.Generator) or rng is None else np.random.default_rng(as_seed(rng))
-        X, states = self.to_model().sample(n_samples, rng, given)
-        if given is not None:
-            return X, states
-        order = np.argsort(states, kind="stable")
-        return X[order], states[order]
-
-    def aic(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Akaike's criterion on X, lower is better."""
-        model, source = self._ask(X, given, sample_weight)
-        return model.aic(model.score(source, execute=self._execute()))
-
-    def bic(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Schwarz's criterion on X, lower is better; its n is the weight of the rows that have a value."""
-        model, source = self._ask(X, given, sample_weight)
-        return model.bic(model.score(source, execute=self._execute()), source.weight_of_values)
-
-    def icl(self, X: Any, *, sample_weight: Any = None, given: Any = None) -> float:
-        """Integrated completed likelihood on X, lower is better: BIC of rows and their most probable components.
-
-        The labels are those of the highest responsibility (Biernacki, Celeux & Govaert 2000, section 3.2).
-        """
-        model, source = self._ask(X, given, sample_weight)
-        _, completed = model.decode(source, execute=self._execute())
-        if source.empty is not None:
-            completed[source.empty] = 0.0
-        return model.bic(weighted(completed, source.weights), source.weight_of_values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.missing import is_missing
 from estep.emissions._shared.tables import as_table, place_in
 from estep.interface import AnyModel, Margin
 from estep.statistics import Array
@@ -175,3 +176,15 @@ def columns_of(model: AnyModel) -> tuple[tuple[str, ...], list[Sequence[Any]]]:
         names = tuple(f"x{d}" for d in range(emission.n_columns - P))
     texts = {names[0]: model.symbols} if emission.rows == "symbols" else dict(model.symbols)
     return names, [texts.get(name, ()) for name in names]
+
+
+def own_columns(model: AnyModel) -> Array:
+    """Where the columns that the emission draws are in the rows of a source, covariates first."""
+    if model.emission.rows == "table":
+        return np.array(sorted(place_in(model.emission, model.columns)))
+    return np.arange(model.emission.n_covariates, model.emission.n_columns)
+
+
+def rows_of(X: Array) -> Array:
+    """Rows in double, NaN where a cell is missing."""
+    return np.where(is_missing(X), np.nan, X).astype(np.float64)

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from estep.data.missing import is_missing
 from estep.data.rows import room
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.filter import Predict
-from estep.inference.predictive import columns_of, predictive
+from estep.inference.predictive import own_columns, predictive, rows_of
 from estep.inference.prepare import prepared
 from estep.inference.smooth import probabilities
 from estep.interface import AnyModel
@@ -33,31 +32,16 @@ def pseudo_residuals(
     """
     from scipy.special import ndtri
 
+    P = model.emission.n_covariates
     source = prepared(raw, model.emission)
     p = probabilities(Predict(model), source, source.in_double(), execute, on_impossible)
     p = p if source.order is None else source.unsorted(p)
-    out, rng = room((len(raw), len(columns_of(model)[0])), float, raw.X), np.random.default_rng(random_state)
+    out, rng = room((len(raw), len(own_columns(model))), float, raw.X), np.random.default_rng(random_state)
     for i in range(0, len(raw), LEAF_ROWS):
-        rows = as_numbers_of(raw.X[i : i + LEAF_ROWS])
-        given, own = split_columns(model, rows)
-        known = None if given is None else np.hstack([given, np.full(own.shape, np.nan)])
+        rows = rows_of(raw.X[i : i + LEAF_ROWS])
+        own = rows[:, own_columns(model)]
+        known = None if not P else np.hstack([rows[:, :P], np.full(own.shape, np.nan)])
         below, upto = predictive(model, p[i : i + LEAF_ROWS], known).cdf(own)
         u = below + rng.random(own.shape) * (upto - below)
         out[i : i + LEAF_ROWS] = ndtri(np.clip(u, LEAST, 1 - LEAST))
     return out
-
-
-def as_numbers_of(X: Array) -> Array:
-    """Rows in double, NaN where a cell is missing."""
-    return np.where(is_missing(X), np.nan, X).astype(np.float64)
-
-
-def split_columns(model: AnyModel, rows: Array) -> tuple[Array | None, Array]:
-    """Covariates (n, P), None where there are none, and the columns that the emission draws, in the order of the
-    data."""
-    from estep.emissions._shared.tables import place_in
-
-    P = model.emission.n_covariates
-    if model.emission.rows == "table":
-        rows = rows[:, sorted(place_in(model.emission, model.columns))]
-    return (rows[:, :P] if P else None), rows[:, P:]

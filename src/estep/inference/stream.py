@@ -12,9 +12,10 @@ from estep.data.batch import Batch, Halo
 from estep.data.forms import as_symbols
 from estep.data.source import Source
 from estep.data.summary import Summary
-from estep.inference.e_step import densities
+from estep.inference.e_step import densities, sound
 from estep.inference.prepare import prepared
 from estep.interface import AnyModel, Known
+from estep.kernels.spec import Spec
 from estep.statistics import Array
 from estep.util.numbers import as_numbers
 
@@ -22,6 +23,8 @@ FARTHEST = 1e140
 """Rows may be anywhere: kernels take differences, which stay exact."""
 KEPT = 4096
 """Rows of whole numbers whose densities are kept, at most."""
+FEEBLE = 1e-200
+"""Probabilities of a row, beside those of the state it is likeliest in, for which logarithms are taken."""
 ONE = np.array([1], dtype=np.int64)
 
 
@@ -39,13 +42,13 @@ class Stream:
         self._model, self.n = model, 0
         emission, moving = model.emission, model.moving
         self._moves = np.ascontiguousarray(moving.following(np.eye(moving.n_states)))
-        self._P, self._summaries = emission.n_covariates, dict[bool, tuple[Summary, Summary]]()
+        self._P, self._kinds = emission.n_covariates, dict[bool, tuple[Summary, Summary, Spec | None]]()
         self._shape = (emission.n_columns - self._P,)
         self._plain = moving.n_states == model.n_components
         self._whole = emission.tabulated or emission.whole_numbers
-        self._densities: dict[Any, Array] = {}
+        self._logs: dict[Any, Array] = {}
         direct = self._plain and not self._P and not emission.preparation and emission.rows == "real"
-        spec = model.kernel(self._summary(False)[1]) if direct else None
+        spec = self._read(False)[2] if direct else None
         self._kernel = None if spec is None else kernels.active().stream(spec, self._moves)
         self._reach = np.ascontiguousarray(moving.first)
         self._filtered: Array | None = None
@@ -121,38 +124,54 @@ class Stream:
         key: Any = None
         if self._whole and not self._P:
             key = row if type(row) is int else row.tobytes() if _is_doubles(row) else None
-        known = None if key is None else self._densities.get(key)
-        if known is not None and self._plain:
-            p = self._reach * known
+        logs = None if key is None else self._logs.get(key)
+        if logs is None:
+            logs = self._log_densities(row, given)
+            if key is not None and len(self._logs) < KEPT:
+                self._logs[key] = logs
+        reach = self._reach if self._kernel is None or self._filtered is None else self._filtered @ self._moves
+        p = reach * np.exp(logs)
+        total = p.sum()
+        if not total > FEEBLE:  # what is likely cannot be reached
+            with np.errstate(divide="ignore"):
+                joint = np.log(reach) + logs
+            if not joint.max() > -np.inf:
+                raise self._impossible(0)
+            p = np.exp(joint - joint.max())
             total = p.sum()
-            if total > 1e-200:
-                return self._keep(p / total, 1)
-        batch = self._batch(row, given)
-        if key is not None and len(self._densities) < KEPT:
-            logs = self._model.evaluate(batch).log_densities[0]
-            self._densities[key] = np.exp(logs - logs.max())
-        return np.asarray(self._advanced(batch)[0])
+        return np.asarray(self._model.moving.by_component(self._keep(p / total, 1)[None])[0])
 
-    def _batch(self, row: Any, given: Any) -> Batch:
-        """One row as the kernels read it. Raises ValueError where it is none of the family's."""
+    def _log_densities(self, row: Any, given: Any) -> Array:
+        """Of one row in each of the kernels' states, (M,), less those of the likeliest."""
+        batch, spec = self._batch(row, given)
+        if spec is None:
+            logs = sound(self._model.evaluate(batch).log_densities, batch, self._model.n_components)[0]
+        else:
+            logs = kernels.log_densities(spec, batch.X)[0]
+        logs = logs - logs.max() if logs.max() > -np.inf else logs
+        return logs if self._plain else np.asarray(logs[self._model.moving.components(np.arange(len(self._moves)))])
+
+    def _batch(self, row: Any, given: Any) -> tuple[Batch, Spec | None]:
+        """One row as the kernels read it, and the kernel. Raises ValueError where it is none of the family's."""
         emission = self._model.emission
         x = np.atleast_1d(as_numbers(row, "row")).astype(np.float64)
         if x.shape != self._shape:
             raise ValueError(f"row has shape {x.shape}, expected {self._shape}")
-        if np.isinf(x).any():
+        finite = x.dot(x) < np.inf
+        if not finite and np.isinf(x).any():
             raise ValueError(f"row {self.n} of the stream, column {int(np.argmax(np.isinf(x)))} is infinite")
-        missing = bool(np.isnan(x).any())
+        missing = not finite and bool(np.isnan(x).any())
         if missing and not emission.allows_missing:
             raise ValueError(f"a cell of row {self.n} is missing: {emission.name} emissions want every cell")
-        X = np.hstack([self._covariates(given), x])[None]
+        X = x[None] if given is None and not self._P else np.hstack([self._covariates(given), x])[None]
         X = as_symbols(X) if emission.rows == "symbols" else X
-        raw, summary = self._summary(missing)
+        raw, summary, spec = self._read(missing)
         emission.validate(Batch(X, None, ONE, self.n, 0, raw, n_given=self._P))
         if emission.preparation:
             X = emission.prepare(X, raw)[0]
         if missing and self._P:  # about this row's covariates nothing cancels
             summary = replace(summary, mean=X[0])
-        return Batch(X, None, ONE, self.n, 0, summary, n_given=self._P)
+        return Batch(X, None, ONE, self.n, 0, summary, n_given=self._P), spec
 
     def _covariates(self, given: Any) -> Array:
         if given is None and not self._P:
@@ -183,9 +202,9 @@ class Stream:
         self._keep(p[-1].copy(), len(p))
         return model.moving.by_component(p)
 
-    def _summary(self, missing: bool) -> tuple[Summary, Summary]:
-        """Of rows that may be anywhere: as they come, and as the kernels read them."""
-        if missing not in self._summaries:
+    def _read(self, missing: bool) -> tuple[Summary, Summary, Spec | None]:
+        """The summaries of rows that may be anywhere, as they come and as the kernels read them, and the kernel."""
+        if missing not in self._kinds:
             emission, states = self._model.emission, np.repeat(np.arange(self._model.n_components), 2)
             rng = np.random.default_rng(0)
             given = rng.standard_normal((len(states), self._P))
@@ -197,8 +216,8 @@ class Stream:
             read = prepared(raw, emission)
             anywhere = np.full(read.X.shape[1], FARTHEST)
             found = read.summary if emission.preparation else replace(read.summary, low=-anywhere, high=anywhere)
-            self._summaries[missing] = raw.summary, found
-        return self._summaries[missing]
+            self._kinds[missing] = raw.summary, found, self._model.kernel(found)
+        return self._kinds[missing]
 
 
 def _is_doubles(row: Any) -> bool:

@@ -199,6 +199,10 @@ class Emission(Values, ABC):
             raise ValueError(f"{self.name} emissions do not say how columns hang together: they need a method fill")
         return self.fill_apart(rows, states, rng)
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        """The family of some of the columns that :meth:`sample` has. Raises ValueError where these have none."""
+        raise ValueError(f"{self.name} emissions do not say how some of their columns are distributed")
+
     def fill_apart(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         """As :meth:`fill`, of columns that are independent given the state."""
         missing = np.isnan(rows)

@@ -237,6 +237,10 @@ class Cells(Emission):
         law = self.law()
         return [Margin("count" if self.whole_numbers else "number", column_of(law, d)) for d in range(self.n_columns)]
 
+    def of_columns(self, columns: Sequence[int]) -> Self:
+        values: dict[str, Any] = {name: np.asarray(value)[:, columns] for name, value in self.values().items()}
+        return type(self)(**values)
+
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return self.fill_apart(rows, states, rng)
 

@@ -40,7 +40,7 @@ def log_densities_of(emission: Emission, rows: Array) -> Array:
     found = Source(rows, n_given=emission.n_covariates)
     X = emission.prepare(rows, found.summary)[0] if emission.preparation else rows
     prepared = Source(X, n_given=emission.n_covariates, missing=found.summary.missing)
-    return np.asarray(emission.adapt(prepared.summary).evaluate(prepared.whole()).log_densities)
+    return np.asarray(emission.evaluate(prepared.whole()).log_densities)
 
 
 def column_of(law: Any, d: int) -> Any:
