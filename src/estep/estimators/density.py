@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import DensityMixin
 from sklearn.utils.validation import validate_data
 
 from estep.data.columns import frame_of, is_frame, names_of
@@ -20,7 +19,7 @@ from estep.model import Model
 from estep.statistics import Array
 
 
-class Mixture(DensityMixin, ModelEstimator, MixtureAnswers):  # type: ignore[misc]
+class Mixture(ModelEstimator, MixtureAnswers):
     """Fitting and what a fitted mixture answers; see :class:`GaussianMixture` and :class:`MixtureModel`."""
 
     weights_init: Any

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import DensityMixin
 
 from estep.data.forms import unpacked
 from estep.data.opened import is_blocks
@@ -25,7 +26,7 @@ from estep.statistics import Array, weighted
 from estep.util.streams import as_seed
 
 
-class MixtureAnswers(Attributes):
+class MixtureAnswers(DensityMixin, Attributes):  # type: ignore[misc]
     """Questions to a mixture. ``given`` (n, P): covariates; ``labels``: components that are known, as for ``fit``."""
 
     def _check_names(self, X: Any, *named: Any, model: Model | None = None) -> None:
