@@ -10,9 +10,9 @@ import numpy as np
 
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
-from estep.parameters.domains import Numbers, Parameter
+from estep.parameters.domains import Numbers, Parameter, ratios
 from estep.priors import Beta, Prior
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,10 @@ class Bernoulli(ConjugateCells):
         from scipy import stats
 
         return stats.bernoulli(p=self.first())
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        (ones, zeros), p = self.sums(s)[1].swapaxes(0, 1), self.first()
+        return {"probabilities": ratios(ones, p) - ratios(zeros, 1 - p)}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         p = self.first()[states]

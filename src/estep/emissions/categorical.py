@@ -14,7 +14,7 @@ from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import draw, kernel_evaluation, missing
 from estep.interface import Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
-from estep.parameters.domains import Parameter, Probabilities
+from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.memory import require_memory
@@ -105,6 +105,9 @@ class Categorical(ConjugateEmission):
 
     def margins(self, rows: Array | None = None) -> Sequence[Margin]:
         return [Margin("symbol", table=self._probabilities())]
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        return {"emissionprob": ratios(self._counts(s), self._probabilities())}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return draw(self._probabilities(), states, rng)[:, None]

@@ -12,7 +12,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
 from estep.parameters.domains import ABOVE_0, Numbers, Parameter
 from estep.priors import Gamma, Prior
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,10 @@ class Exponential(ConjugateCells):
         from scipy import stats
 
         return stats.expon(scale=1 / self.first())
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        mass, sums = self.sums(s)
+        return {"rates": mass / self.first() - sums[:, 0]}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.exponential(1 / self.first()[states])

@@ -16,6 +16,7 @@ import numpy as np
 from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.emissions._shared.rows import NOTHING, check_columns, missing
+from estep.emissions._shared.slopes import of_type, slopes_of_normals
 from estep.emissions.gaussian import Gaussian
 from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
@@ -197,6 +198,12 @@ class FactorAnalysis(Emission):
 
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return self.gaussian.fill(rows, states, rng)
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        gaussian, rows = self.gaussian, s["moments"][:, 0]
+        of_means, C = slopes_of_normals(gaussian.about_means(s), gaussian.full_factors, rows)
+        noise = of_type(C, self.noise_type)
+        return {"means": of_means, "loadings": 2 * C @ np.asarray(self.loadings), "noise_variance": noise}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, loadings, noise = self._known()

@@ -13,7 +13,7 @@ from estep.emissions._shared.cells import PseudoCells
 from estep.emissions._shared.special import gamma_shape, inverse_digamma, log_less_digamma, stirling
 from estep.parameters.domains import ABOVE_0, Numbers, Parameter
 from estep.priors import Prior, PseudoRows
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 MOST = 1e10
 """The largest shape: a deviation of 1e-5 of the mean."""
@@ -108,6 +108,14 @@ class Gamma(PseudoCells):
         from scipy import stats
 
         return stats.gamma(a=self.first(), scale=1 / np.asarray(self.rates))
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        from scipy.special import digamma
+
+        mass, sums = self.sums(s)
+        shapes, rates = self.first(), np.asarray(self.rates)
+        logs = sums[:, 1] + mass * (self._middle() + np.log(rates) - digamma(shapes))
+        return {"shapes": logs, "rates": mass * shapes / rates - sums[:, 0]}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.gamma(self.first()[states], 1 / np.asarray(self.rates)[states])

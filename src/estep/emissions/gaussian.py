@@ -22,6 +22,7 @@ from estep.emissions._shared.known import fill_known, given_known, normal_margin
 from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.quadratic import LOG_2PI, largest, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions._shared.slopes import of_type, slopes_of_normals
 from estep.interface import Climbed, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
@@ -336,6 +337,33 @@ class Gaussian(ConjugateEmission):
 
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return fill_known(rows, states, self._means()[states], self.as_full(), rng)
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        return self.slopes_of(s, s["moments"][:, 0])
+
+    def slopes_of(self, s: Statistics, rows: Array) -> dict[str, Array]:
+        """As :meth:`slopes`, with a determinant for each of ``rows`` (K,); see :meth:`fit_moments`."""
+        of_means, of_covariances = slopes_of_normals(self.about_means(s), self.full_factors, rows)
+        return {"means": of_means, "covariances": of_type(of_covariances, self.covariance_type)}
+
+    def about_means(self, s: Statistics) -> tuple[Array, Array]:
+        """First (K, D) and second moments about the means: matrices (K, D, D) or, where all are that is asked for, with
+        their diagonals alone; of tied ones all in the first component."""
+        K, D = self._means().shape
+        moments, mu = s["moments"], self._means() - np.asarray(self.origin)
+        mass, first = moments[:, 0], moments[:, 1 : 1 + D]
+        second, kind = np.zeros((K, D, D)), self.covariance_type
+        if kind == "tied":
+            second[:1] = unpack(s["second"][None], D)
+        elif kind == "full":
+            second = unpack(moments[:, 1 + D :], D)
+        elif kind == "diag":
+            np.einsum("kdd->kd", second)[...] = moments[:, 1 + D :]
+        else:
+            np.einsum("kdd->kd", second)[:, :1] = moments[:, 1 + D :]
+        cross = mu[:, :, None] * first[:, None, :]
+        second = second - cross - cross.swapaxes(1, 2) + mass[:, None, None] * mu[:, :, None] * mu[:, None, :]
+        return first - mass[:, None] * mu, second
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()

@@ -18,6 +18,7 @@ from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.known import fill_known, given_known, normal_margins
 from estep.emissions._shared.quadratic import LOG_2PI, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
+from estep.emissions._shared.slopes import of_type, slopes_of_normals
 from estep.emissions.gaussian import Gaussian
 from estep.interface import Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
@@ -366,6 +367,21 @@ class LinearRegression(ConjugateEmission):
         """Error covariances (K, D, D)."""
         coefficients, _, covariances = self._values()
         return full(covariances, self.covariance_type, *coefficients.shape[:2])
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        (W, b, _), P = self._values(), self.n_covariates
+        moments, origin, n = s["moments"], self._origin(), 1 + self.n_columns
+        rows, h, v = moments[:, 0], moments[:, 1 : 1 + P], moments[:, 1 + P : n]
+        S = unpack(moments[:, n:], n - 1)
+        c = b + W @ origin[:P] - origin[P:]  # errors are v - c - W h, about the origin
+        total = v - rows[:, None] * c - (W @ h[:, :, None])[:, :, 0]
+        beside = S[:, P:, :P] - c[:, :, None] * h[:, None, :] - W @ S[:, :P, :P]
+        errors = S[:, P:, P:] - beside @ W.swapaxes(1, 2) - W @ S[:, :P, P:]
+        errors = errors - total[:, :, None] * c[:, None, :] - c[:, :, None] * v[:, None, :]
+        of_means, C = slopes_of_normals((total, errors), self._factors[0], rows)
+        precisions = self._factors[0].swapaxes(1, 2) @ self._factors[0]
+        of_slopes = precisions @ (beside + total[:, :, None] * origin[:P])
+        return {"coefficients": of_slopes, "intercepts": of_means, "covariances": of_type(C, self.covariance_type)}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         raise ValueError("linear_regression emissions draw given covariates: model.sample(n, given=...)")

@@ -153,6 +153,9 @@ class LogNormal(ConjugateEmission):
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return np.where(np.isnan(rows), np.exp(self.logs.fill(np.log(rows), states, rng)), rows)
 
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        return self.logs.slopes(s)
+
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return np.exp(self.logs.sample(states, rng))
 

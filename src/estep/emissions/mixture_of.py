@@ -19,7 +19,7 @@ from estep.emissions._shared.rows import NOTHING, draw, kernel_evaluation, log_d
 from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.reference import softmax
 from estep.kernels.spec import Spec, mixed
-from estep.parameters.domains import Parameter, Probabilities
+from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.parameters.values import Values
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
@@ -304,6 +304,11 @@ class MixtureOf(ConjugateEmission):
         return Statistics(
             self.layout, np.concatenate([parts.ravel(), self._conjugate.expected_statistics(parts.ravel()).vector])
         )
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        inner = self.inner.slopes(Statistics(self.inner.layout, s["inner"]))
+        by_part = {name: self._by_part(name, slope) for name, slope in inner.items()}
+        return {"mix_weights": ratios(s["parts"], self._weights()), **by_part}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return self.inner.sample(states * self.n_mix + draw(self._weights(), states, rng), rng)

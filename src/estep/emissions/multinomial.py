@@ -10,9 +10,9 @@ import numpy as np
 
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
-from estep.parameters.domains import Parameter, Probabilities
+from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Dirichlet, Prior
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 UNSEEN = 1e-3
 """What all outcomes together have at least in a start."""
@@ -103,6 +103,9 @@ class Multinomial(ConjugateCells):
 
     def of_columns(self, columns: Sequence[int]) -> Self:
         raise ValueError("multinomial emissions: some counts alone leave the number of trials unknown")
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        return {"emissionprob": ratios(self.sums(s)[1][:, 0], self.first())}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.multinomial(self.trials, self.first()[states]).astype(np.float64)

@@ -24,7 +24,7 @@ from estep.emissions._shared.rows import (
 )
 from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import NEVER, Spec
-from estep.parameters.domains import Numbers, Parameter
+from estep.parameters.domains import Numbers, Parameter, ratios
 from estep.statistics import Array, Layout, Statistics
 
 LARGEST = 100_000
@@ -181,6 +181,16 @@ class NegativeBinomial(Emission):
 
     def fill(self, rows: Array, states: Array, rng: np.random.Generator) -> Array:
         return self.fill_apart(rows, states, rng)
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        from scipy.special import digamma
+
+        counts, (means, sizes) = s["counts"][:, self.has_missing :], self._values()
+        x, mean, size = np.arange(counts.shape[1])[:, None], means[:, None], sizes[:, None]
+        beside = (x + size) / (size + mean)
+        of_mean = ratios(counts * x, np.broadcast_to(mean, counts.shape)) - counts * beside
+        of_size = counts * (digamma(x + size) - digamma(size) - np.log1p(mean / size) + 1 - beside)
+        return {"means": of_mean.sum(axis=1), "sizes": of_size.sum(axis=1)}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means, sizes = self._values()

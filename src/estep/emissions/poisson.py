@@ -12,9 +12,9 @@ from estep import kernels
 from estep.data.summary import Summary
 from estep.emissions._shared.cells import ConjugateCells
 from estep.kernels.spec import Spec
-from estep.parameters.domains import Numbers, Parameter
+from estep.parameters.domains import Numbers, Parameter, ratios
 from estep.priors import Gamma, Prior
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 LARGEST = 2.0**53
 
@@ -80,6 +80,10 @@ class Poisson(ConjugateCells):
         from scipy import stats
 
         return stats.poisson(mu=self.first())
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        mass, sums = self.sums(s)
+        return {"rates": ratios(sums[:, 0], self.first()) - mass}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.poisson(self.first()[states]).astype(np.float64)

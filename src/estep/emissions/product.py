@@ -312,6 +312,10 @@ class Product(ConjugateEmission):
         parts = [f.pooled(own, groups).vector for f, own in zip(self.families, self._statistics(s), strict=True)]
         return Statistics(s.layout, np.concatenate(parts))
 
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        parts = zip(self._labelled(), self._statistics(s), strict=True)
+        return {f"{label}.{n}": slope for (label, f), own in parts for n, slope in f.slopes(own).items()}
+
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         """Part after part; :func:`estep.emissions._shared.tables.as_table` gives the order of the data."""
         return np.hstack([family.sample(states, rng) for family in self.families]).astype(np.float64)

@@ -210,6 +210,13 @@ class Student(Emission):
         gaussian = self.gaussian
         return fill_known(rows, states, np.asarray(gaussian.means)[states], gaussian.as_full(), rng, scale)
 
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        from scipy.special import digamma
+
+        mass, half = s["mass"], self._dofs() / 2
+        gaussian = self.gaussian.slopes_of(Statistics(self.gaussian.layout, s["gaussian"]), mass)
+        return {**gaussian, "dofs": (mass * (np.log(half) + 1 - digamma(half)) + s["scale"]) / 2}
+
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         dofs = self._dofs()[states]
         means = np.asarray(self.gaussian.means)[states]

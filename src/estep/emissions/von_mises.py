@@ -13,7 +13,7 @@ from estep.emissions._shared.special import MOST_CONCENTRATED, bessel_ratio, con
 from estep.interface import Margin
 from estep.parameters.domains import Angles, Numbers, Parameter
 from estep.priors import Prior, PseudoRows
-from estep.statistics import Array
+from estep.statistics import Array, Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,12 @@ class VonMises(PseudoCells):
             Margin("angle", stats.vonmises(kappa=kappa[:, d], loc=means[:, d]), resultant=resultants[:, d])
             for d in range(self.n_columns)
         ]
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        mass, sums = self.sums(s)
+        (x, y), means, kappa = sums.swapaxes(0, 1), self.first(), np.asarray(self.concentrations)
+        along, across = x * np.cos(means) + y * np.sin(means), y * np.cos(means) - x * np.sin(means)
+        return {"means": kappa * across, "concentrations": along - mass * bessel_ratio(kappa)}
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         return rng.vonmises(self.first()[states], np.asarray(self.concentrations)[states])

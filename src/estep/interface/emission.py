@@ -199,6 +199,11 @@ class Emission(Values, ABC):
             raise ValueError(f"{self.name} emissions do not say how columns hang together: they need a method fill")
         return self.fill_apart(rows, states, rng)
 
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        """The derivatives of the expected log-density of rows with these statistics by the parameters, each in its
+        shape; of covariances symmetric. Raises NotImplementedError where the family does not say."""
+        raise NotImplementedError(f"{self.name} emissions do not say how their densities depend on parameters")
+
     def of_columns(self, columns: Sequence[int]) -> Self:
         """The family of some of the columns that :meth:`sample` has. Raises ValueError where these have none."""
         raise ValueError(f"{self.name} emissions do not say how some of their columns are distributed")

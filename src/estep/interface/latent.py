@@ -138,6 +138,11 @@ class Latent(Values, ABC):
     def log_probability(self, s: Statistics) -> float:
         """The expected log-likelihood of statistics under the parameters that are known."""
 
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        """The derivatives of the expected log-likelihood of statistics by the parameters that do not follow from
+        others, each in its shape. Raises NotImplementedError where the latent part does not say."""
+        raise NotImplementedError(f"{self.name} latent parts do not say how their likelihood depends on parameters")
+
     @abstractmethod
     def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
         """Parameters that are not known to start from, given what assignments say."""

@@ -13,8 +13,8 @@ from estep.data.summary import Summary
 from estep.interface.latent import LEAF_WORK
 from estep.latents.independent import Independent
 from estep.latents.moving import Dense, Lowered, Moving
-from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary
-from estep.parameters.domains import Parameter, Probabilities
+from estep.latents.topology import ORDERED, allowed_moves, maximize_stationary, stationary, stationary_slope
+from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Conjugate, Dirichlet, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 
@@ -123,6 +123,13 @@ class Chain(Moving, Conjugate):
     def log_probability(self, s: Statistics) -> float:
         known = ((s["start"], self.startprob), (s["transitions"], self.transmat))
         return sum(float((n * np.log(np.maximum(p, SMALLEST))).sum()) for n, p in known if p is not None)
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        startprob, transmat = self._given()
+        moves = ratios(s["transitions"], transmat)
+        if self.begins == "stationary":
+            return {"transmat": moves + stationary_slope(ratios(s["start"], startprob), startprob, transmat)}
+        return {"startprob": ratios(s["start"], startprob), "transmat": moves}
 
     def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
         """A uniform start, and transitions drawn around staying, together with the moves of labelled rows."""

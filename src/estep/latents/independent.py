@@ -13,7 +13,7 @@ from estep.data.batch import Batch
 from estep.data.summary import Summary
 from estep.interface import Boundary, Climbed, Emission, Latent, Path
 from estep.kernels.spec import Spec
-from estep.parameters.domains import Parameter, Probabilities
+from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
@@ -111,6 +111,9 @@ class Independent(Latent, Conjugate):
 
     def log_probability(self, s: Statistics) -> float:
         return 0.0 if self.weights is None else float(s["counts"] @ np.log(np.maximum(self.weights, 1e-300)))
+
+    def slopes(self, s: Statistics) -> dict[str, Array]:
+        return {"weights": ratios(s["counts"], self._weights)}
 
     def begin(self, s: Statistics, rng: np.random.Generator) -> Self:
         """Weights as the assignments have them."""

@@ -54,6 +54,12 @@ def stationary(transmat: Array) -> Array:
     return np.asarray(pi / pi.sum())
 
 
+def stationary_slope(slope: Array, pi: Array, transmat: Array) -> Array:
+    """The slope (K,) of a function of the stationary distribution as one of the transition matrix, (K, K) (Meyer
+    1975)."""
+    return np.outer(pi, np.linalg.inv(np.eye(len(pi)) - transmat + pi) @ slope)
+
+
 def maximize_stationary(start: Array, moves: Array, transmat: Array) -> Array:
     """The transition matrix for expected counts of starts (K,) and moves (K, K), where starts are stationary.
 
@@ -76,8 +82,7 @@ def maximize_stationary(start: Array, moves: Array, transmat: Array) -> Array:
     def negative(logits: Array) -> tuple[float, Array]:
         A = from_logits(logits)
         pi = stationary(A)
-        group = np.linalg.inv(np.eye(len(A)) - A + pi)  # of pi's derivative (Meyer 1975)
-        slope = moves / np.where(support, A, 1.0) + np.outer(pi, group @ (start / np.maximum(pi, 1e-300)))
+        slope = moves / np.where(support, A, 1.0) + stationary_slope(start / np.maximum(pi, 1e-300), pi, A)
         slope = np.where(support, slope, 0.0) * A
         slope -= A * slope.sum(axis=1, keepdims=True)
         return -objective(A), -slope[support]

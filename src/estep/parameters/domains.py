@@ -33,6 +33,15 @@ class Domain(ABC):
         """The reverse of :meth:`pack`, in the chart of ``like``."""
 
     @abstractmethod
+    def pull(self, slope: Array, value: Array, like: Array, support: Array | None) -> Array:
+        """The slope of a function of ``value`` as that of its coordinates in the chart of ``like``: as :meth:`pack` has
+        them. Of matrices ``slope`` is symmetric: the change is the sum of slope times change over all entries."""
+
+    def limits(self, value: Array, width: Array) -> tuple[Array, Array]:
+        """What is ``width`` below and above each entry, on a scale without bounds."""
+        return value - width, value + width
+
+    @abstractmethod
     def size(self, value: Array, support: Array | None) -> int:
         """How many coordinates :meth:`pack` gives: :meth:`count`, but where some of them change nothing."""
 
@@ -65,6 +74,19 @@ class Numbers(Domain):
         low = 0.0 if self.least == ABOVE_0 else self.least
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(x - low) - (np.log(self.most - x) if self.most < np.inf else 0.0))
+
+    def limits(self, value: Array, width: Array) -> tuple[Array, Array]:
+        if self.least == -np.inf:
+            return value - width, value + width
+        low = 0.0 if self.least == ABOVE_0 else self.least
+        return _between(low, self.most, value, width)
+
+    def pull(self, slope: Array, value: Array, like: Array, support: Array | None) -> Array:
+        x, g = value.ravel(), slope.ravel()
+        if self.least == -np.inf:
+            return g
+        low = 0.0 if self.least == ABOVE_0 else self.least
+        return np.asarray(g * (x - low) * ((self.most - x) / (self.most - low) if self.most < np.inf else 1.0))
 
     def unpack(self, coordinates: Array, like: Array, support: Array | None) -> Array:
         z = coordinates.reshape(like.shape)
@@ -115,6 +137,9 @@ class Probabilities(Domain):
             place = f"row {row} of {name}" if value.ndim > 1 else name
             raise ValueError(f"{place} adds up to {totals.ravel()[row]}, not to 1")
 
+    def limits(self, value: Array, width: Array) -> tuple[Array, Array]:
+        return _between(0.0, 1.0, value, width)
+
     def _rows(self, value: Array, support: Array | None) -> tuple[Array, Array]:
         rows = value.reshape(1, -1) if self.across else value.reshape(-1, value.shape[-1])
         return rows, rows > 0 if support is None else support.reshape(rows.shape)
@@ -133,6 +158,14 @@ class Probabilities(Domain):
         with np.errstate(divide="ignore"):
             logs = np.log(rows) - np.log(rows.max(axis=1, keepdims=True))
         return np.asarray(logs[self._free(rows, allowed)])
+
+    def pull(self, slope: Array, value: Array, like: Array, support: Array | None) -> Array:
+        if not value.size:
+            return np.zeros(0)
+        (chart, allowed), p = self._rows(like, support), self._rows(value, support)[0]
+        g = np.where(p > 0, slope.reshape(p.shape), 0.0)
+        mean = (p * g).sum(axis=1, keepdims=True) / p.sum(axis=1, keepdims=True)
+        return np.asarray((p * (g - mean))[self._free(chart, allowed)])
 
     @staticmethod
     def _free(rows: Array, allowed: Array) -> Array:
@@ -154,6 +187,14 @@ class Covariances(Domain):
     """Covariances of a type: see :mod:`estep.parameters.covariance`."""
 
     kind: str
+
+    def limits(self, value: Array, width: Array) -> tuple[Array, Array]:
+        low, high = value - width, value + width
+        variances = np.ones(value.shape, bool)
+        if self._matrices:
+            variances = np.broadcast_to(np.eye(value.shape[-1], dtype=bool), value.shape)
+        positive = _between(0.0, np.inf, np.where(variances, value, 1.0), width)
+        return np.where(variances, positive[0], low), np.where(variances, positive[1], high)
 
     @property
     def _matrices(self) -> bool:
@@ -180,6 +221,16 @@ class Covariances(Domain):
         entries[:, i == j] = np.log(entries[:, i == j])
         return np.asarray(entries.ravel())
 
+    def pull(self, slope: Array, value: Array, like: Array, support: Array | None) -> Array:
+        if not self._matrices:
+            return np.asarray((slope * value).ravel())
+        D = value.shape[-1]
+        L = np.linalg.cholesky(value.reshape(-1, D, D))
+        i, j = np.tril_indices(D)
+        entries = (2 * slope.reshape(-1, D, D) @ L)[:, i, j]
+        entries[:, i == j] *= L[:, i, j][:, i == j]
+        return np.asarray(entries.ravel())
+
     def unpack(self, coordinates: Array, like: Array, support: Array | None) -> Array:
         if not self._matrices:
             return np.exp(coordinates).reshape(like.shape)
@@ -190,6 +241,21 @@ class Covariances(Domain):
         L = np.zeros((len(entries), D, D))
         L[:, i, j] = entries
         return np.asarray((L @ L.swapaxes(1, 2)).reshape(like.shape))
+
+
+def _between(low: float, high: float, value: Array, width: Array) -> tuple[Array, Array]:
+    """What is ``width`` below and above, on the scale of log(x - low), less log(high - x) where that is finite."""
+    up, down = value - low, (high - value if high < np.inf else np.ones(value.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = 1 / up + (1 / down if high < np.inf else 0.0)
+        z = np.log(up) - np.log(down)
+        ends = [np.exp(z - slope * width), np.exp(z + slope * width)]
+        return tuple(low + e if high == np.inf else low + (high - low) * e / (1 + e) for e in ends)  # type: ignore[return-value]
+
+
+def ratios(counts: Array, p: Array) -> Array:
+    """The slope of sum of counts log p; 0 where p is."""
+    return np.asarray(np.where(p > 0, counts / np.where(p > 0, p, 1.0), 0.0))
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,31 @@ def unpack(part: P, coordinates: Array, free: Free | None = None) -> P:
     return part.with_values(**values).with_supports(part.supports())
 
 
+def owners(part: Values, free: Free | None = None) -> list[tuple[str, int | None]]:
+    """The parameter and component of each coordinate; None for what all components have."""
+    out: list[tuple[str, int | None]] = []
+    for name, p, value, support in _chosen(part, free or {}):
+        mask = (free or {}).get(name)
+        rows = np.arange(len(value)) if mask is None else np.flatnonzero(mask)
+        if p.shared or getattr(p.domain, "across", False):
+            out += [(name, None)] * p.domain.size(value, support)
+            continue
+        for i, k in enumerate(rows.tolist()):
+            own = None if support is None else support[i : i + 1]
+            out += [(name, k)] * p.domain.size(value[i : i + 1], own)
+    return out
+
+
+def pull(part: Values, slopes: Mapping[str, Array], like: Values, free: Free | None = None) -> Array:
+    """The slopes of a function of the parameters, by name, as those of its coordinates in the chart of ``like``."""
+    out, charts = [np.zeros(0)], {name: value for name, _, value, _ in _chosen(like, free or {})}
+    for name, p, value, support in _chosen(part, free or {}):
+        mask, slope = (free or {}).get(name), np.asarray(slopes[name])
+        slope = slope[None][: len(value)] if p.shared else slope if mask is None else slope[mask]
+        out.append(p.domain.pull(slope, value, charts[name], support))
+    return np.concatenate(out)
+
+
 def _chosen(part: Values, free: Free) -> Iterator[tuple[str, Parameter, Array, Array | None]]:
     """Each parameter that does not follow from others, its values of the free components, and their support."""
     supports = part.supports()
