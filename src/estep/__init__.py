@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StudentMixture,
         load_estimator,
     )
+    from estep.estimators.alignment import align
     from estep.execution.dask import Dask
     from estep.execution.serial import Serial
     from estep.execution.threads import Threads, threads
@@ -57,6 +58,7 @@ HOMES = {
         "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM",
         "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
     ),
+    "estimators.alignment": ("align",),
     "execution.dask": ("Dask",),
     "execution.serial": ("Serial",),
     "execution.threads": ("Threads", "threads"),
@@ -102,6 +104,7 @@ __all__ = [
     "Threads",
     "Trace",
     "algorithms",
+    "align",
     "as_source",
     "constrained",
     "datasets",

@@ -223,6 +223,24 @@ class Model(Questions):
         new.__dict__["moving"] = self.moving.tempered(beta)
         return new
 
+    def permuted(self, order: Array) -> Self:
+        """With component ``order[k]`` in the place of k.
+
+        Raises ValueError where constraints, a variational posterior or a prior tell components apart.
+        """
+        if self.posterior is not None:
+            raise ValueError(
+                "a variational posterior stays in its order: components are put in order for 'ml' and 'map'"
+            )
+        if self.constraints is not None and (order != np.arange(len(order))).any():
+            raise ValueError(
+                "fixed parameters and emission_groups name components by number: these stay in their order"
+            )
+        new = replace(self, latent=self.latent.permuted(order), emission=self.emission.some(order))
+        if self.prior is not None and not np.isclose(new.penalty, self.penalty, rtol=1e-9):
+            raise ValueError("the prior is another for each component: they stay in its order")
+        return new
+
     def release(self) -> None:
         """Lets go of what is only for E-steps, and is found again where there are more."""
         self.__dict__.pop("_kernel", None)

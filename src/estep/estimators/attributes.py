@@ -41,6 +41,7 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
     prior: Any
     fixed: Any = ()
     emission_groups: Any = None
+    order_by: str | None = None
     warm_start: bool
     verbose: int
     verbose_interval: int = 10

@@ -22,10 +22,11 @@ from estep.data.opened import blocks_of
 from estep.data.source import Source
 from estep.emissions._shared.tables import used_columns
 from estep.emissions.propose import propose
-from estep.estimators.attributes import Attributes
 from estep.estimators.settings import MOST_STARTS, alike
+from estep.estimators.sureness import Sureness
 from estep.execution.base import Execute
 from estep.execution.threads import threads
+from estep.fitting.alignment import check_order, ordered
 from estep.fitting.bayes import with_prior
 from estep.fitting.constraints import constrained
 from estep.fitting.restarts import fit_prepared, fit_starts
@@ -45,7 +46,7 @@ from estep.util.streams import as_seed, child_streams
 LOG = logging.getLogger("estep")
 
 
-class ModelEstimator(Attributes):
+class ModelEstimator(Sureness):
     """A scikit-learn estimator whose fitted attributes are the parameters of a :class:`estep.Model`."""
 
     def _propose(self, X: Any) -> None:
@@ -85,6 +86,12 @@ class ModelEstimator(Attributes):
         for name, value in vars(self).items():
             if name.endswith("_init") and name != "n_init" and value is not None:
                 as_numbers(value, name)
+        if self.order_by is not None:
+            check_order(self.order_by)
+            if self._fixed() or self.emission_groups is not None or self.estimate == "vb":
+                raise ValueError(
+                    "order_by does not go with fixed, emission_groups and estimate='vb', which hold components in place"
+                )
         return Stop(self.tol, self.max_iter, self.stop_rule, self.reseeds, self.max_time), make_algorithm(
             self.algorithm
         )
@@ -182,6 +189,8 @@ class ModelEstimator(Attributes):
             emission = emission.given_columns(source.n_given)
         if old is None:
             self._check_fixed({**latent.values(), **emission.values()})
+        if self.order_by is not None and source.evidence is not None:
+            raise ValueError("order_by does not go with labels, which name components by number")
         execute = self._execute()
         streams = child_streams(self.random_state, self.n_init) if old is None else []
         dtype = np.float32 if source.single else np.float64
@@ -235,6 +244,8 @@ class ModelEstimator(Attributes):
             print(f"{start}  bound {it.bound:.6f}  gain {it.gain:.3g}")
 
     def _store(self, fit: Fit, dtype: type[np.floating[Any]]) -> None:
+        if self.order_by is not None:
+            fit = replace(fit, model=self._in_order(fit.model, self.order_by))
         self._set_model(fit.model, dtype)
         self.fit_ = fit
         self.n_iter_ = fit.n_iter
@@ -243,6 +254,13 @@ class ModelEstimator(Attributes):
         unit = self._bound_unit(fit)
         self.lower_bound_ = fit.bound / unit
         self.lower_bounds_ = [b / unit for b in fit.trace.bounds]
+
+    def _in_order(self, model: Model, by: str) -> Model:
+        try:
+            return ordered(model, by)
+        except ValueError as error:  # the fit is not lost for it
+            warnings.warn(f"{type(self).__name__}: order_by is left aside: {error}", UserWarning, stacklevel=5)
+            return model
 
     def _bound_unit(self, fit: Fit) -> float:
         """What the total bound is divided by, so that it is in the units of ``score``."""

@@ -97,6 +97,7 @@ class BayesianGaussianMixture(GaussianMixture):
         n_threads: int | None = None,
         execute: Any = None,
         algorithm: Algorithm | str = "em",
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

@@ -222,7 +222,7 @@ class ChainAnswers(Attributes):
     def stationary_(self) -> Array:
         """The distribution of states (K,) that the transition matrix settles into. Raises ValueError where there are
         several."""
-        return self._moving().stationary()
+        return self._moving().shares()
 
     @property
     def expected_durations_(self) -> Array:

@@ -61,6 +61,9 @@ class GaussianHMM(Hidden):
         Blocks that stay as they are given: ``("transmat", "means")``, or ``{"means": [0, 2]}`` for some states.
     emission_groups : (K,), optional
         States with the same number share one emission.
+    order_by : {"mean", "weight", "variance"}, optional
+        In which order components are numbered after a fit: by the mean of the first column, by weight (the largest
+        first; of a chain in the long run), or by variance; None: as they were found. See :func:`estep.align` too.
     n_threads : int, optional
         None: all cores the process may use. Results do not depend on it.
     execute : Dask, optional
@@ -121,6 +124,7 @@ class GaussianHMM(Hidden):
         prior: Any = None,
         fixed: Any = (),
         emission_groups: Any = None,
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -190,6 +194,7 @@ class GMMHMM(Hidden):
         prior: Any = None,
         fixed: Any = (),
         emission_groups: Any = None,
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -242,6 +247,7 @@ class CategoricalHMM(Hidden):
         prior: Any = None,
         fixed: Any = (),
         emission_groups: Any = None,
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -286,6 +292,7 @@ class PoissonHMM(Hidden):
         prior: Any = None,
         fixed: Any = (),
         emission_groups: Any = None,
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -333,6 +340,7 @@ class HMM(Hidden):
         prior: Any = None,
         fixed: Any = (),
         emission_groups: Any = None,
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

@@ -62,6 +62,9 @@ class GaussianMixture(Mixture):
         out have weak priors (see :mod:`estep.priors`).
     fixed : set of names or mapping
         Blocks that stay as they are given: ``("weights", "means")``, or ``{"means": [0, 2]}`` for some components.
+    order_by : {"mean", "weight", "variance"}, optional
+        In which order components are numbered after a fit: by the mean of the first column, by weight (the largest
+        first; of a chain in the long run), or by variance; None: as they were found. See :func:`estep.align` too.
     callbacks : sequence of callables
         Called with a :class:`estep.fitting.results.Iteration` after each E-step.
 
@@ -117,6 +120,7 @@ class GaussianMixture(Mixture):
         estimate: str = "ml",
         prior: Any = None,
         fixed: Any = (),
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -209,6 +213,7 @@ class MixtureModel(Mixture):
         estimate: str = "ml",
         prior: Any = None,
         fixed: Any = (),
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -254,6 +259,7 @@ class StudentMixture(Mixture):
         estimate: str = "ml",
         prior: Any = None,
         fixed: Any = (),
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())
@@ -294,6 +300,7 @@ class BernoulliMixture(Mixture):
         estimate: str = "ml",
         prior: Any = None,
         fixed: Any = (),
+        order_by: str | None = None,
         callbacks: Sequence[Any] = (),
     ) -> None:
         self._keep(locals())

@@ -111,10 +111,11 @@ class Emission(Values, ABC):
 
     def some(self, components: Any) -> Self:
         """Some components alone, by a slice or an array of their numbers."""
-        values = {name: np.asarray(value)[components] for name, value in self.values().items()}
+        common = self.shared
+        values = {n: v if n in common else np.asarray(v)[components] for n, v in self.values().items()}
         plain = type(self).with_values is Values.with_values  # then they are right as they are
         new = self.evolve(**values) if plain else self.with_values(**values)
-        supports = {name: mask[components] for name, mask in self.supports().items()}
+        supports = {n: mask if n in common else mask[components] for n, mask in self.supports().items()}
         return new.with_supports(supports)
 
     def check_holding(self, held: Mapping[str, Array], with_prior: bool) -> None:

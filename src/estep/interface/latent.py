@@ -270,6 +270,11 @@ class Latent(Values, ABC):
     def following(self, p: Array) -> Array:
         """Probabilities (n, M) of the kernels' states one row after rows that had these."""
 
+    @abstractmethod
+    def shares(self) -> Array:
+        """The probabilities (K,) of the components, of a chain in the long run. Raises ValueError where there are
+        several."""
+
     def after(self, filtered: Array) -> Array:
         """Probabilities (S, M) of the kernels' states at the next row, given those at the last row of each sequence
         (S, M); zeros where there was none."""

@@ -245,6 +245,9 @@ class Independent(Latent, Conjugate):
     def first(self) -> Array:
         return self._weights
 
+    def shares(self) -> Array:
+        return self._weights
+
     def following(self, p: Array) -> Array:
         return np.broadcast_to(self._weights, p.shape)
 

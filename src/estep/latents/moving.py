@@ -236,8 +236,8 @@ class Moving(Latent):
             out[last] = 1.0
         return out
 
-    def stationary(self) -> Array:
-        """The distribution (K,) over components that the moves settle into. Raises ValueError where there are more."""
+    def shares(self) -> Array:
+        """The distribution over components that the moves settle into."""
         return np.asarray(self.by_component(stationary(self.resting.moves.matrix)[None])[0])
 
     def dwell_times(self, n: int) -> Array:

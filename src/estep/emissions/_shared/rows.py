@@ -9,6 +9,7 @@ import numpy as np
 from estep import kernels
 from estep.data.batch import Batch
 from estep.data.source import Source
+from estep.emissions._shared.tables import place_in
 from estep.interface import Emission, Evaluation
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics
@@ -34,10 +35,20 @@ def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
 
 
 def log_densities_of(emission: Emission, rows: Array) -> Array:
-    """Log-densities (n, K) of rows (n, P + D) as they came, but for a base measure; NaN is missing."""
+    """Log-densities (n, K) of rows (n, P + D) as :meth:`Emission.sample` gives them, but for a base measure; NaN is
+    missing."""
+    names: tuple[str, ...] = ()
     if emission.rows == "symbols":
         rows = np.where(np.isnan(rows), -1, rows).astype(np.int32)
-    found = Source(rows, n_given=emission.n_covariates)
+    if emission.rows == "table":
+        keys = place_in(emission, ())
+        if any(isinstance(key, str) for key in keys):
+            names = tuple(map(str, keys))
+        else:
+            placed = np.full((len(rows), max(keys) + 1), np.nan)
+            placed[:, keys] = rows
+            rows = placed
+    found = Source(rows, columns=names, n_given=emission.n_covariates)
     X = emission.prepare(rows, found.summary)[0] if emission.preparation else rows
     prepared = Source(X, n_given=emission.n_covariates, missing=found.summary.missing)
     return np.asarray(emission.evaluate(prepared.whole()).log_densities)
