@@ -138,9 +138,9 @@ def test_select():
     hmm = estep.select(counts, range(1, 5), "poisson", Chain(), n_init=5, criterion="aic")
     assert hmm.best.n_components == 3 and hmm.criterion == "aic"  # Zucchini & MacDonald 2009, table 6.3
     for wrong, words in (
-        ({"criterion": "dic"}, "bic, aic"),
+        ({"criterion": "dic"}, "bic, aic, aicc, icl, cv"),
         ({"n_components": []}, "empty"),
-        ({"n_components": [2, 300]}, "n_samples = 272"),
+        ({"n_components": [300]}, "300 gaussian: .* n_samples = 272"),
         ({"emission": "gausian"}, "gaussian"),
         ({"n_init": 0}, "from 1"),
     ):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         load_estimator,
     )
     from estep.estimators.alignment import align
+    from estep.estimators.ratio_test import likelihood_ratio_test
+    from estep.estimators.selection import Selection, select
     from estep.execution.dask import Dask
     from estep.execution.serial import Serial
     from estep.execution.threads import Threads, threads
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from estep.fitting.constraints import constrained
     from estep.fitting.restarts import fit
     from estep.fitting.results import Fit, Trace
-    from estep.fitting.selection import Selection, select
     from estep.fitting.starts import start_model
     from estep.fitting.stopping import Stop
     from estep.interface import Algorithm, Emission, Evaluation, Latent
@@ -66,7 +67,8 @@ HOMES = {
     "fitting.constraints": ("constrained",),
     "fitting.restarts": ("fit",),
     "fitting.results": ("Fit", "Trace"),
-    "fitting.selection": ("Selection", "select"),
+    "estimators.ratio_test": ("likelihood_ratio_test",),
+    "estimators.selection": ("Selection", "select"),
     "fitting.starts": ("start_model",),
     "fitting.stopping": ("Stop",),
     "interface": ("Algorithm", "Emission", "Evaluation", "Latent"),
@@ -113,6 +115,7 @@ __all__ = [
     "fit",
     "lagged",
     "latents",
+    "likelihood_ratio_test",
     "load",
     "load_estimator",
     "priors",

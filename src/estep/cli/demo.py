@@ -12,8 +12,8 @@ from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.datasets import load_earthquakes, load_faithful
 from estep.emissions import Gaussian, Poisson
+from estep.estimators.selection import select
 from estep.execution.threads import threads
-from estep.fitting.selection import select
 from estep.interface import Emission, Latent
 from estep.io.model_file import save
 from estep.latents import Chain, Independent

@@ -44,10 +44,10 @@ from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
 from estep.emissions.propose import proposed
+from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
 from estep.fitting.results import Fit
-from estep.fitting.selection import select
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
 from estep.fitting.subsample import held

@@ -11,9 +11,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from estep.cli.text import plain
+from estep.estimators.selection import Selection
 from estep.execution.base import Execute
 from estep.fitting.results import Fit, Iteration
-from estep.fitting.selection import Selection
 from estep.model import Model
 from estep.statistics import Array
 
