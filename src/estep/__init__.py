@@ -32,8 +32,10 @@ if TYPE_CHECKING:
         load_estimator,
     )
     from estep.estimators.alignment import align
+    from estep.estimators.classifier import SequenceClassifier
     from estep.estimators.ratio_test import likelihood_ratio_test
     from estep.estimators.selection import Selection, select
+    from estep.estimators.verification import adapt, equal_error_rate, log_likelihood_ratios
     from estep.execution.dask import Dask
     from estep.execution.serial import Serial
     from estep.execution.threads import Threads, threads
@@ -60,6 +62,7 @@ HOMES = {
         "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
     ),
     "estimators.alignment": ("align",),
+    "estimators.verification": ("adapt", "equal_error_rate", "log_likelihood_ratios"),
     "execution.dask": ("Dask",),
     "execution.serial": ("Serial",),
     "execution.threads": ("Threads", "threads"),
@@ -67,6 +70,7 @@ HOMES = {
     "fitting.constraints": ("constrained",),
     "fitting.restarts": ("fit",),
     "fitting.results": ("Fit", "Trace"),
+    "estimators.classifier": ("SequenceClassifier",),
     "estimators.ratio_test": ("likelihood_ratio_test",),
     "estimators.selection": ("Selection", "select"),
     "fitting.starts": ("start_model",),
@@ -98,6 +102,7 @@ __all__ = [
     "Model",
     "PoissonHMM",
     "Selection",
+    "SequenceClassifier",
     "Serial",
     "Source",
     "Statistics",
@@ -105,12 +110,14 @@ __all__ = [
     "StudentMixture",
     "Threads",
     "Trace",
+    "adapt",
     "algorithms",
     "align",
     "as_source",
     "constrained",
     "datasets",
     "emissions",
+    "equal_error_rate",
     "estimators",
     "fit",
     "lagged",
@@ -118,6 +125,7 @@ __all__ = [
     "likelihood_ratio_test",
     "load",
     "load_estimator",
+    "log_likelihood_ratios",
     "priors",
     "propose",
     "save",

@@ -138,6 +138,11 @@ class Latent(Values, ABC):
     def log_probability(self, s: Statistics) -> float:
         """The expected log-likelihood of statistics under the parameters that are known."""
 
+    def counts_of(self, s: Statistics) -> dict[str, Array]:
+        """The counts behind the parameters that do not follow from others, each in its shape; none where the latent
+        part does not say."""
+        return {}
+
     def slopes(self, s: Statistics) -> dict[str, Array]:
         """The derivatives of the expected log-likelihood of statistics by the parameters that do not follow from
         others, each in its shape. Raises NotImplementedError where the latent part does not say."""

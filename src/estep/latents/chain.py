@@ -124,6 +124,10 @@ class Chain(Moving, Conjugate):
         known = ((s["start"], self.startprob), (s["transitions"], self.transmat))
         return sum(float((n * np.log(np.maximum(p, SMALLEST))).sum()) for n, p in known if p is not None)
 
+    def counts_of(self, s: Statistics) -> dict[str, Array]:
+        own = {"transmat": s["transitions"]}
+        return own if self.begins == "stationary" else {"startprob": s["start"], **own}
+
     def slopes(self, s: Statistics) -> dict[str, Array]:
         startprob, transmat = self._given()
         moves = ratios(s["transitions"], transmat)

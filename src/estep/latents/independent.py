@@ -112,6 +112,9 @@ class Independent(Latent, Conjugate):
     def log_probability(self, s: Statistics) -> float:
         return 0.0 if self.weights is None else float(s["counts"] @ np.log(np.maximum(self.weights, 1e-300)))
 
+    def counts_of(self, s: Statistics) -> dict[str, Array]:
+        return {"weights": s["counts"]}
+
     def slopes(self, s: Statistics) -> dict[str, Array]:
         return {"weights": ratios(s["counts"], self._weights)}
 

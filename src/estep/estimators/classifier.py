@@ -1,0 +1,208 @@
+"""A class is a model: sequences go to the class under whose model they are likeliest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from estep.data.forms import unpacked
+from estep.estimators.base import ModelEstimator
+from estep.estimators.verification import joined, log_likelihoods
+from estep.kernels.reference import softmax
+from estep.statistics import Array
+from estep.util.numbers import as_numbers
+
+
+class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """One hidden Markov model, or mixture, for each class, and Bayes' rule.
+
+    Parameters
+    ----------
+    estimator : estimator or mapping of classes to estimators
+        Of which each class fits a copy, such as ``GMMHMM(5, 2, topology="left-right")``. With a mixture the rows of a
+        sequence are independent, and X may be an array whose rows are classified one by one.
+    priors : {"observed", "uniform"} or array (C,)
+        The probabilities of the classes, sorted: as often as they are in ``y``, all alike, or given.
+    reject : float
+        Sequences whose log-likelihood a row is below this quantile of that of the class's own (in ``fit``) are none of
+        its class: ``predict`` gives ``reject_label``. 0 (default): none is rejected.
+    reject_label : optional
+        What ``predict`` calls what no class explains: -1, or "unknown" for classes that are texts.
+    n_jobs : int, optional
+        Classes that are fitted at a time, as joblib counts them; each then has one thread.
+
+    Attributes
+    ----------
+    classes_ : array (C,)
+    models_ : list of fitted estimators, in the order of the classes
+    priors_ : array (C,)
+    thresholds_ : array (C,), of log-likelihoods a row; -inf where nothing is rejected
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        priors: Any = "observed",
+        reject: float = 0.0,
+        reject_label: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.estimator, self.priors, self.reject = estimator, priors, reject
+        self.reject_label, self.n_jobs = reject_label, n_jobs
+
+    def fit(self, X: Any, y: Any, lengths: Any = None) -> Self:
+        """Fits the model of each class to its sequences.
+
+        Parameters
+        ----------
+        X : list of arrays (T, D), array (S, T, D), or array (n, D) with ``lengths``; of a mixture also (n, D) rows
+        y : (S,)
+            The class of each sequence.
+
+        Raises
+        ------
+        ValueError
+            Where y has another length, there is one class alone, or a class cannot be fitted, naming it.
+        """
+        if isinstance(self.reject, bool) or not 0 <= self.reject < 1:
+            raise ValueError(f"reject is {self.reject!r}: it is a quantile from 0 to below 1")
+        units = self._units(X, lengths, self._chain())
+        labels = np.asarray(y)
+        if labels.shape != (len(units),):
+            raise ValueError(f"y has shape {labels.shape}; there are {len(units)} sequences, each of one class")
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            raise ValueError(f"y has one class, {classes[0]!r}: a classifier wants two at least")
+        estimators = self._estimators(classes)
+        priors = self._priors(classes, labels)
+        data = [[units[i] for i in np.flatnonzero(labels == c)] for c in classes]
+        from joblib import Parallel, delayed  # type: ignore[import-untyped]
+
+        several = self.n_jobs not in (None, 1)
+        fitted = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fitted)(estimators[i], data[i], c, several) for i, c in enumerate(classes)
+        )
+        self.models_, self.classes_, self.priors_ = list(fitted), classes, priors
+        self.thresholds_ = np.array([self._threshold(m, own) for m, own in zip(fitted, data, strict=True)])
+        return self
+
+    def _chain(self) -> bool:
+        some = next(iter(self.estimator.values()), None) if isinstance(self.estimator, Mapping) else self.estimator
+        if not isinstance(some, ModelEstimator):
+            raise TypeError(f"estimator is {some!r}: give one such as GaussianHMM(3), or a mapping of classes to them")
+        return some._chain
+
+    def _estimators(self, classes: Array) -> list[Any]:
+        if not isinstance(self.estimator, Mapping):
+            return [clone(self.estimator) for _ in classes]
+        known = list(self.estimator)
+        if set(known) != set(classes.tolist()):
+            odd = sorted(map(repr, set(known) ^ set(classes.tolist())))
+            raise ValueError(f"estimator has {', '.join(map(repr, known))}; {odd[0]} is in one of it and y alone")
+        kinds = {one._chain for one in self.estimator.values() if isinstance(one, ModelEstimator)}
+        if len(kinds) > 1:
+            raise ValueError("estimator has mixtures and chains: the likelihoods of one kind alone compare")
+        return [clone(self.estimator[c]) for c in classes.tolist()]
+
+    def _priors(self, classes: Array, labels: Array) -> Array:
+        if isinstance(self.priors, str):
+            if self.priors not in ("observed", "uniform"):
+                raise ValueError(f"priors is {self.priors!r}: it is 'observed', 'uniform', or probabilities")
+            counts = np.array([(labels == c).sum() for c in classes], dtype=float)
+            return counts / counts.sum() if self.priors == "observed" else np.full(len(classes), 1 / len(classes))
+        given = as_numbers(self.priors, "priors").astype(float)
+        if given.shape != classes.shape or not (given >= 0).all() or abs(given.sum() - 1) > 1e-6:
+            raise ValueError(
+                f"priors are {given}: {len(classes)} probabilities that add up to 1, in the order of {classes}"
+            )
+        return given
+
+    def _threshold(self, model: Any, own: list[Any]) -> float:
+        if not self.reject:
+            return -np.inf
+        loglik, n = log_likelihoods(model, own)
+        return float(np.quantile(loglik / np.maximum(n, 1), self.reject))
+
+    def _units(self, X: Any, lengths: Any, chain: bool) -> list[Any]:
+        """Each sequence by itself; rows of an array under mixtures (1, D) each."""
+        rows, found = unpacked(X, lengths) if chain or lengths is not None else joined(X)
+        if found is None:
+            if chain:
+                raise ValueError("X is one sequence: give a list of sequences, or lengths")
+            array = as_numbers(rows if not hasattr(rows, "to_numpy") else rows.to_numpy())
+            if array.ndim != 2:
+                raise ValueError(f"X has shape {array.shape}: a list of sequences, or rows (n, D)")
+            return list(array[:, None, :])
+        array = as_numbers(rows if not hasattr(rows, "to_numpy") else rows.to_numpy())
+        return np.split(array, np.cumsum(found)[:-1])
+
+    # Questions
+
+    def log_likelihoods(self, X: Any, lengths: Any = None) -> Array:
+        """log p(sequence | class), (S, C)."""
+        check_is_fitted(self, "models_")
+        units = self._units(X, lengths, self._chain())
+        return np.stack([log_likelihoods(model, units)[0] for model in self.models_], axis=1)
+
+    def _joint(self, X: Any, lengths: Any) -> Array:
+        with np.errstate(divide="ignore"):
+            return self.log_likelihoods(X, lengths) + np.log(self.priors_)
+
+    def decision_function(self, X: Any, lengths: Any = None) -> Array:
+        """log p(sequence, class), (S, C); of two classes that of the second less that of the first, (S,)."""
+        joint = self._joint(X, lengths)
+        return np.asarray(joint[:, 1] - joint[:, 0]) if joint.shape[1] == 2 else joint
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> Array:
+        """p(class | sequence), (S, C), among the classes; NaN for what is impossible in all of them."""
+        joint = self._joint(X, lengths)
+        p = softmax.shares(joint)
+        p[joint.max(axis=1) == -np.inf] = np.nan
+        return p
+
+    def predict_log_proba(self, X: Any, lengths: Any = None) -> Array:
+        """log p(class | sequence), (S, C)."""
+        joint = self._joint(X, lengths)
+        return np.asarray(joint - softmax.logsumexp(joint, axis=1)[:, None])
+
+    def predict(self, X: Any, lengths: Any = None) -> Array:
+        """The most probable class of each sequence, (S,); ``reject_label`` for what its class does not explain."""
+        check_is_fitted(self, "models_")
+        units = self._units(X, lengths, self._chain())
+        loglik = np.stack([log_likelihoods(model, units)[0] for model in self.models_], axis=1)
+        with np.errstate(divide="ignore"):
+            best = (loglik + np.log(self.priors_)).argmax(axis=1)
+        rows = np.arange(len(units))
+        per_row = loglik[rows, best] / np.maximum([len(u) for u in units], 1)
+        strange = (per_row < self.thresholds_[best]) | (per_row == -np.inf)
+        found = self.classes_[best]
+        if not strange.any():
+            return np.asarray(found)
+        text = self.classes_.dtype.kind in "US"
+        label = self.reject_label if self.reject_label is not None else "unknown" if text else -1
+        return np.where(strange, np.asarray(label).astype(np.result_type(self.classes_, np.asarray(label))), found)
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """The share of sequences whose class is found. Raises ValueError for a class that ``fit`` has not seen."""
+        check_is_fitted(self, "models_")
+        labels = np.asarray(y)
+        if unknown := sorted(set(labels.tolist()) - {*self.classes_.tolist(), self.reject_label}, key=str):
+            raise ValueError(
+                f"y has class {unknown[0]!r}; the classifier knows {', '.join(map(repr, self.classes_.tolist()))}"
+            )
+        return float((self.predict(X, lengths) == labels).mean())
+
+
+def _fitted(estimator: Any, sequences: list[Any], label: Any, several: bool) -> Any:
+    """The model of a class. Raises ValueError naming it where it cannot be fitted."""
+    if several:
+        estimator.set_params(n_threads=1)
+    try:
+        return estimator.fit(sequences if estimator._chain else np.concatenate(sequences))
+    except ValueError as error:
+        raise ValueError(f"class {label!r}: {error}") from error
