@@ -236,7 +236,10 @@ class _Curvature:
         return np.array([name in own and k in notes for name, k in self._owners()], dtype=bool)
 
     def _warn(self, edge: Array, known: Array, short: float) -> None:
-        owners = self._owners()
+        owners, start = self._owners(), self.start.latent.parameters[0]
+        if self.source.ends is not None and self.source.n_sequences == 1:  # of one sequence its start is certain
+            edge = edge & np.array([name != start for name, _ in owners], dtype=bool)
+            known = known | np.array([name == start for name, _ in owners], dtype=bool)
         for which, text in (
             (edge, "at an edge, where the curvature says nothing"),
             (~known & ~edge, "not identified by these data"),
