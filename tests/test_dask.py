@@ -248,3 +248,33 @@ def test_progress_shows_the_workers(client):
     with Progress(Console(file=out, force_terminal=True, width=120), execute) as progress:
         estep.fit(model, X, stop=Stop(tol=0, max_iter=2), execute=execute, callbacks=[progress])
         assert f"workers {len(client.nthreads())}" in str(progress.status.status)
+
+
+def test_questions_after_a_fit(client, tmp_path):
+    """On the cluster as in memory: arrays whose rows are there, and files that workers read."""
+    import dask.array as da
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(m, 1, (3000, 2)) for m in (0, 5)])
+    X[::40, 1] = np.nan
+    there, execute = da.from_array(X, chunks=(1000, 2)), estep.Dask(client)
+    mixture = estep.GaussianMixture(2, random_state=0).fit(X)
+    remote = estep.GaussianMixture(2, random_state=0, execute=execute).fit(there)
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    frame.to_parquet(tmp_path / "rows.parquet")
+    named = estep.GaussianMixture(2, random_state=0, execute=execute).fit(str(tmp_path / "rows.parquet"))
+    for one, data in ((remote, there), (named, str(tmp_path / "rows.parquet"))):
+        for ask in ("certainty", "outlier_probability"):
+            np.testing.assert_allclose(getattr(one, ask)(data), getattr(mixture, ask)(X), atol=1e-6)
+        np.testing.assert_allclose(one.impute(data), mixture.impute(X), atol=1e-6)
+        np.testing.assert_allclose(one.standard_errors(data)["means"], mixture.standard_errors(X)["means"], rtol=1e-4)
+    Y = np.cumsum(rng.normal(size=(4000, 1)), axis=0) % 7
+    hmm = estep.GaussianHMM(2, random_state=0, max_iter=20, tol=1e-3).fit(Y)
+    model, cluster = hmm.model_, da.from_array(Y, chunks=(1000, 1))
+    np.testing.assert_allclose(model.filter(cluster, execute=execute), model.filter(Y), atol=1e-10)
+    np.testing.assert_allclose(model.smooth(cluster, 4, execute=execute), model.smooth(Y, 4), atol=1e-10)
+    np.testing.assert_allclose(model.forecast(cluster, 3, execute=execute), model.forecast(Y, 3), atol=1e-12)
+    residuals = model.pseudo_residuals(cluster, execute=execute)
+    np.testing.assert_allclose(residuals, model.pseudo_residuals(Y), atol=1e-7)
+    np.testing.assert_array_equal(model.sample_paths(cluster, 2, 0, execute=execute), model.sample_paths(Y, 2, 0))

@@ -530,3 +530,53 @@ def test_a_pass_reads_once(monkeypatch):
     before = len(calls)
     fit = estep.fit(model, source, stop=Stop(tol=0, max_iter=3))
     assert fit.n_iter == 3 and len(calls) - before == 1 + 4  # the check of the rows, and E-steps
+
+
+def test_questions_after_a_fit(rows, tmp_path):
+    """What is asked of a fitted mixture, of files as of memory."""
+    import pandas as pd
+
+    X = rows.copy()
+    X[::50, 1] = np.nan
+    folder, frame = str(write(tmp_path / "d", X)), pd.DataFrame(X, columns=list("abc"))
+    mixture = estep.GaussianMixture(2, random_state=0).fit(frame)
+    for ask in ("entropy", "certainty", "icl", "aicc"):
+        np.testing.assert_allclose(getattr(mixture, ask)(folder), getattr(mixture, ask)(frame), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(mixture.impute(folder), mixture.impute(frame), rtol=1e-10)
+    assert np.isfinite(mixture.impute(folder, 1, random_state=0)[0]).all()
+    np.testing.assert_allclose(mixture.outlier_probability(folder, 500), mixture.outlier_probability(frame, 500))
+    np.testing.assert_allclose(mixture.merge(folder).entropies, mixture.merge(frame).entropies, atol=1e-9)
+    errors = mixture.standard_errors(folder)["means"]
+    np.testing.assert_allclose(errors, mixture.standard_errors(frame)["means"], rtol=1e-6)
+    one, two = (mixture.bootstrap(data, 3, random_state=0).replicates["means"] for data in (folder, frame))
+    assert one.shape == two.shape == (3, 2, 3)
+    moved = estep.adapt(mixture, folder).means_
+    np.testing.assert_allclose(moved, estep.adapt(mixture, frame).means_, rtol=1e-9)
+    chosen = estep.select(folder, [1, 2], covariance_type=["diag", "full"], stop=FEW)
+    assert len(chosen.candidates) == 4
+
+
+def test_questions_to_a_chain_after_a_fit(rows, tmp_path, monkeypatch):
+    import pandas as pd
+
+    monkeypatch.setattr(estep.latents.chain, "CHAIN_ROWS", 512)
+    monkeypatch.setattr(estep.latents.chain, "LEAF_WORK", 1)
+    X = np.sort(rows[:4000], axis=0)[np.argsort(np.arange(4000) % 400)]
+    X[7::90, 1] = np.nan
+    folder, frame = str(write(tmp_path / "d", X)), pd.DataFrame(X, columns=list("abc"))
+    hmm = estep.GaussianHMM(2, random_state=0, max_iter=30, tol=1e-3).fit(frame)
+    for ask, more in (
+        ("filter", {}), ("smooth", {"lag": 5}), ("sample_paths", {"n": 2, "random_state": 0}), ("impute", {}),
+        ("pseudo_residuals", {}), ("predict_proba", {}),
+    ):  # fmt: skip
+        one, two = (getattr(hmm, ask)(data, **more) for data in (folder, frame))
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(hmm.forecast(folder, 3), hmm.forecast(frame, 3))
+    futures = [hmm.simulate(data, 3, 2, random_state=0)[0] for data in (folder, frame)]
+    np.testing.assert_allclose(*futures)
+    for one, two in zip(hmm.k_best(folder, 2), hmm.k_best(frame, 2), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+    states = hmm.predict(folder)
+    np.testing.assert_allclose(hmm.path_log_likelihood(folder, states), [hmm.decode(frame)[0]], rtol=1e-10)
+    errors = hmm.standard_errors(folder)["means"]
+    np.testing.assert_allclose(errors, hmm.standard_errors(frame)["means"], rtol=1e-5)

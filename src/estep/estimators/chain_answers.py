@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from estep.data.columns import frame_like
+from estep.data.given import labels_of
+from estep.data.labels import as_evidence
 from estep.data.source import Source
 from estep.estimators.attributes import Attributes
 from estep.estimators.imputation import imputed
@@ -54,10 +56,12 @@ class ChainAnswers(Attributes):
 
     def path_log_likelihood(self, X: Any, states: Any, lengths: Any = None, **known: Any) -> Array:
         """log p(X, states) of each sequence, (S,), of known states (n,); -inf where they are impossible."""
-        model, source = self._ask(X, lengths, {**known, "labels": states})
-        if source.evidence is None or source.evidence.labels is None or (source.evidence.labels < 0).any():
+        model, source = self._ask(X, lengths, known)
+        path = as_evidence(labels_of(states, source.ends), len(source))
+        path.check(model.n_components)
+        if path.labels is None or (path.labels < 0).any():
             raise ValueError("states are those of all rows, (n,): score(labels=) takes some that are known")
-        return model.score_units(source, execute=self._execute())
+        return model.path_log_probability(source, path.labels, self._execute())
 
     def aic(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, **known: Any) -> float:
         """Akaike's criterion on X, lower is better."""
