@@ -13,6 +13,7 @@ import time
 import traceback
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ import independent
 from estep import Stop, kernels
 from estep.algorithms import ALGORITHMS
 from estep.emissions._shared.conjugate import ConjugateEmission
+from estep.inference import reading
 from estep.latents import Chain, Independent
 from estep.util.numbers import as_numbers
 from models import FAMILIES, make_latent
@@ -94,7 +96,7 @@ def run(rng, truth, X, lengths, weights, labels, estimate, algorithm):
 def source_of(model, X, lengths, weights, labels, prepare=True):
     """The rows as the model reads them; those of a regression have their covariates first."""
     P = model.emission.n_covariates
-    read = model.source if prepare else model.read
+    read = model.source if prepare else partial(reading.read, model)
     return read(X[:, P:] if P else X, lengths, weights, labels, X[:, :P] if P else None)
 
 

@@ -435,8 +435,11 @@ def test_the_stub_says_what_the_compiled_module_has():
 
     stub = ast.parse((Path(kernels.__file__).parent / "_core.pyi").read_text())
     said = {f.name: [a.arg for a in f.args.args] for f in stub.body if isinstance(f, ast.FunctionDef)}
-    there = {name for name in vars(core) if not name.startswith("_") and name != "Spec"}
-    assert set(said) == there
+    classes = {c.name: {f.name for f in c.body} for c in stub.body if isinstance(c, ast.ClassDef)}
+    there = {name for name in vars(core) if not name.startswith("_")}
+    assert set(said) | set(classes) == there
+    methods = {name for name in vars(core.Stream) if not name.startswith("_")} | {"__init__"}
+    assert classes["Stream"] == methods
     for name, arguments in said.items():
         text = getattr(core, name).__nb_signature__[0][0]
         found = re.findall(r"(\w+): ", text[text.index("(") : text.rindex("->")])
