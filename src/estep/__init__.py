@@ -32,9 +32,10 @@ if TYPE_CHECKING:
         load_estimator,
     )
     from estep.estimators.alignment import align
+    from estep.estimators.candidates import Selection
     from estep.estimators.classifier import SequenceClassifier
     from estep.estimators.ratio_test import likelihood_ratio_test
-    from estep.estimators.selection import Selection, select
+    from estep.estimators.selection import select
     from estep.estimators.verification import adapt, equal_error_rate, log_likelihood_ratios
     from estep.execution.dask import Dask
     from estep.execution.serial import Serial
@@ -72,7 +73,8 @@ HOMES = {
     "fitting.results": ("Fit", "Trace"),
     "estimators.classifier": ("SequenceClassifier",),
     "estimators.ratio_test": ("likelihood_ratio_test",),
-    "estimators.selection": ("Selection", "select"),
+    "estimators.candidates": ("Selection",),
+    "estimators.selection": ("select",),
     "fitting.starts": ("start_model",),
     "fitting.stopping": ("Stop",),
     "interface": ("Algorithm", "Emission", "Evaluation", "Latent"),

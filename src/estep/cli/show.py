@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from estep.cli.text import plain
-from estep.estimators.selection import Selection
+from estep.estimators.candidates import Selection
 from estep.execution.base import Execute
 from estep.fitting.results import Fit, Iteration
 from estep.model import Model

@@ -22,7 +22,7 @@ from estep.emissions._shared.known import fill_known, given_known, normal_margin
 from estep.emissions._shared.missing import MissingEvaluation
 from estep.emissions._shared.quadratic import LOG_2PI, largest, quadratic
 from estep.emissions._shared.rows import NOTHING, check_columns, kernel_evaluation, missing
-from estep.emissions._shared.slopes import of_type, slopes_of_normals
+from estep.emissions._shared.slopes import moments_about, of_type, slopes_of_normals
 from estep.interface import Climbed, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec
 from estep.parameters.covariance import (
@@ -347,23 +347,8 @@ class Gaussian(ConjugateEmission):
         return {"means": of_means, "covariances": of_type(of_covariances, self.covariance_type)}
 
     def about_means(self, s: Statistics) -> tuple[Array, Array]:
-        """First (K, D) and second moments about the means: matrices (K, D, D) or, where all are that is asked for, with
-        their diagonals alone; of tied ones all in the first component."""
-        K, D = self._means().shape
-        moments, mu = s["moments"], self._means() - np.asarray(self.origin)
-        mass, first = moments[:, 0], moments[:, 1 : 1 + D]
-        second, kind = np.zeros((K, D, D)), self.covariance_type
-        if kind == "tied":
-            second[:1] = unpack(s["second"][None], D)
-        elif kind == "full":
-            second = unpack(moments[:, 1 + D :], D)
-        elif kind == "diag":
-            np.einsum("kdd->kd", second)[...] = moments[:, 1 + D :]
-        else:
-            np.einsum("kdd->kd", second)[:, :1] = moments[:, 1 + D :]
-        cross = mu[:, :, None] * first[:, None, :]
-        second = second - cross - cross.swapaxes(1, 2) + mass[:, None, None] * mu[:, :, None] * mu[:, None, :]
-        return first - mass[:, None] * mu, second
+        """First (K, D) and second moments (K, D, D) about the means, see :func:`moments_about`."""
+        return moments_about(self._means() - np.asarray(self.origin), s, self.covariance_type)
 
     def sample(self, states: Array, rng: np.random.Generator) -> Array:
         means = self._means()

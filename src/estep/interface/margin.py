@@ -40,12 +40,6 @@ class Margin:
             (np.reshape(values, (*np.shape(values)[:-1], *self.weights.shape[-2:])) * self.weights).sum(-1)
         )
 
-    @property
-    def n_components(self) -> int:
-        """K."""
-        values = self.table[..., 0] if self.table is not None else self.mean()
-        return int(np.shape(values)[-1])
-
     def mean(self) -> Array:
         """(..., K); of angles, the mean of exp(i x)."""
         return self._of_components(self.law.mean() if self.resultant is None else self.resultant)
