@@ -86,6 +86,8 @@ def test_mixtures_classify_rows_and_sequences():
     parts = list(X.reshape(30, 10, 2))
     many = SequenceClassifier(estep.GaussianMixture(2, random_state=0)).fit(parts, y[::10])
     assert many.score(parts, y[::10]) == 1
+    cube = X.reshape(30, 10, 2)
+    np.testing.assert_array_equal(many.predict(cube), many.predict(parts))
     by_class = {0: estep.GaussianMixture(2, random_state=0), 1: estep.GaussianMixture(1)}
     assert [m.n_components for m in SequenceClassifier(by_class).fit(X, y).models_] == [2, 1]
 

@@ -74,7 +74,7 @@ def adapt(
 def joined(X: Any) -> tuple[Any, Array | None]:
     """Rows of a mixture, of one array or of a list of sequences, and how many each sequence has; None for one array."""
     several = isinstance(X, list) and len(X) > 0 and (np.ndim(X[0]) == 2 or hasattr(X[0], "shape"))
-    if several or isinstance(X, tuple):
+    if several or isinstance(X, tuple) or np.ndim(X) == 3:
         rows, lengths = unpacked(X, None)
         return rows, None if lengths is None else np.asarray(lengths)
     return X, None
