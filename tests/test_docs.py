@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/start.md", "docs/after_fit.md", "docs/large_data.md", "docs/own_emission.md", "docs/priors.md", "docs/emissions.md"],
+    [
+        "README.md",
+        "docs/start.md",
+        "docs/after_fit.md",
+        "docs/large_data.md",
+        "docs/own_emission.md",
+        "docs/priors.md",
+        "docs/emissions.md",
+    ],
 )
 def test_python_blocks_run(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where the pages write
