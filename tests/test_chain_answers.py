@@ -426,3 +426,20 @@ def test_parts_that_are_mixtures_have_margins():
         margin.cdf(np.array([2.0])),
         [[0.3 * stats.norm.cdf(2) + 0.7 * stats.norm.cdf(-2), 0.5 * (stats.norm.cdf(-6) + stats.norm.cdf(-7))]],
     )
+
+
+def test_numbers_that_are_none_are_named():
+    hmm = from_model(make_model("poisson", "chain", 2, D=1))
+    X = rows_of(hmm.model_, 30, 0)
+    np.testing.assert_allclose(hmm.smooth(X, 10**12), hmm.predict_proba(X), atol=1e-12)
+    assert "x0_q0.5" in hmm.forecast(X, 2, quantiles=0.5).columns
+    for call, text in (
+        (lambda: hmm.sample_paths(X, 10**12), "so many paths take"),
+        (lambda: hmm.dwell_times(10**13), "so many probabilities of each state take"),
+        (lambda: hmm.stream("x"), "none of a stream of this model"),
+        (lambda: hmm.forecast(X, 2, "a"), "level is 'a'"),
+        (lambda: hmm.forecast(X, 2, [0.9]), "level is"),
+        (lambda: hmm.forecast(X, 2, quantiles=["a"]), "quantile is 'a'"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()

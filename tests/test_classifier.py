@@ -221,3 +221,30 @@ def test_equal_error_rates():
     for a, b in (([], [1.0]), ([1.0], [np.nan])):
         with pytest.raises(ValueError, match="some of each"):
             estep.equal_error_rate(a, b)
+
+
+def test_lengths_and_labels_that_do_not_add_up():
+    X, y = sequences()
+    hmm = estep.GaussianHMM(2, random_state=0)
+    classifier = SequenceClassifier(hmm).fit(X, y)
+    rows = np.vstack(X)
+    mixture = estep.GaussianMixture(2, random_state=0).fit(rows)
+    n = len(rows)
+    for call, text in (
+        (lambda: classifier.predict(rows, [n - 5]), "lengths add up to"),
+        (lambda: classifier.predict([]), "X has no sequences"),
+        (lambda: SequenceClassifier(hmm).fit(X[:3], [0.0, np.nan, 1.0]), "labels that are missing"),
+        (lambda: SequenceClassifier(hmm).fit(X[:3], ["a", None, "b"]), "labels that are missing"),
+        (lambda: estep.log_likelihood_ratios(mixture, mixture, rows, [n - 1]), "lengths add up to"),
+        (lambda: estep.log_likelihood_ratios(mixture, mixture, rows, [float(n)]), "lengths is"),
+        (lambda: estep.log_likelihood_ratios(mixture, mixture, X, [n]), "have their lengths already"),
+        (lambda: estep.log_likelihood_ratios(mixture, classifier.models_[0], rows), "give X as sequences for both"),
+        (lambda: mixture.merge(rows).predict_proba(np.ones((3, 5)), 1), r"shape \(3, 5\), expected \(n, 2\)"),
+        (lambda: estep.GaussianMixture(2, order_by=np.array([1, 2])).fit(rows), "order_by is"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
+    with pytest.raises(TypeError, match="a model is a fitted estimator"):
+        estep.log_likelihood_ratios(5, mixture, rows)
+    both = estep.log_likelihood_ratios(mixture, classifier.models_[0], X)
+    assert both.shape == (36,) and estep.log_likelihood_ratios(mixture, mixture, rows, [n]).shape == (1,)

@@ -119,7 +119,7 @@ def as_source(
     place = match(names, wanted, X.shape[1]) if X.ndim == 2 else None
     X = as_rows(X if place is None else X[:, place], rows)
     names = names if place is None else wanted
-    ends = None if lengths is None else _check_lengths(lengths, len(X))
+    ends = None if lengths is None else check_lengths(lengths, len(X))
     if ends is None and chain:
         ends = np.array([len(X)], dtype=np.int64)
     known = None if labels is None else as_evidence(labels_of(labels, ends), len(X))
@@ -197,7 +197,8 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
     return source.X[rows], given, ends - starts - order
 
 
-def _check_lengths(lengths: Any, n: int) -> Array:
+def check_lengths(lengths: Any, n: int) -> Array:
+    """The ends of sequences of these lengths, of n rows in all. Raises ValueError where they are not so."""
     array = np.asarray(lengths)
     if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any() or np.ma.is_masked(lengths):
         raise ValueError(f"lengths is {_short(lengths)}: they are whole numbers, the rows of each sequence")

@@ -21,6 +21,7 @@ from estep.inference.stream import Stream
 from estep.latents import Moving
 from estep.model import Model
 from estep.statistics import Array, weighted
+from estep.util.memory import require_memory
 from estep.util.streams import as_seed
 
 
@@ -237,6 +238,7 @@ class ChainAnswers(Attributes):
         """The probabilities that a stay in each state lasts 1, 2, ... n rows, (K, n)."""
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise ValueError(f"n is {n!r}: it is a whole number from 1")
+        require_memory(f"n is {n}: so many probabilities of each state", 8 * int(n) * self.n_components)
         return self._moving().dwell_times(int(n))
 
     def _moving(self) -> Moving:

@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from estep.data.forms import unpacked
+from estep.data.inputs import check_lengths
 from estep.estimators.base import ModelEstimator
 from estep.estimators.verification import joined, log_likelihoods
 from estep.kernels.reference import softmax
 from estep.statistics import Array
-from estep.util.numbers import as_numbers
+from estep.util.numbers import as_numbers, is_missing
 
 
 class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -75,6 +76,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = np.asarray(y)
         if labels.shape != (len(units),):
             raise ValueError(f"y has shape {labels.shape}; there are {len(units)} sequences, each of one class")
+        if any(is_missing(label) for label in labels.tolist()):
+            raise ValueError("y has labels that are missing: each sequence is of one class")
         classes = np.unique(labels)
         if len(classes) < 2:
             raise ValueError(f"y has one class, {classes[0]!r}: a classifier wants two at least")
@@ -131,6 +134,8 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _units(self, X: Any, lengths: Any, chain: bool) -> list[Any]:
         """Each sequence by itself; rows of an array under mixtures (1, D) each."""
         rows, found = unpacked(X, lengths) if chain or lengths is not None else joined(X)
+        if isinstance(X, list) and not X:
+            raise ValueError("X has no sequences")
         if found is None:
             if chain:
                 raise ValueError("X is one sequence: give a list of sequences, or lengths")
@@ -139,7 +144,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"X has shape {array.shape}: a list of sequences, or rows (n, D)")
             return list(array[:, None, :])
         array = as_numbers(rows if not hasattr(rows, "to_numpy") else rows.to_numpy())
-        return np.split(array, np.cumsum(found)[:-1])
+        return np.split(array, check_lengths(found, len(array))[:-1])
 
     # Questions
 

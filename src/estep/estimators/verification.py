@@ -10,7 +10,10 @@ import numpy as np
 
 from estep.algorithms.phases import whole
 from estep.data.forms import unpacked
+from estep.data.inputs import check_lengths
 from estep.estimators.attributes import Attributes
+from estep.estimators.chain_answers import ChainAnswers
+from estep.estimators.mixture_answers import MixtureAnswers
 from estep.execution.base import Execute
 from estep.execution.serial import Serial
 from estep.fitting.adaptation import adapted
@@ -82,12 +85,16 @@ def joined(X: Any) -> tuple[Any, Array | None]:
 
 def log_likelihoods(model: Any, X: Any, lengths: Any = None) -> tuple[Array, Array]:
     """Log-likelihoods of units and how many rows each has: of sequences, also under a mixture, or of single rows."""
+    if not isinstance(model, ChainAnswers | MixtureAnswers):
+        raise TypeError(f"a model is a fitted estimator, not a {type(model).__name__}")
     if model._chain:
         rows, found = unpacked(X, lengths)
         scores = model.score_samples(rows, found)
         n = np.asarray(found) if found is not None else np.array([len(rows)])
         return np.asarray(scores, dtype=float), n
-    rows, found = joined(X) if lengths is None else (X, np.asarray(lengths))
+    rows, found = joined(X)
+    if lengths is not None:
+        found = lengths_of(rows, lengths, found)
     scores = np.asarray(model.score_samples(rows), dtype=float)
     if found is None:
         return scores, np.ones(len(scores), dtype=np.int64)
@@ -96,11 +103,20 @@ def log_likelihoods(model: Any, X: Any, lengths: Any = None) -> tuple[Array, Arr
     return sums[ends] - sums[ends - found], found
 
 
+def lengths_of(rows: Any, lengths: Any, own: Any = None) -> Array:
+    """The rows of each sequence of an array. Raises ValueError where they do not add up."""
+    if own is not None:
+        raise ValueError("the data have their lengths already: leave lengths out")
+    return np.diff(check_lengths(lengths, len(rows)), prepend=0)
+
+
 def log_likelihood_ratios(model: Any, background: Any, X: Any, lengths: Any = None) -> Array:
     """How much likelier each sequence of X (S,) is under ``model`` than under ``background``: the difference of
     log-likelihoods a row, in nats (Reynolds et al. 2000, eq. 7). Of an array and mixtures: of each row."""
     own, n = log_likelihoods(model, X, lengths)
     other, _ = log_likelihoods(background, X, lengths)
+    if own.shape != other.shape:
+        raise ValueError("model and background are a mixture and a chain: give X as sequences for both")
     return np.asarray((own - other) / np.maximum(n, 1))
 
 

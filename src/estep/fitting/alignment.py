@@ -47,7 +47,7 @@ def order_like(model: Model, to: Model) -> Array:
 
 def check_order(by: str) -> None:
     """Raises ValueError for what is no order."""
-    if by not in ORDERS:
+    if not isinstance(by, str) or by not in ORDERS:
         raise ValueError(f"order_by is {by!r}: it is one of {', '.join(map(repr, ORDERS))}")
 
 

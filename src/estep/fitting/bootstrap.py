@@ -25,6 +25,7 @@ from estep.interface import Algorithm
 from estep.model import Model
 from estep.statistics import Array
 from estep.util.memory import require_memory
+from estep.util.numbers import as_share
 
 KINDS = ("rows", "sequences", "parametric")
 ENOUGH = 10
@@ -47,9 +48,8 @@ class Bootstrap:
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[Array, Array]]:
         """Lower and upper limits of each parameter, in its shape: quantiles of the replicates."""
-        if isinstance(level, bool) or not 0 < level < 1:
-            raise ValueError(f"level is {level!r}: it is a number between 0 and 1, such as 0.95")
-        low, high = (1 - level) / 2, (1 + level) / 2
+        inside = as_share(level, "level")
+        low, high = (1 - inside) / 2, (1 + inside) / 2
         both = {name: np.quantile(values, [low, high], axis=0) for name, values in self.replicates.items()}
         return {name: (lower, upper) for name, (lower, upper) in both.items()}
 

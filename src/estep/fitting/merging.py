@@ -33,6 +33,9 @@ class Merging:
 
     def predict_proba(self, responsibilities: Array, n_clusters: int) -> Array:
         """Probabilities (n, n_clusters) of the clusters, from those of the components (n, K)."""
+        if np.ndim(responsibilities) != 2 or np.shape(responsibilities)[1] != len(self.groups):
+            shape = np.shape(responsibilities)
+            raise ValueError(f"responsibilities have shape {shape}, expected (n, {len(self.groups)})")
         return np.asarray(responsibilities @ (self.of(n_clusters)[:, None] == np.arange(n_clusters)))
 
     @property

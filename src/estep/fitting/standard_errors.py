@@ -25,6 +25,7 @@ from estep.model import Model
 from estep.parameters import packing
 from estep.parameters.domains import Numbers, Probabilities
 from estep.statistics import Array, Statistics, weighted
+from estep.util.numbers import as_share
 
 STEP = 0.01
 """Of a central difference, in standard errors that a coordinate would have by itself if the states were known."""
@@ -85,9 +86,7 @@ class Uncertainty:
         """
         from scipy.special import ndtri
 
-        if isinstance(level, bool) or not 0 < level < 1:
-            raise ValueError(f"level is {level!r}: it is a number between 0 and 1, such as 0.95")
-        far, out = float(ndtri((1 + level) / 2)), {}
+        far, out = float(ndtri((1 + as_share(level, "level")) / 2)), {}
         errors = self.standard_errors()
         for part in (self.model.latent, self.model.emission):
             for name, p in part.describe().items():

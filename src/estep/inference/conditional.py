@@ -88,7 +88,7 @@ def as_source_of(model: AnyModel, rows: Array) -> Source:
     return Source(X, columns=model.columns, symbols=model.symbols, n_given=model.emission.n_covariates)
 
 
-def _values(known: Any, names: Sequence[str]) -> dict[str, Any]:
+def _values(known: Any, names: Sequence[str], what: str = "known") -> dict[str, Any]:
     """What is known by name. Raises ValueError naming a column that there is none of."""
     if is_frame(known):
         frame = frame_of(known)
@@ -102,7 +102,7 @@ def _values(known: Any, names: Sequence[str]) -> dict[str, Any]:
         number = isinstance(key, int | np.integer) and not isinstance(key, bool) and 0 <= key < len(names)
         name = names[int(key)] if number else str(key)
         if name not in names:
-            raise ValueError(f"known has a column {key!r}; the model has {', '.join(names)}")
+            raise ValueError(f"{what} has a column {key!r}; the model has {', '.join(names)}")
         out[name] = value
     return out
 
@@ -119,12 +119,14 @@ def _numbers(name: str, value: Any, texts: Sequence[str]) -> Array:
     return numbers
 
 
-def marginal(model: Any, columns: Sequence[Any]) -> Any:
+def marginal(model: Any, columns: Any) -> Any:
     """The model of some columns alone. Raises ValueError naming one that it does not have, or has twice."""
     names, symbols = columns_of(model)
-    chosen = list(_values(dict.fromkeys(columns), names))
-    if len(chosen) < len(list(columns)) or not chosen:
-        raise ValueError(f"columns is {list(columns)!r}: give some of {', '.join(names)}, each once")
+    several = isinstance(columns, Sequence | np.ndarray) and not isinstance(columns, str)
+    wanted = list(columns) if several else [columns]
+    chosen = list(_values(dict.fromkeys(wanted), names, "columns"))
+    if len(chosen) < len(wanted) or not chosen:
+        raise ValueError(f"columns is {wanted!r}: give some of {', '.join(names)}, each once")
     emission, P = model.emission, model.emission.n_covariates
     places = sorted(names.index(name) for name in chosen)
     if emission.rows == "table":

@@ -12,6 +12,7 @@ from estep.data.missing import is_missing
 from estep.emissions._shared.tables import as_table, place_in
 from estep.interface import AnyModel, Margin
 from estep.statistics import Array
+from estep.util.numbers import as_share
 
 HALVINGS = 100
 """Of the bracket of a quantile, at most: more change nothing."""
@@ -99,9 +100,8 @@ class Predictive:
     def quantile(self, q: float) -> Array:
         """Quantiles (n, D), the least value with a probability of ``q`` up to it; of angles about the mean direction,
         perhaps beyond pi; of symbols NaN. Raises ValueError where q is not between 0 and 1."""
-        if not 0 < q < 1:
-            raise ValueError(f"quantile {q!r}: it is a number between 0 and 1")
-        return self._columns(lambda margin: self._quantile(margin, q))
+        share = as_share(q, "quantile")
+        return self._columns(lambda margin: self._quantile(margin, share))
 
     def _quantile(self, margin: Margin, q: float) -> Array:
         n = len(self.probabilities)
@@ -116,15 +116,15 @@ class Predictive:
 
     def interval(self, level: float) -> tuple[Array, Array]:
         """Quantiles (n, D) with as much below them as above: between them is the ``level``."""
-        if isinstance(level, bool) or not 0 < level < 1:
-            raise ValueError(f"level is {level!r}: it is a number between 0 and 1, such as 0.95")
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+        inside = as_share(level, "level")
+        return self.quantile((1 - inside) / 2), self.quantile((1 + inside) / 2)
 
     def columns(self, level: float, quantiles: Sequence[float] = ()) -> dict[str, Array]:
         """What a table shows of each column: NAME_mean, NAME_lower, NAME_upper and NAME_q for each of ``quantiles``; of
         symbols, NAME_SYMBOL, their probabilities."""
         mean, (lower, upper) = self.mean(), self.interval(level)
-        more = [(f"q{q:g}", self.quantile(q)) for q in quantiles]
+        shares = [as_share(q, "quantile") for q in np.atleast_1d(np.array(quantiles)).tolist()]
+        more = [(f"q{q:g}", self.quantile(q)) for q in shares]
         out: dict[str, Array] = {}
         for d, (name, margin) in enumerate(zip(self.names, self.margins, strict=True)):
             if margin.kind == "symbol":

@@ -87,6 +87,7 @@ def sample_paths(
     """States (n, rows) of n paths; ``source`` is what the model reads of ``data``."""
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n is {n!r}: the number of paths is a whole number from 1")
+    require_memory(f"n is {n}: so many paths", 8 * int(n) * len(source))
     source = source.in_double()
     raise_impossible(model, source, of_units(Filter(model), source, execute, None))
     keys = np.random.default_rng(random_state).integers(2**63, size=int(n))

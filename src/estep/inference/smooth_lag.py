@@ -54,4 +54,5 @@ def fixed_lag(
     """Probabilities (n, K) given the rows up to ``lag`` later; ``source`` is what the model reads of ``data``."""
     if not isinstance(lag, int | np.integer) or isinstance(lag, bool) or lag < 0:
         raise ValueError(f"lag is {lag!r}: it is a whole number from 0, or None to look ahead to the end")
-    return probabilities(FixedLag(model, lag=int(lag)), data, source.in_double(), execute, on_impossible)
+    longest = int(np.diff(source.all_ends, prepend=0).max(initial=0))  # a longer lag is the whole sequence
+    return probabilities(FixedLag(model, lag=min(int(lag), longest)), data, source.in_double(), execute, on_impossible)

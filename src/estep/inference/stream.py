@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +70,8 @@ class Stream:
         self.__init__(kept["model"], kept["state"])  # type: ignore[misc]
 
     def _resume(self, state: dict[str, Any]) -> None:
-        n, kept = state.get("n"), state.get("filtered")
+        known = state if isinstance(state, Mapping) else {}
+        n, kept = known.get("n"), known.get("filtered")
         M = len(self._reach)
         p = None if kept is None else as_numbers(kept, "the state's probabilities").astype(float)
         sound = p is None or (p.shape == (M,) and (p >= 0).all() and abs(p.sum() - 1) < 1e-9)

@@ -77,3 +77,10 @@ def is_missing(value: Any) -> bool:
         return True
     except ValueError:  # an array
         return False
+
+
+def as_share(value: Any, what: str) -> float:
+    """A number between 0 and 1. Raises ValueError naming what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < 1:
+        raise ValueError(f"{what} is {value!r}: it is a number between 0 and 1, such as 0.95")
+    return float(value)
