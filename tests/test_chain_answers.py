@@ -443,3 +443,11 @@ def test_numbers_that_are_none_are_named():
     ):
         with pytest.raises(ValueError, match=text):
             call()
+
+
+def test_a_stream_of_symbols_takes_some_at_once():
+    model = make_model("categorical", "chain", 2, D=2)
+    X = rows_of(model, 20, 0)[:, 0]
+    stream = model.stream()
+    found = np.vstack([stream.update(X[:7]), stream.update(X[7:])])
+    np.testing.assert_allclose(found, model.filter(X), atol=1e-12)

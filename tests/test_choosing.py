@@ -7,7 +7,7 @@ from scipy import stats
 
 import estep
 from estep import Stop
-from estep.emissions import Gaussian, MixtureOf, Student
+from estep.emissions import Gaussian, MixtureOf, Poisson, Product, Student
 from estep.fitting.folds import folds
 from estep.latents import Chain
 from models import make_model, read, rows_of
@@ -177,3 +177,16 @@ def test_tables_are_chosen_too():
     frame["b"] = np.where(frame["a"] > 5, "x", "y")
     chosen = estep.select(frame, [1, 2], estep.propose(frame))
     assert chosen.best.n_components == 2 and chosen.best_estimator_.predict(frame).shape == (60,)
+
+
+def test_likelihoods_of_other_columns_or_measures_do_not_compare():
+    frame = pd.DataFrame(np.random.default_rng(0).poisson(4, (60, 2)).astype(float), columns=["u", "v"])
+    for families, text in (
+        ([Product({"u": Poisson()}), Product({"v": Poisson()})], "read different columns, such as '[uv]'"),
+        ([Product({"u": Poisson()}), Product({"u": Gaussian()})], "counts of column 'u', .*densities"),
+        (["poisson", Product({"u": Poisson()})], "read different columns"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            estep.select(frame, [1], families)
+    mixed = estep.select(frame, [1], ["poisson", MixtureOf(Poisson(), 2), "negative_binomial"])
+    assert len(mixed.candidates) == 3

@@ -310,3 +310,28 @@ def test_bernoulli_columns_are_ones_with_their_probability():
     mixture = from_model(Model(Independent([0.5, 0.5]), Bernoulli([[0.9, 0.8], [0.2, 0.1]])))
     found = mixture.conditional({"x0": 1})
     np.testing.assert_allclose(found.mean(), [[(0.45 * 0.8 + 0.1 * 0.1) / 0.55]])
+
+
+def test_counts_that_come_again_are_as_rare_as_they_are():
+    """Ties: the mode of a Poisson is no outlier at all."""
+    model = Model(Independent([0.3, 0.7]), Poisson([[3.0], [9.0]]))
+    x = np.arange(25.0)[:, None]
+    p = np.exp(model.score_units(x))
+    exact = np.array([p[p <= q + 1e-15].sum() for q in p])
+    np.testing.assert_allclose(from_model(model).outlier_probability(x, 100_000), exact, atol=6e-3)
+
+
+def test_covariates_of_conditionals_are_checked():
+    mixture = from_model(make_model("regression-diag", "independent", 2, D=2))
+    assert mixture.conditional({"x0": [1.0, 2.0, 3.0]}, given=[[0.5, 1.0]]).mean().shape == (3, 1)
+    assert mixture.conditional({"x0": 1.0}, given=np.ones((4, 2))).mean().shape == (4, 1)
+    for given, text in (
+        (None, "give them as given="),
+        (np.ones((4, 3)), r"given has shape \(4, 3\): covariates are \(n, 2\)"),
+        ([[np.nan, 1.0]], "all known"),
+        (np.ones((3, 2)), "known and given have columns of 2 and 3 rows"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            mixture.conditional({"x0": [1.0, 2.0]}, given=given)
+    with pytest.raises(ValueError, match="take no covariates"):
+        from_model(make_model("poisson", "independent", 2, D=2)).conditional({"x0": 1}, given=[[1.0]])

@@ -308,3 +308,9 @@ def test_information_of_files_is_that_of_memory(tmp_path):
     for name, value in memory.items():
         np.testing.assert_allclose(file[name], value, rtol=1e-9)
     assert uncertainty(mixture.model_, frame).known.all()
+
+
+def test_a_variational_fit_is_not_bootstrapped():
+    X = np.random.default_rng(0).normal(size=(50, 1))
+    with pytest.raises(ValueError, match="posteriors, which say how sure it is"):
+        estep.GaussianMixture(2, estimate="vb", random_state=0).fit(X).bootstrap(X, 3)

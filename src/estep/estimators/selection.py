@@ -18,7 +18,7 @@ import numpy as np
 from estep.algorithms.phases import whole
 from estep.data.inputs import as_source
 from estep.data.source import Source
-from estep.emissions import make_emission
+from estep.emissions import MixtureOf, Product, make_emission
 from estep.emissions._shared.tables import used_columns
 from estep.estimators.candidates import CRITERIA, Candidate, Failed, Selection
 from estep.execution.base import Execute
@@ -147,11 +147,33 @@ def _families(emission: Any, covariance_type: Any) -> list[tuple[Emission, str |
         out += [(family, own)] if own is None or not types else [(with_covariance(family, t), t) for t in types]
     if types and all(own is None for _, own in out):
         raise ValueError(f"covariance_type is given: {', '.join(f.name for f, _ in out)} emissions have none")
-    counts = {f.name: f.tabulated or f.whole_numbers for f, _ in out if f.rows != "table"}
-    if len(set(counts.values())) > 1:
-        discrete, dense = (next(n for n, c in counts.items() if c is want) for want in (True, False))
-        raise ValueError(f"{discrete} gives probabilities of counts, {dense} densities: they cannot be compared")
+    _check_comparable([family for family, _ in out])
     return out
+
+
+def _check_comparable(families: Sequence[Emission]) -> None:
+    """Raises ValueError where likelihoods are of different columns, or of counts and of densities."""
+    whole = [_measures(family) for family in families]
+    for family, measures in zip(families, whole, strict=True):
+        if measures.keys() != whole[0].keys():
+            odd = next(iter(measures.keys() ^ whole[0].keys()))
+            raise ValueError(f"the families read different columns, such as {odd!r}: their likelihoods do not compare")
+        for column, counts in measures.items():
+            if counts != whole[0][column]:
+                of = "" if column == "" else f" of column {column!r}"
+                one, other = (family, families[0]) if counts else (families[0], family)
+                raise ValueError(
+                    f"{one.name} gives probabilities of counts{of}, {other.name} densities: they cannot be compared"
+                )
+
+
+def _measures(family: Emission) -> dict[Any, bool]:
+    """Whether the family gives probabilities, of each column of a table, else of the whole row."""
+    if isinstance(family, MixtureOf):
+        return _measures(family.inner)
+    if isinstance(family, Product):
+        return {c: next(iter(_measures(f).values())) for columns, f in family.parts for c in columns}
+    return {"": family.tabulated or family.whole_numbers}
 
 
 def covariance_of(family: Emission) -> str | None:

@@ -68,6 +68,8 @@ def bootstrap(
 
     Raises ValueError for an unknown kind, or a number of replicates below 2.
     """
+    if model.posterior is not None:
+        raise ValueError("a variational fit has posteriors, which say how sure it is: model_.posterior")
     kind = _kind(kind, raw)
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 2:
         raise ValueError(f"n_replicates is {n!r}: it is a whole number from 2")

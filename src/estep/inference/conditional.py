@@ -63,15 +63,16 @@ def conditional(model: AnyModel, known: Any, given: Any = None) -> Conditional:
     texts = dict(zip(names, symbols, strict=True))
     columns = {name: _numbers(name, value, texts[name]) for name, value in values.items()}
     lengths = {len(x) for x in columns.values() if x.ndim}
-    P, G = model.emission.n_covariates, None if given is None else as_numbers(given, "given")
-    n = max(lengths | ({len(np.atleast_2d(G))} if G is not None and P else set()) | {1})
+    P, G = model.emission.n_covariates, _given(model, given)
+    if G is not None and (len(G) > 1 or not lengths):
+        lengths = lengths | {len(G)}
+    n = max(lengths | {1})
     if lengths - {n}:
-        raise ValueError(f"known has columns of {' and '.join(map(str, sorted(lengths)))} rows")
+        rows_of = "known has columns" if G is None else "known and given have columns"
+        raise ValueError(f"{rows_of} of {' and '.join(map(str, sorted(lengths)))} rows")
     rows = np.full((n, max(len(model.columns), model.emission.n_columns)), np.nan)
-    if P:
-        if G is None:
-            raise ValueError(f"the model has {P} covariates: give them as given=")
-        rows[:, :P] = G.reshape(-1, P) if G.size == n * P else np.atleast_2d(G)
+    if G is not None:
+        rows[:, :P] = G
     own = own_columns(model)
     for name, value in columns.items():
         rows[:, own[names.index(name)]] = value
@@ -80,6 +81,22 @@ def conditional(model: AnyModel, known: Any, given: Any = None) -> Conditional:
     left = [d for d, name in enumerate(names) if name not in columns]
     found = predictive(model, p, rows).some(left)
     return Conditional(**{f.name: getattr(found, f.name) for f in fields(Predictive)}, model=model, rows=rows)
+
+
+def _given(model: AnyModel, given: Any) -> Array | None:
+    """Covariates (n, P), all of them known; None where the model has none."""
+    P = model.emission.n_covariates
+    if not P:
+        if given is not None:
+            model.emission.given_columns(1)
+        return None
+    if given is None:
+        raise ValueError(f"the model has covariates ({P}): give them as given=")
+    G = as_numbers(given, "given").astype(np.float64)
+    G = G.reshape(-1, 1) if G.ndim == 1 and P == 1 else np.atleast_2d(G)
+    if G.ndim != 2 or G.shape[1] != P or not np.isfinite(G).all():
+        raise ValueError(f"given has shape {np.shape(given)}: covariates are (n, {P}), all known")
+    return G
 
 
 def as_source_of(model: AnyModel, rows: Array) -> Source:

@@ -18,6 +18,9 @@ from estep.interface import AnyModel
 from estep.interface.latent import LEAF_ROWS
 from estep.statistics import Array
 
+SAME = 1e-9
+"""Log-densities that differ by less, relatively, are the same: counts come again and again."""
+
 
 def outlier_probabilities(model: Any, raw: Source, n: Any, random_state: Any, execute: Execute | None) -> Array:
     """P(a row of the model has a log-density as low as this one's), (n,), by the ranks of ``n`` rows that are drawn.
@@ -42,7 +45,8 @@ def outlier_probabilities(model: Any, raw: Source, n: Any, random_state: Any, ex
             key, mine = pattern.tobytes(), np.flatnonzero(which.ravel() == j)
             if key not in ranked:
                 ranked[key] = np.sort(_log_densities(model, rows, own[pattern]))
-            below = np.searchsorted(ranked[key], logs[i + mine], side="right")
+            own_logs = logs[i + mine]
+            below = np.searchsorted(ranked[key], own_logs + SAME * (1 + np.abs(own_logs)), side="right")
             out[i + mine] = 1.0 if pattern.all() else (1 + below) / (1 + len(drawn))
     return out
 

@@ -102,7 +102,7 @@ class Stream:
                 self._filtered = p
                 self.n += 1
                 return p.copy()
-        elif np.ndim(row) > 1:
+        elif np.ndim(row) > 1 or (self._model.emission.rows == "symbols" and np.ndim(row) == 1 and len(row) != 1):
             return self._block(row, given)
         elif self._model.emission.rows == "table":
             return np.asarray(self._block(np.asarray(row)[None], given)[0])
