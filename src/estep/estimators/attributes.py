@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator
 
 from estep.emissions import make_emission
 from estep.estimators.settings import choices, regulated, rounded, same
+from estep.execution.base import Execute
+from estep.execution.threads import threads
 from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model
 
@@ -59,6 +61,13 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
 
     def _emission(self) -> Emission | str:
         raise NotImplementedError
+
+    def _execute(self) -> Execute:
+        if self.execute is None:
+            return threads(self.n_threads)
+        if not isinstance(self.execute, Execute):
+            raise TypeError(f"execute is {self.execute!r}: it is estep.Dask(client), or None for threads")
+        return self.execute
 
     def _resolved(self) -> Emission:
         """The family; that which was proposed for "auto"."""

@@ -24,8 +24,6 @@ from estep.emissions._shared.tables import used_columns
 from estep.emissions.propose import propose
 from estep.estimators.settings import MOST_STARTS, alike
 from estep.estimators.sureness import Sureness
-from estep.execution.base import Execute
-from estep.execution.threads import threads
 from estep.fitting.alignment import check_order, ordered
 from estep.fitting.bayes import with_prior
 from estep.fitting.constraints import constrained
@@ -65,13 +63,6 @@ class ModelEstimator(Sureness):
     def _prior(self, source: Source) -> Any:
         """The priors that are given."""
         return self.prior
-
-    def _execute(self) -> Execute:
-        if self.execute is None:
-            return threads(self.n_threads)
-        if not isinstance(self.execute, Execute):
-            raise TypeError(f"execute is {self.execute!r}: it is estep.Dask(client), or None for threads")
-        return self.execute
 
     # Data
 

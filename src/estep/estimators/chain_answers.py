@@ -13,7 +13,6 @@ from estep.data.labels import as_evidence
 from estep.data.source import Source
 from estep.estimators.attributes import Attributes
 from estep.estimators.imputation import imputed
-from estep.execution.base import Execute
 from estep.inference.forecast import given_ahead
 from estep.inference.predictive import predictive
 from estep.inference.reading import read
@@ -32,9 +31,6 @@ class ChainAnswers(Attributes):
     Each raises ValueError naming a sequence that is impossible under the model; where ``on_impossible="skip"`` may be
     given, its states are -1 and its probabilities NaN, and a warning names it.
     """
-
-    def _execute(self) -> Execute:
-        raise NotImplementedError
 
     def _ask(self, X: Any, lengths: Any, known: dict[str, Any], sample_weight: Any = None) -> tuple[Model, Source]:
         model = self.to_model()

@@ -15,7 +15,6 @@ from estep.data.source import Source
 from estep.estimators.attributes import Attributes
 from estep.estimators.imputation import imputed
 from estep.estimators.settings import as_dtype
-from estep.execution.base import Execute
 from estep.fitting.merging import Merging, merge
 from estep.inference.conditional import Conditional, conditional, marginal
 from estep.inference.outliers import outlier_probabilities
@@ -30,9 +29,6 @@ class MixtureAnswers(DensityMixin, Attributes):  # type: ignore[misc]
     """Questions to a mixture. ``given`` (n, P): covariates; ``labels``: components that are known, as for ``fit``."""
 
     def _check_names(self, X: Any, *named: Any, model: Model | None = None) -> None:
-        raise NotImplementedError
-
-    def _execute(self) -> Execute:
         raise NotImplementedError
 
     def _ask(self, X: Any, given: Any = None, sample_weight: Any = None, labels: Any = None) -> tuple[Model, Source]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from estep.algorithms import make_algorithm
 from estep.estimators.attributes import Attributes
-from estep.execution.base import Execute
 from estep.fitting.bootstrap import Bootstrap, bootstrap
 from estep.fitting.standard_errors import Uncertainty, uncertainty
 from estep.fitting.stopping import Stop
@@ -18,9 +17,6 @@ from estep.util.streams import as_seed
 class Sureness(Attributes):
     """Questions about the parameters. Each takes the data of the fit as ``fit`` does, with ``lengths`` for a chain, and
     what is known of them (``labels``, ``given``, ``sequence``) by their names there."""
-
-    def _execute(self) -> Execute:
-        raise NotImplementedError
 
     def standard_errors(
         self, X: Any, lengths: Any = None, *, sample_weight: Any = None, **known: Any
