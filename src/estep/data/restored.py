@@ -52,6 +52,7 @@ def _frame(data: Any, source: Source, values: Array) -> Any:
         if any(empty):
             own: Sequence[Any] = column.tolist() if name not in texts else [texts[name][int(x)] for x in column]
             whole = [new if e else old for old, new, e in zip(cells, own, empty, strict=True)]
+            whole = [float(x) for x in whole] if name not in texts else whole
             backend = nw.get_native_namespace(frame)
             filled.append(nw.new_series(name, whole, backend=backend))
     if not filled:

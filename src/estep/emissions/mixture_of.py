@@ -320,6 +320,9 @@ class MixtureOf(ConjugateEmission):
         weights = self._weights() if rows is None else self._parts_of(rows)
         return [margin.mixed(weights) for margin in inner]
 
+    def check_draws(self, rows: Array) -> None:
+        self.inner.check_draws(rows)
+
     def of_columns(self, columns: Sequence[int]) -> Self:
         return self.evolve(inner=self.inner.of_columns(columns))
 

@@ -101,6 +101,15 @@ class Multinomial(ConjugateCells):
 
         return stats.binom(n=np.full(self.first().shape, self.trials), p=self.first())
 
+    def check_draws(self, rows: Array) -> None:
+        totals = rows.sum(axis=1)
+        odd = ~np.isnan(totals) & (totals != self.trials)
+        if odd.any():
+            raise ValueError(
+                f"rows have {totals[odd][0]:g} trials, the family draws {self.trials}: where all have as many, give "
+                f"Multinomial(trials={totals[odd][0]:g}); of different numbers there is no such answer"
+            )
+
     def of_columns(self, columns: Sequence[int]) -> Self:
         raise ValueError("multinomial emissions: some counts alone leave the number of trials unknown")
 

@@ -324,6 +324,10 @@ class Product(ConjugateEmission):
         found = [family.margins(own) for family, own in zip(self.families, self._apart(rows), strict=True)]
         return None if any(one is None for one in found) else [m for one in found for m in one or ()]
 
+    def check_draws(self, rows: Array) -> None:
+        for family, own in zip(self.families, self._apart(rows), strict=True):
+            family.check_draws(own)
+
     def of_columns(self, columns: Sequence[int]) -> Self:
         """Columns by number are counted anew."""
         keys = [(i, c) for i, (key, _) in enumerate(self.parts) for c in key]

@@ -73,6 +73,11 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
         """The family; that which was proposed for "auto"."""
         return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
 
+    def _check_known(self, known: Mapping[str, Any]) -> None:
+        """Raises TypeError for what no question takes."""
+        if unknown := sorted(set(known) - {"labels", "given", "sequence"}):
+            raise TypeError(f"unexpected argument {unknown[0]!r}: questions take labels, given and sequence")
+
     def _fixed(self) -> Any:
         """What is fixed, by the names that the model has for what the attributes show."""
         if self.fixed is None or isinstance(self.fixed, str):

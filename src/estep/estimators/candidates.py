@@ -104,6 +104,8 @@ class Selection:
         by = self.criterion
         ranked = sorted(self.candidates, key=lambda c: (getattr(c, by), c.n_components))
         best = ranked[0]
+        if not np.isfinite(getattr(best, by)):
+            return f"{by} is {getattr(best, by)} for all of {len(ranked)}: too few rows to choose by it"
         text = f"{best.label}: the lowest {by} of {len(ranked)}, {getattr(best, by):.2f}"
         others = [f"{c.label} ({getattr(c, by) - getattr(best, by):+.2f})" for c in ranked[1:4]]
         text += f"; next {', '.join(others)}" if others else ""

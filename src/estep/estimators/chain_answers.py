@@ -33,6 +33,7 @@ class ChainAnswers(Attributes):
     """
 
     def _ask(self, X: Any, lengths: Any, known: dict[str, Any], sample_weight: Any = None) -> tuple[Model, Source]:
+        self._check_known(known)
         model = self.to_model()
         return model, model.source(X, lengths, sample_weight, memory=self.memory, execute=self.execute, **known)
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from estep.data.forms import unpacked
+from estep.data.columns import frame_of, is_frame
 from estep.data.inputs import check_lengths
 from estep.estimators.base import ModelEstimator
 from estep.estimators.verification import joined, log_likelihoods
@@ -72,7 +72,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if isinstance(self.reject, bool) or not 0 <= self.reject < 1:
             raise ValueError(f"reject is {self.reject!r}: it is a quantile from 0 to below 1")
-        units = self._units(X, lengths, self._chain())
+        units = self._units(X, lengths)
         labels = np.asarray(y)
         if labels.shape != (len(units),):
             raise ValueError(f"y has shape {labels.shape}; there are {len(units)} sequences, each of one class")
@@ -83,7 +83,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"y has one class, {classes[0]!r}: a classifier wants two at least")
         estimators = self._estimators(classes)
         priors = self._priors(classes, labels)
-        data = [[units[i] for i in np.flatnonzero(labels == c)] for c in classes]
+        data = [_some(units, labels == c) for c in classes]
         from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
         several = self.n_jobs not in (None, 1)
@@ -131,28 +131,45 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         loglik, n = log_likelihoods(model, own)
         return float(np.quantile(loglik / np.maximum(n, 1), self.reject))
 
-    def _units(self, X: Any, lengths: Any, chain: bool) -> list[Any]:
-        """Each sequence by itself; rows of an array under mixtures (1, D) each."""
-        rows, found = unpacked(X, lengths) if chain or lengths is not None else joined(X)
+    def _units(self, X: Any, lengths: Any) -> Any:
+        """A list of sequences, as they came; under mixtures also an array or data frame, whose rows are units."""
+        chain = self._chain()
         if isinstance(X, list) and not X:
             raise ValueError("X has no sequences")
-        if found is None:
-            if chain:
-                raise ValueError("X is one sequence: give a list of sequences, or lengths")
-            array = as_numbers(rows if not hasattr(rows, "to_numpy") else rows.to_numpy())
-            if array.ndim != 2:
-                raise ValueError(f"X has shape {array.shape}: a list of sequences, or rows (n, D)")
-            return list(array[:, None, :])
-        array = as_numbers(rows if not hasattr(rows, "to_numpy") else rows.to_numpy())
-        return np.split(array, check_lengths(found, len(array))[:-1])
+        if lengths is None and isinstance(X, tuple) and len(X) == 2 and np.ndim(X[1]) == 1:
+            X, lengths = X
+        if lengths is not None:
+            ends = check_lengths(lengths, len(X))
+            cuts = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+            rows: Any = frame_of(X) if is_frame(X) else as_numbers(X)
+            return [rows[a:b].to_native() if is_frame(X) else rows[a:b] for a, b in cuts]
+        if isinstance(X, list) and (is_frame(X[0]) or np.ndim(X[0]) == 2 or (chain and hasattr(X[0], "shape"))):
+            return X
+        if not is_frame(X) and np.ndim(X) == 3:
+            return list(as_numbers(X))
+        if chain:
+            raise ValueError("X is one sequence: give a list of sequences, or lengths")
+        if not is_frame(X) and np.ndim(X) != 2:
+            raise ValueError(f"X has shape {np.shape(X)}: a list of sequences, or rows (n, D)")
+        return X if is_frame(X) else as_numbers(X)
 
     # Questions
 
     def log_likelihoods(self, X: Any, lengths: Any = None) -> Array:
-        """log p(sequence | class), (S, C)."""
+        """log p(sequence | class), (S, C). Raises ValueError naming the class whose model cannot read X."""
+        return self._scored(self._units(X, lengths))[0]
+
+    def _scored(self, units: Any) -> tuple[Array, Array]:
+        """Log-likelihoods (S, C), and the rows (S,) of each sequence."""
         check_is_fitted(self, "models_")
-        units = self._units(X, lengths, self._chain())
-        return np.stack([log_likelihoods(model, units)[0] for model in self.models_], axis=1)
+        columns, n = [], np.zeros(0)
+        for label, model in zip(self.classes_.tolist(), self.models_, strict=True):
+            try:
+                own, n = log_likelihoods(model, units)
+            except ValueError as error:
+                raise ValueError(f"class {label!r}: {error}") from error
+            columns.append(own)
+        return np.stack(columns, axis=1), n
 
     def _joint(self, X: Any, lengths: Any) -> Array:
         with np.errstate(divide="ignore"):
@@ -178,12 +195,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any, lengths: Any = None) -> Array:
         """The most probable class of each sequence, (S,); ``reject_label`` for what its class does not explain."""
         check_is_fitted(self, "models_")
-        units = self._units(X, lengths, self._chain())
-        loglik = np.stack([log_likelihoods(model, units)[0] for model in self.models_], axis=1)
+        loglik, n = self._scored(self._units(X, lengths))
         with np.errstate(divide="ignore"):
             best = (loglik + np.log(self.priors_)).argmax(axis=1)
-        rows = np.arange(len(units))
-        per_row = loglik[rows, best] / np.maximum([len(u) for u in units], 1)
+        per_row = loglik[np.arange(len(best)), best] / np.maximum(n, 1)
         strange = (per_row < self.thresholds_[best]) | (per_row == -np.inf)
         found = self.classes_[best]
         if not strange.any():
@@ -203,11 +218,18 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float((self.predict(X, lengths) == labels).mean())
 
 
+def _some(units: Any, mask: Array) -> Any:
+    """The sequences, or rows, of a mask (S,)."""
+    if isinstance(units, list):
+        return [units[i] for i in np.flatnonzero(mask)]
+    return frame_of(units).filter(mask.tolist()).to_native() if is_frame(units) else units[mask]
+
+
 def _fitted(estimator: Any, sequences: list[Any], label: Any, several: bool) -> Any:
     """The model of a class. Raises ValueError naming it where it cannot be fitted."""
     if several:
         estimator.set_params(n_threads=1)
     try:
-        return estimator.fit(sequences if estimator._chain else np.concatenate(sequences))
+        return estimator.fit(sequences if estimator._chain else joined(sequences)[0])
     except ValueError as error:
         raise ValueError(f"class {label!r}: {error}") from error

@@ -56,6 +56,8 @@ def likelihood_ratio_test(
     for name, one in (("null", null), ("alternative", alternative)):
         if not isinstance(one, ModelEstimator):
             raise TypeError(f"{name} is an estimator, such as GaussianMixture(2), not a {type(one).__name__}")
+        if one._emission() == "auto":
+            raise ValueError(f"{name} proposes a family for each data set: give the one to test, estep.propose(X)")
     whole("n_replicates", n_replicates, 1)
     chain = null._chain
     if alternative._chain is not chain:

@@ -65,6 +65,7 @@ class Sureness(Attributes):
         return Bootstrap(found.model, found.kind, self._named(found.replicates), found.failed)
 
     def _uncertainty(self, X: Any, lengths: Any, weights: Any, known: dict[str, Any]) -> Uncertainty:
+        self._check_known(known)
         known = {**known, "memory": self.memory}
         execute = self._execute()
         return uncertainty(self.to_model(), X, lengths, weights, execute, **known)

@@ -53,6 +53,8 @@ def adapt(
     if not isinstance(functional, Model):
         raise TypeError(f"adapt takes a fitted estimator or a Model, not a {type(model).__name__}")
     whole("n_iter", n_iter, 1)
+    if functional.posterior is not None:
+        raise ValueError("a variational fit is a posterior: adapt takes models of estimate 'ml' or 'map'")
     if not functional.latent.sequential:
         X, _ = joined(X)
     if isinstance(parameters, str):
@@ -98,9 +100,8 @@ def log_likelihoods(model: Any, X: Any, lengths: Any = None) -> tuple[Array, Arr
     scores = np.asarray(model.score_samples(rows), dtype=float)
     if found is None:
         return scores, np.ones(len(scores), dtype=np.int64)
-    ends = np.cumsum(found)
-    sums = np.concatenate([[0.0], np.cumsum(scores)])
-    return sums[ends] - sums[ends - found], found
+    parts = np.split(scores, np.cumsum(found)[:-1])
+    return np.array([part.sum() for part in parts]), found
 
 
 def lengths_of(rows: Any, lengths: Any, own: Any = None) -> Array:

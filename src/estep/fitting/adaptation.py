@@ -92,5 +92,13 @@ def _emission(base: Emission, now: Emission, s: Statistics, relevance: float, na
     held: Mapping[str, Array] = {n: np.ones(base.n_components, bool) for n in base.values() if n not in mine}
     total = Statistics(s.layout, s.vector.copy())
     total.vector[:] += base.expected_statistics(np.full(base.n_components, relevance)).vector
-    new, _ = base.maximize_holding(total, held) if held else base.maximize(total)
-    return new
+    plain = _without_reg_covar(base)  # which the model has in it already
+    new, _ = plain.maximize_holding(total, held) if held else plain.maximize(total)
+    return base.with_values(**{name: new.values()[name] for name in mine}).with_supports(base.supports())
+
+
+def _without_reg_covar(family: ConjugateEmission) -> ConjugateEmission:
+    if getattr(family, "reg_covar", None):
+        return family.evolve(reg_covar=None)
+    logs = getattr(family, "logs", None)
+    return family if logs is None else family.evolve(logs=_without_reg_covar(logs))

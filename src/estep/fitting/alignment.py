@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from estep.data.columns import match
 from estep.emissions._shared.rows import log_densities_of
 from estep.interface.margin import Margin
 from estep.model import Model
@@ -37,10 +38,15 @@ def order_like(model: Model, to: Model) -> Array:
             f"models of {kinds[0][3]} components and {kinds[0][1]} columns and of {K} and {kinds[1][1]} have no "
             "components to pair"
         )
+    families = [[f.name for f in m.emission.families] for m in (model, to)]
+    if families[0] != families[1] or model.symbols != to.symbols:
+        raise ValueError("models of other families, parts in another order or other symbols have no components to pair")
+    place = match(to.columns, model.columns, len(to.columns)) if model.emission.rows != "table" else None
     rng, states = np.random.default_rng(0), np.repeat(np.arange(K), DRAWS)
     given = rng.standard_normal((len(states), P))
     rows = to.emission.sample_given(states, given, rng) if P else to.emission.sample(states, rng)
-    logs = np.maximum(log_densities_of(model.emission, np.hstack([given, rows])), IMPOSSIBLE)
+    rows = np.hstack([given, rows])
+    logs = np.maximum(log_densities_of(model.emission, rows if place is None else rows[:, place]), IMPOSSIBLE)
     gain = logs.reshape(K, DRAWS, K).mean(axis=1)
     return np.asarray(linear_sum_assignment(gain, maximize=True)[1])
 

@@ -21,6 +21,7 @@ from estep.fitting.restarts import fit_prepared
 from estep.fitting.stopping import Stop
 from estep.inference.predictive import own_columns
 from estep.inference.prepare import prepared_to_fit
+from estep.inference.reading import as_read, check_draws_like
 from estep.interface import Algorithm
 from estep.model import Model
 from estep.statistics import Array
@@ -128,7 +129,8 @@ def _resampled(source: Source, rng: np.random.Generator) -> Source:
 
 def drawn(model: Model, raw: Source, rng: np.random.Generator) -> Source:
     """Data from the model, of the shape of those that came: sequences, covariates and missing cells are theirs."""
-    n, P = len(raw), raw.n_given
+    model, n, P = as_read(model, raw), len(raw), raw.n_given
+    check_draws_like(model, raw)
     lengths = [n] if raw.ends is None else np.diff(raw.ends, prepend=0).tolist()
     states = np.concatenate([model.latent.sample(int(T), rng) for T in lengths if T])
     given = np.asarray(raw.X[:, :P], dtype=float)

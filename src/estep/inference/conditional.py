@@ -15,10 +15,11 @@ from estep.emissions._shared.tables import as_table
 from estep.inference.impute import fill, likely_values
 from estep.inference.predictive import Predictive, columns_of, own_columns, predictive
 from estep.inference.prepare import prepared
+from estep.inference.sample import covariates
 from estep.inference.smooth import predict_proba
 from estep.interface import AnyModel
 from estep.statistics import Array
-from estep.util.numbers import as_numbers
+from estep.util.numbers import as_numbers, is_missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +93,8 @@ def _given(model: AnyModel, given: Any) -> Array | None:
         return None
     if given is None:
         raise ValueError(f"the model has covariates ({P}): give them as given=")
-    G = as_numbers(given, "given").astype(np.float64)
-    G = G.reshape(-1, 1) if G.ndim == 1 and P == 1 else np.atleast_2d(G)
-    if G.ndim != 2 or G.shape[1] != P or not np.isfinite(G).all():
-        raise ValueError(f"given has shape {np.shape(given)}: covariates are (n, {P}), all known")
-    return G
+    rows = np.atleast_2d(given) if np.ndim(given) == 1 and P > 1 else given
+    return covariates(model.emission, model.columns, rows, len(rows))
 
 
 def as_source_of(model: AnyModel, rows: Array) -> Source:
@@ -126,9 +124,11 @@ def _values(known: Any, names: Sequence[str], what: str = "known") -> dict[str, 
 
 def _numbers(name: str, value: Any, texts: Sequence[str]) -> Array:
     """Values of a column as numbers, NaN where none is known."""
-    cells = np.asarray(value, dtype=object) if not isinstance(value, np.ndarray) else value
-    if len(texts) and any(isinstance(cell, str) for cell in np.atleast_1d(cells)):
-        known = [None if not isinstance(cell, str) else cell for cell in np.atleast_1d(cells)]
+    if len(texts):
+        cells = np.asarray(value, dtype=object)
+        known = [None if is_missing(cell) else str(cell) for cell in np.atleast_1d(cells)]
+        if all(cell is None for cell in known):
+            return np.full(cells.shape, np.nan)
         return codes(known, name, tuple(texts))[0].reshape(cells.shape)
     numbers = as_numbers(value, f"known[{name!r}]").astype(np.float64)
     if numbers.ndim > 1:
@@ -145,8 +145,9 @@ def marginal(model: Any, columns: Any) -> Any:
     if len(chosen) < len(wanted) or not chosen:
         raise ValueError(f"columns is {wanted!r}: give some of {', '.join(names)}, each once")
     emission, P = model.emission, model.emission.n_covariates
-    places = sorted(names.index(name) for name in chosen)
+    places = [names.index(name) for name in chosen]
     if emission.rows == "table":
+        places.sort()
         drawn = as_table(emission, model.columns)  # where each column of the data is in the draws
         new = emission.of_columns(sorted(drawn[d] for d in places))
     else:

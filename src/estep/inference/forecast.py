@@ -11,11 +11,11 @@ from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
 from estep.inference.impossible import raise_impossible
+from estep.inference.sample import covariates
 from estep.inference.units import of_units
 from estep.interface import AnyModel
 from estep.statistics import Array
 from estep.util.memory import require_memory
-from estep.util.numbers import as_numbers
 
 
 def last_states(model: AnyModel, source: Source, execute: Execute | None) -> Array:
@@ -73,13 +73,10 @@ def given_ahead(model: AnyModel, given: Any, n: int) -> Array | None:
         return None
     if given is None:
         raise ValueError(f"the model has covariates ({P}): give those of the {n} rows to come as ahead=")
-    array = as_numbers(given, "ahead").astype(float)
-    array = array.reshape(-1, 1) if array.ndim == 1 and P == 1 else array
-    if array.shape != (n, P) or not np.isfinite(array).all():
-        raise ValueError(
-            f"ahead has shape {array.shape}: it is the covariates of the rows to come, {(n, P)}, all known"
-        )
-    return array
+    shape = np.shape(given)
+    if len(shape) == 0 or shape[0] != n:
+        raise ValueError(f"ahead has shape {shape}: the covariates of the rows to come are {(n, P)}, all known")
+    return covariates(model.emission, model.columns, given, n)
 
 
 def _whole(name: str, value: Any) -> int:

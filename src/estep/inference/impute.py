@@ -12,6 +12,7 @@ from estep.emissions._shared.tables import place_in
 from estep.execution.base import Execute
 from estep.inference.predictive import Predictive, own_columns, predictive, rows_of
 from estep.inference.prepare import prepared
+from estep.inference.reading import as_read
 from estep.inference.sample import draw_paths
 from estep.inference.smooth import predict_proba
 from estep.interface import AnyModel
@@ -22,6 +23,7 @@ from estep.statistics import Array
 def impute(model: AnyModel, raw: Source, key: int | None, execute: Execute | None) -> Array:
     """Rows (n, D) as they came, in double, with missing cells filled in given all that is there: by their conditional
     mean, of symbols the likeliest one; with a ``key``, drawn with it (Little & Rubin 2002, sections 5.4 and 11.4)."""
+    model = as_read(model, raw)
     source = prepared(raw, model.emission)
     if key is None:
         known = predict_proba(model, source, source, execute, "raise")

@@ -13,6 +13,7 @@ from estep.execution.base import Execute
 from estep.inference.conditional import as_source_of
 from estep.inference.predictive import own_columns
 from estep.inference.prepare import prepared
+from estep.inference.reading import as_read, check_draws_like
 from estep.inference.score import score_units
 from estep.interface import AnyModel
 from estep.interface.latent import LEAF_ROWS
@@ -31,7 +32,9 @@ def outlier_probabilities(model: Any, raw: Source, n: Any, random_state: Any, ex
     """
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n_draws is {n!r}: the number of draws is a whole number from 1")
+    model = as_read(model, raw)
     source = prepared(raw, model.emission)
+    check_draws_like(model, raw)
     logs = source.unsorted(score_units(model, source, source, execute))
     drawn, own = model.sample(int(n), random_state)[0], own_columns(model)
     rows = np.full((len(drawn), raw.X.shape[1]), np.nan)

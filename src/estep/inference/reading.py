@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from estep.data.columns import frame_of, is_frame
 from estep.data.inputs import as_source
 from estep.data.opened import is_blocks
+from estep.data.rows import chunks
 from estep.data.source import Source
-from estep.emissions._shared.tables import used_columns
+from estep.emissions._shared.tables import place_in, used_columns
 from estep.execution.base import Execute
-from estep.interface import AnyModel
+from estep.interface import AnyModel, Emission
+from estep.statistics import Array
 
 
 def read(
@@ -69,3 +72,28 @@ def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
             f"the model was fitted to the sequences of column {column!r}, which the data have: give lengths, or "
             "leave the column out where all rows are one sequence"
         )
+
+
+def as_read(model: Any, source: Source) -> Any:
+    """The model with its columns as the data have them: tables go by name and stay in their own order."""
+    if model.emission.rows != "table" or not any(source.columns) or source.columns == model.columns:
+        return model
+    return model.evolve(columns=source.columns)
+
+
+def check_draws_like(model: AnyModel, raw: Source) -> None:
+    """Raises ValueError where rows of the data are of another kind than those that the family draws."""
+    emission = model.emission
+    place = place_in(emission, model.columns) if emission.rows == "table" else slice(None)
+    chunks(raw.X, _Alike(emission, place))
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Whether the family draws such rows."""
+
+    emission: Emission
+    place: Any
+
+    def __call__(self, X: Array, first: int) -> None:
+        self.emission.check_draws(X[:, self.place])

@@ -10,8 +10,9 @@ from estep.data.rows import room
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.inference.filter import Predict
-from estep.inference.predictive import own_columns, predictive, rows_of
+from estep.inference.predictive import columns_of, own_columns, predictive, rows_of
 from estep.inference.prepare import prepared
+from estep.inference.reading import as_read, check_draws_like
 from estep.inference.smooth import probabilities
 from estep.interface import AnyModel
 from estep.interface.latent import LEAF_ROWS
@@ -32,7 +33,11 @@ def pseudo_residuals(
     """
     from scipy.special import ndtri
 
-    P = model.emission.n_covariates
+    P, names = model.emission.n_covariates, columns_of(model)[0]
+    model = as_read(model, raw)
+    check_draws_like(model, raw)
+    found = columns_of(model)[0]
+    order = [found.index(name) for name in names] if set(found) == set(names) else list(range(len(found)))
     source = prepared(raw, model.emission)
     p = probabilities(Predict(model), source, source.in_double(), execute, on_impossible)
     p = p if source.order is None else source.unsorted(p)
@@ -43,5 +48,5 @@ def pseudo_residuals(
         known = None if not P else np.hstack([rows[:, :P], np.full(own.shape, np.nan)])
         below, upto = predictive(model, p[i : i + LEAF_ROWS], known).cdf(own)
         u = below + rng.random(own.shape) * (upto - below)
-        out[i : i + LEAF_ROWS] = ndtri(np.clip(u, LEAST, 1 - LEAST))
+        out[i : i + LEAF_ROWS] = ndtri(np.clip(u, LEAST, 1 - LEAST))[:, order]
     return out

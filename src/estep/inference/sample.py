@@ -33,12 +33,12 @@ def sample(model: AnyModel, columns: tuple[str, ...], n: int, random_state: Any,
     rng = np.random.default_rng(random_state)
     states = model.latent.sample(int(n), rng)
     if given is not None:
-        return emission.sample_given(states, _covariates(emission, columns, given, int(n)), rng), states
+        return emission.sample_given(states, covariates(emission, columns, given, int(n)), rng), states
     rows = emission.sample(states, rng)
     return (rows[:, as_table(emission, columns)] if emission.rows == "table" else rows), states
 
 
-def _covariates(emission: Emission, columns: tuple[str, ...], given: Any, n: int) -> Array:
+def covariates(emission: Emission, columns: tuple[str, ...], given: Any, n: int) -> Array:
     """Covariates (n, P) by themselves."""
     both = beside(Source(np.zeros((n, 1))), given, wanted=columns[: emission.n_covariates])
     emission.given_columns(both.n_given)

@@ -75,7 +75,7 @@ class Stream:
         M = len(self._reach)
         p = None if kept is None else as_numbers(kept, "the state's probabilities").astype(float)
         sound = p is None or (p.shape == (M,) and (p >= 0).all() and abs(p.sum() - 1) < 1e-9)
-        if not isinstance(n, int) or n < 0 or (n > 0) != (p is not None) or not sound:
+        if not isinstance(n, int) or isinstance(n, bool) or n < 0 or (n > 0) != (p is not None) or not sound:
             raise ValueError(f"the state is none of a stream of this model, which has {M} states")
         self.n = n
         if p is not None:
@@ -102,6 +102,9 @@ class Stream:
                 self._filtered = p
                 self.n += 1
                 return p.copy()
+        elif hasattr(row, "to_frame"):  # a row of a data frame, by its names
+            given = given.to_frame().T if hasattr(given, "to_frame") else given
+            return np.asarray(self._block(row.to_frame().T, given)[0])
         elif np.ndim(row) > 1 or (self._model.emission.rows == "symbols" and np.ndim(row) == 1 and len(row) != 1):
             return self._block(row, given)
         elif self._model.emission.rows == "table":

@@ -205,6 +205,9 @@ class Emission(Values, ABC):
         shape; of covariances symmetric. Raises NotImplementedError where the family does not say."""
         raise NotImplementedError(f"{self.name} emissions do not say how their densities depend on parameters")
 
+    def check_draws(self, rows: Array) -> None:
+        """Raises ValueError where rows (n, P + D) are of a kind that :meth:`sample` does not draw."""
+
     def of_columns(self, columns: Sequence[int]) -> Self:
         """The family of some of the columns that :meth:`sample` has. Raises ValueError where these have none."""
         raise ValueError(f"{self.name} emissions do not say how some of their columns are distributed")
