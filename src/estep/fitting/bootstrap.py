@@ -79,6 +79,8 @@ def bootstrap(
         f"n_replicates is {n}: their parameters", 8 * int(n) * sum(np.asarray(v).size for v in values.values())
     )
     source = prepared_to_fit(raw, model.emission)
+    if kind == "parametric":
+        drawn(model, raw, np.random.default_rng(0))  # what cannot be drawn is said before
     found: list[Model] = []
     failed, streams = 0, np.random.default_rng(random_state).spawn(int(n))
     log = logging.getLogger("estep")
