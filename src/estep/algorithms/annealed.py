@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.phases import Phases, whole
+from estep.algorithms.phases import Phases
 from estep.algorithms.stochastic import shaken
 from estep.inference.passes import Tempered
 from estep.interface import AnyModel, Data, Notes
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Annealed(Phases):
     def __post_init__(self) -> None:
         if not 0 < self.start <= 1:
             raise ValueError(f"start is {self.start!r}: it is above 0, and 1 at most")
-        whole("levels", self.levels, 1)
-        whole("steps", self.steps, 1)
-        whole("seed", self.seed, 0)
+        as_whole("levels", self.levels, 1)
+        as_whole("steps", self.steps, 1)
+        as_whole("seed", self.seed, 0)
 
     @property
     def n_steps(self) -> int:

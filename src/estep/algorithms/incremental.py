@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from estep.algorithms.phases import Phases, whole
+from estep.algorithms.phases import Phases
 from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Array, Statistics
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Incremental(Phases):
     name: ClassVar[str] = "incremental"
 
     def __post_init__(self) -> None:
-        whole("epochs", self.epochs, 1)
+        as_whole("epochs", self.epochs, 1)
 
     @property
     def n_steps(self) -> int:

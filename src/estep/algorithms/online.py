@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.phases import Phases, whole
+from estep.algorithms.phases import Phases
 from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Array, Layout, Statistics
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,8 @@ class Online(Phases):
             raise ValueError(f"exponent is {self.exponent!r}: it is above 0.5, and 1 at most")
         if not (np.isfinite(self.delay) and self.delay >= 0):
             raise ValueError(f"delay is {self.delay!r}: it is a number from 0")
-        whole("epochs", self.epochs, 1)
-        whole("seed", self.seed, 0)
+        as_whole("epochs", self.epochs, 1)
+        as_whole("seed", self.seed, 0)
 
     @property
     def n_steps(self) -> int:

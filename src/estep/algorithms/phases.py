@@ -6,8 +6,6 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from estep.algorithms.em import EM
 from estep.interface import Algorithm, AnyModel, Data, Notes, Step
 
@@ -38,11 +36,3 @@ class Phases(Algorithm):
             return replace(step, state=(self.n_steps + 1, step.state))
         proposal, kept, notes = self.advance(model, data, k, kept)
         return Step(proposal, (k + 1, kept), float("nan"), notes)
-
-
-def whole(name: str, value: Any, least: int, most: int | None = None) -> None:
-    """Raises ValueError unless ``value`` is a whole number from ``least`` to ``most``."""
-    if most is not None and isinstance(value, int) and value > most:
-        raise ValueError(f"{name} is {value!r}: it is {most} at most")
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} is {value!r}: it is a whole number from {least}")

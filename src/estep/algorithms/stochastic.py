@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from estep.algorithms.phases import Phases, whole
+from estep.algorithms.phases import Phases
 from estep.inference.passes import Sampled
 from estep.interface import AnyModel, Data, Notes
 from estep.statistics import Statistics
+from estep.util.numbers import as_whole
 
 EXPECTED = 0.1
 """The part of expected statistics among those of drawn states."""
@@ -26,8 +27,8 @@ class Stochastic(Phases):
     name: ClassVar[str] = "stochastic"
 
     def __post_init__(self) -> None:
-        whole("steps", self.steps, 1)
-        whole("seed", self.seed, 0)
+        as_whole("steps", self.steps, 1)
+        as_whole("seed", self.seed, 0)
 
     @property
     def n_steps(self) -> int:

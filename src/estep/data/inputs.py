@@ -21,6 +21,7 @@ from estep.data.rows import in_memory
 from estep.data.sequences import Runs, Sequences
 from estep.data.source import Source
 from estep.statistics import Array
+from estep.util.numbers import as_whole
 
 
 def as_source(
@@ -185,8 +186,7 @@ def lagged(X: Any, lengths: Any = None, order: int = 1) -> tuple[Array, Array, A
     ``(X (n', D), given (n', D order), lengths)``, the latest predecessor first. Raises ValueError where a sequence is
     not longer than ``order``.
     """
-    if not isinstance(order, int | np.integer) or isinstance(order, bool) or order < 1:
-        raise ValueError(f"order is {order!r}: it is a whole number from 1")
+    order = as_whole("order", order)
     source = as_source(X, lengths)
     ends = source.all_ends
     if (short := np.diff(ends, prepend=0) <= order).any():

@@ -24,6 +24,7 @@ from estep.parameters.covariance import NEAR, RELATIVE
 from estep.parameters.domains import ABOVE_0, Loadings, Numbers, Parameter
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
+from estep.util.numbers import as_whole
 
 NOISES = ("diag", "spherical")
 TINY, RIDGE, FARTHEST = 1e-300, 1e-4, 3.0
@@ -58,9 +59,7 @@ class FactorAnalysis(Emission):
     def __post_init__(self) -> None:
         if self.noise_type not in NOISES:
             raise ValueError(f"noise_type is {self.noise_type!r}: it is one of {', '.join(NOISES)}")
-        if not isinstance(self.n_factors, int | np.integer) or isinstance(self.n_factors, bool) or self.n_factors < 1:
-            raise ValueError(f"n_factors is {self.n_factors!r}: it is a whole number from 1")
-        object.__setattr__(self, "n_factors", int(self.n_factors))
+        object.__setattr__(self, "n_factors", as_whole("n_factors", self.n_factors))
         shape = None if self.means is None else np.shape(self.means)
         if shape is not None and len(shape) != 2:
             raise ValueError(f"means has shape {shape}, expected (K, D)")

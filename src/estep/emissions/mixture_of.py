@@ -23,6 +23,7 @@ from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.parameters.values import Values
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,7 @@ class MixtureOf(ConjugateEmission):
     def __post_init__(self) -> None:
         if not isinstance(self.inner, Emission) or isinstance(self.inner, MixtureOf):
             raise ValueError(f"inner is {self.inner!r}: give the parts' family, such as Gaussian()")
-        if not isinstance(self.n_mix, int | np.integer) or isinstance(self.n_mix, bool) or self.n_mix < 1:
-            raise ValueError(f"n_mix is {self.n_mix!r}: it is a whole number from 1")
+        as_whole("n_mix", self.n_mix)
         if self.mix_weights is not None:
             self.freeze_probabilities("mix_weights", (len(np.atleast_1d(self.mix_weights)), self.n_mix))
 

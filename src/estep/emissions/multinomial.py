@@ -13,6 +13,7 @@ from estep.emissions._shared.cells import ConjugateCells
 from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Statistics
+from estep.util.numbers import as_whole
 
 UNSEEN = 1e-3
 """What all outcomes together have at least in a start."""
@@ -39,8 +40,7 @@ class Multinomial(ConjugateCells):
     allows_missing_cells: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.trials, int | np.integer) or isinstance(self.trials, bool) or self.trials < 1:
-            raise ValueError(f"trials is {self.trials!r}: it is a whole number from 1")
+        as_whole("trials", self.trials)
         if self.emissionprob is not None and np.ndim(self.emissionprob) != 2:
             raise ValueError(f"emissionprob has shape {np.shape(self.emissionprob)}, expected (K, D)")
         self.freeze_probabilities("emissionprob", None)

@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from estep.algorithms import Online, make_algorithm
-from estep.algorithms.phases import whole
 from estep.data.columns import drop, is_frame
 from estep.data.forms import unpacked
 from estep.data.inputs import as_source
@@ -38,7 +37,7 @@ from estep.inference.reading import read
 from estep.interface import Algorithm
 from estep.model import Model
 from estep.tables.blocks import Blocks
-from estep.util.numbers import as_numbers
+from estep.util.numbers import as_numbers, as_whole
 from estep.util.streams import as_seed, child_streams
 
 LOG = logging.getLogger("estep")
@@ -68,8 +67,8 @@ class ModelEstimator(Sureness):
 
     def _check_settings(self) -> tuple[Stop, Algorithm]:
         """Stop rule and algorithm. Raises ValueError naming an argument of the constructor that is wrong."""
-        whole("n_init", self.n_init, 1, MOST_STARTS)
-        whole("verbose_interval", self.verbose_interval, 1)
+        as_whole("n_init", self.n_init, 1, MOST_STARTS)
+        as_whole("verbose_interval", self.verbose_interval, 1)
         if not isinstance(self.callbacks, list | tuple) or not all(map(callable, self.callbacks)):
             raise ValueError(f"callbacks is {self.callbacks!r}: it is a list of functions of an Iteration")
         if not isinstance(self.random_state, np.random.RandomState):  # whose numbers would move on

@@ -21,6 +21,7 @@ from estep.latents import Moving
 from estep.model import Model
 from estep.statistics import Array, weighted
 from estep.util.memory import require_memory
+from estep.util.numbers import as_whole
 from estep.util.streams import as_seed
 
 
@@ -233,10 +234,9 @@ class ChainAnswers(Attributes):
 
     def dwell_times(self, n: int) -> Array:
         """The probabilities that a stay in each state lasts 1, 2, ... n rows, (K, n)."""
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"n is {n!r}: it is a whole number from 1")
-        require_memory(f"n is {n}: so many probabilities of each state", 8 * int(n) * self.n_components)
-        return self._moving().dwell_times(int(n))
+        n = as_whole("n", n)
+        require_memory(f"n is {n}: so many probabilities of each state", 8 * n * self.n_components)
+        return self._moving().dwell_times(n)
 
     def _moving(self) -> Moving:
         latent = self.to_model().latent

@@ -9,8 +9,9 @@ import numpy as np
 from estep.data.restored import restored
 from estep.data.source import Source
 from estep.execution.base import Execute
-from estep.inference.impute import check_draws, impute
+from estep.inference.impute import impute
 from estep.model import Model
+from estep.util.numbers import as_whole
 from estep.util.streams import as_seed
 
 
@@ -18,5 +19,5 @@ def imputed(model: Model, raw: Source, X: Any, lengths: Any, n_draws: Any, rando
     """X of any form with its missing cells filled in; ``n_draws``: a list of so many, drawn."""
     if n_draws is None:
         return restored(X, lengths, raw, impute(model, raw, None, execute))
-    keys = np.random.default_rng(as_seed(random_state)).integers(2**62, size=check_draws(n_draws))
+    keys = np.random.default_rng(as_seed(random_state)).integers(2**62, size=as_whole("n_draws", n_draws))
     return [restored(X, lengths, raw, impute(model, raw, int(key), execute)) for key in keys]

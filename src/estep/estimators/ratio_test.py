@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from estep.algorithms.phases import whole
 from estep.estimators.base import ModelEstimator
 from estep.fitting.bootstrap import drawn
 from estep.inference.reading import read
 from estep.statistics import Array
+from estep.util.numbers import as_whole
+from estep.util.quiet import quiet
 from estep.util.streams import as_seed
 
 
@@ -58,7 +57,7 @@ def likelihood_ratio_test(
             raise TypeError(f"{name} is an estimator, such as GaussianMixture(2), not a {type(one).__name__}")
         if one._emission() == "auto":
             raise ValueError(f"{name} proposes a family for each data set: give the one to test, estep.propose(X)")
-    whole("n_replicates", n_replicates, 1)
+    as_whole("n_replicates", n_replicates, 1)
     chain = null._chain
     if alternative._chain is not chain:
         raise ValueError("null and alternative are a mixture and a chain: their likelihoods are of other data")
@@ -69,23 +68,18 @@ def likelihood_ratio_test(
     model = fitted[0].model_
     raw = read(model, X, lengths, sample_weight, memory=null.memory, execute=null.execute, **known)
     found: list[float] = []
-    failed, log = 0, logging.getLogger("estep")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    failed = 0
     try:
-        for rng in np.random.default_rng(as_seed(random_state)).spawn(n_replicates):
-            data = drawn(model, raw, rng)
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+        with quiet():
+            for rng in np.random.default_rng(as_seed(random_state)).spawn(n_replicates):
+                data = drawn(model, raw, rng)
+                try:
                     found.append(_ratio([clone(one).fit(data) for one in (null, alternative)]))
-            except ValueError:
-                failed += 1
+                except ValueError:
+                    failed += 1
     except KeyboardInterrupt:
         if not found:
             raise
-    finally:
-        log.setLevel(level)
     replicates = np.array(found)
     p_value = (1 + int((replicates >= statistic).sum())) / (1 + len(replicates))
     return RatioTest(statistic, p_value, replicates, fitted[0], fitted[1], failed)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from estep.algorithms.phases import whole
 from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.emissions import MixtureOf, Product, make_emission
@@ -36,6 +35,7 @@ from estep.latents import Independent
 from estep.model import Model
 from estep.parameters.covariance import TYPES
 from estep.statistics import weighted
+from estep.util.numbers import as_whole
 from estep.util.streams import as_seed, child_streams
 
 
@@ -94,8 +94,8 @@ def select(
     numbers = list(dict.fromkeys(n_components))
     if not numbers:
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
-    whole("n_init", n_init, 1, 1_000_000)
-    whole("folds", folds, 2)
+    as_whole("n_init", n_init, 1, 1_000_000)
+    as_whole("folds", folds, 2)
     families = _families(emission, covariance_type)
     how, rule, run = ways(algorithm, stop, execute)
     seed = as_seed(random_state)
@@ -216,7 +216,7 @@ class _Grid:
         are no fits yet."""
         errors: dict[int, str] = {}
         for i, number in enumerate(self.numbers):
-            whole("n_components", number, 1)
+            as_whole("n_components", number, 1)
             try:
                 check_components(number, raw)
             except ValueError as error:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from estep.algorithms.phases import whole
 from estep.data.forms import unpacked
 from estep.data.inputs import check_lengths
 from estep.estimators.attributes import Attributes
@@ -21,7 +20,7 @@ from estep.inference.prepare import prepared_to_fit
 from estep.inference.reading import read
 from estep.model import Model
 from estep.statistics import Array
-from estep.util.numbers import as_numbers
+from estep.util.numbers import as_numbers, as_whole
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ def adapt(
     functional = estimator.to_model() if estimator is not None else model
     if not isinstance(functional, Model):
         raise TypeError(f"adapt takes a fitted estimator or a Model, not a {type(model).__name__}")
-    whole("n_iter", n_iter, 1)
+    as_whole("n_iter", n_iter, 1)
     if functional.posterior is not None:
         raise ValueError("a variational fit is a posterior: adapt takes models of estimate 'ml' or 'map'")
     if not functional.latent.sequential:

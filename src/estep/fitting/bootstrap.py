@@ -5,8 +5,8 @@ Efron & Tibshirani 1993, chapters 6 and 13; for mixtures McLachlan & Peel 2000, 
 
 from __future__ import annotations
 
-import logging
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,8 @@ from estep.interface import Algorithm
 from estep.model import Model
 from estep.statistics import Array
 from estep.util.memory import require_memory
-from estep.util.numbers import as_share
+from estep.util.numbers import as_share, as_whole
+from estep.util.quiet import quiet
 
 KINDS = ("rows", "sequences", "parametric")
 ENOUGH = 10
@@ -72,37 +73,25 @@ def bootstrap(
     if model.posterior is not None:
         raise ValueError("a variational fit has posteriors, which say how sure it is: model_.posterior")
     kind = _kind(kind, raw)
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 2:
-        raise ValueError(f"n_replicates is {n!r}: it is a whole number from 2")
+    n = as_whole("n_replicates", n, 2)
     values = {**model.latent.values(), **model.emission.values()}
-    require_memory(
-        f"n_replicates is {n}: their parameters", 8 * int(n) * sum(np.asarray(v).size for v in values.values())
-    )
+    require_memory(f"n_replicates is {n}: their parameters", 8 * n * sum(np.asarray(v).size for v in values.values()))
     source = prepared_to_fit(raw, model.emission)
     if kind == "parametric":
         drawn(model, raw, np.random.default_rng(0))  # what cannot be drawn is said before
     found: list[Model] = []
-    failed, streams = 0, np.random.default_rng(random_state).spawn(int(n))
-    log = logging.getLogger("estep")
-    level = log.level
-    log.setLevel(logging.ERROR)  # of starts that vary and components that collapse, again and again
-    try:
+    failed, streams = 0, np.random.default_rng(random_state).spawn(n)
+    with quiet(), suppress(KeyboardInterrupt):
         for rng in streams:
             try:
                 again = drawn(model, raw, rng) if kind == "parametric" else _resampled(source, rng)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    fit = fit_prepared(model, prepared_to_fit(again, model.emission), algorithm, stop, execute)
+                fit = fit_prepared(model, prepared_to_fit(again, model.emission), algorithm, stop, execute)
             except ValueError:
                 failed += 1
                 continue
             if fit.stop_reason == "interrupted":
                 break
             found.append(fit.model if model.constraints is not None else aligned(fit.model, model))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        log.setLevel(level)
     if len(found) < 2:
         raise ValueError(f"{failed} of {failed + len(found)} fits to data drawn again had no result")
     if failed:

@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 
 from estep.model import Model
+from estep.util.numbers import as_whole
 
 ROUNDING = 1e-11
 """A fall of the bound by less than this, relative to its size or to one a row, is rounding."""
@@ -43,10 +44,8 @@ class Stop:
     def __post_init__(self) -> None:
         if not (isinstance(self.tol, Real) and np.isfinite(self.tol) and self.tol >= 0):
             raise ValueError(f"tol is {self.tol!r}: it is a number from 0")
-        if not isinstance(self.max_iter, int | np.integer) or isinstance(self.max_iter, bool) or self.max_iter < 0:
-            raise ValueError(f"max_iter is {self.max_iter!r}: it is a whole number from 0")
-        if not isinstance(self.reseeds, int) or isinstance(self.reseeds, bool) or self.reseeds < 0:
-            raise ValueError(f"reseeds is {self.reseeds!r}: it is a whole number from 0")
+        as_whole("max_iter", self.max_iter, 0)
+        as_whole("reseeds", self.reseeds, 0)
         if self.max_time is not None and not (isinstance(self.max_time, Real) and self.max_time > 0):
             raise ValueError(f"max_time is {self.max_time!r}: it is None or seconds above 0")
         if self.rule not in ("gain", "aitken", "parameters"):

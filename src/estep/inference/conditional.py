@@ -15,11 +15,11 @@ from estep.emissions._shared.tables import as_table
 from estep.inference.impute import fill, likely_values
 from estep.inference.predictive import Predictive, columns_of, own_columns, predictive
 from estep.inference.prepare import prepared
-from estep.inference.sample import covariates
+from estep.inference.sample import covariates, wants_covariates
 from estep.inference.smooth import predict_proba
 from estep.interface import AnyModel
 from estep.statistics import Array
-from estep.util.numbers import as_numbers, is_missing
+from estep.util.numbers import as_numbers, is_missing, pick
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,7 @@ class Conditional(Predictive):
     def sample(self, random_state: Any = None) -> Array:
         """One draw of these columns together for each row, (n, D)."""
         rng = np.random.default_rng(random_state)
-        cumulative = np.cumsum(self.probabilities, axis=1)
-        u = rng.random((len(self.rows), 1)) * cumulative[:, -1:]
-        states = (cumulative <= u).sum(axis=1)
+        states = pick(self.probabilities, rng.random(len(self.rows)))
         own = own_columns(self.model)
         places = [own[columns_of(self.model)[0].index(name)] for name in self.names]
         return fill(self.model, states, self.rows, rng)[:, places]
@@ -64,7 +62,10 @@ def conditional(model: AnyModel, known: Any, given: Any = None) -> Conditional:
     texts = dict(zip(names, symbols, strict=True))
     columns = {name: _numbers(name, value, texts[name]) for name, value in values.items()}
     lengths = {len(x) for x in columns.values() if x.ndim}
-    P, G = model.emission.n_covariates, _given(model, given)
+    P, G = model.emission.n_covariates, None
+    if wants_covariates(model.emission, given, "them as given="):
+        rows = np.atleast_2d(given) if np.ndim(given) == 1 and P > 1 else given
+        G = covariates(model.emission, model.columns, rows, len(rows))
     if G is not None and (len(G) > 1 or not lengths):
         lengths = lengths | {len(G)}
     n = max(lengths | {1})
@@ -82,19 +83,6 @@ def conditional(model: AnyModel, known: Any, given: Any = None) -> Conditional:
     left = [d for d, name in enumerate(names) if name not in columns]
     found = predictive(model, p, rows).some(left)
     return Conditional(**{f.name: getattr(found, f.name) for f in fields(Predictive)}, model=model, rows=rows)
-
-
-def _given(model: AnyModel, given: Any) -> Array | None:
-    """Covariates (n, P), all of them known; None where the model has none."""
-    P = model.emission.n_covariates
-    if not P:
-        if given is not None:
-            model.emission.given_columns(1)
-        return None
-    if given is None:
-        raise ValueError(f"the model has covariates ({P}): give them as given=")
-    rows = np.atleast_2d(given) if np.ndim(given) == 1 and P > 1 else given
-    return covariates(model.emission, model.columns, rows, len(rows))
 
 
 def as_source_of(model: AnyModel, rows: Array) -> Source:

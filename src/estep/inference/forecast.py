@@ -11,11 +11,12 @@ from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
 from estep.inference.impossible import raise_impossible
-from estep.inference.sample import covariates
+from estep.inference.sample import covariates, wants_covariates
 from estep.inference.units import of_units
 from estep.interface import AnyModel
 from estep.statistics import Array
 from estep.util.memory import require_memory
+from estep.util.numbers import as_whole
 
 
 def last_states(model: AnyModel, source: Source, execute: Execute | None) -> Array:
@@ -37,7 +38,7 @@ def last_states(model: AnyModel, source: Source, execute: Execute | None) -> Arr
 def state_probabilities(model: AnyModel, source: Source, steps: Any, execute: Execute | None) -> Array:
     """Probabilities (S, steps, K) of the states 1 to ``steps`` rows after the end of each sequence, given all its rows
     (Zucchini & MacDonald 2009, section 5.4.2)."""
-    steps = _whole("steps", steps)
+    steps = as_whole("steps", steps)
     S, K = len(source.all_ends), model.n_components
     require_memory(f"steps is {steps}: so many probabilities of {K} states", 8 * S * steps * K)
     return model.latent.ahead(last_states(model, source, execute), steps)
@@ -48,7 +49,7 @@ def simulate(
 ) -> tuple[Array, Array]:
     """``n`` futures of each sequence: rows (S, n, steps, D) and states (S, n, steps). ``given`` (S * steps, P): the
     covariates of the rows to come."""
-    steps, n = _whole("steps", steps), _whole("n", n)
+    steps, n = as_whole("steps", steps), as_whole("n", n)
     emission, S = model.emission, len(source.all_ends)
     D = emission.n_columns - emission.n_covariates
     require_memory(f"{n} futures of {steps} steps", 8 * S * n * steps * (D + 2))
@@ -66,20 +67,9 @@ def simulate(
 
 def given_ahead(model: AnyModel, given: Any, n: int) -> Array | None:
     """Covariates (n, P) of rows to come; None where the model has none. Raises ValueError where they are not so."""
-    P = model.emission.n_covariates
-    if not P:
-        if given is not None:
-            model.emission.given_columns(1)
+    if not wants_covariates(model.emission, given, f"those of the {n} rows to come as ahead="):
         return None
-    if given is None:
-        raise ValueError(f"the model has covariates ({P}): give those of the {n} rows to come as ahead=")
-    shape = np.shape(given)
+    P, shape = model.emission.n_covariates, np.shape(given)
     if len(shape) == 0 or shape[0] != n:
         raise ValueError(f"ahead has shape {shape}: the covariates of the rows to come are {(n, P)}, all known")
     return covariates(model.emission, model.columns, given, n)
-
-
-def _whole(name: str, value: Any) -> int:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} is {value!r}: it is a whole number from 1")
-    return int(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from estep.data.rows import room
@@ -66,10 +64,3 @@ def fill(model: AnyModel, states: Array, rows: Array, rng: np.random.Generator) 
     place, out = place_in(model.emission, model.columns), rows.copy()
     out[:, place] = model.emission.fill(rows[:, place], states, rng)
     return out
-
-
-def check_draws(n: Any) -> int:
-    """A number of draws. Raises ValueError where it is none."""
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n_draws is {n!r}: it is a whole number from 1, or None for conditional means")
-    return int(n)

@@ -15,6 +15,7 @@ from estep.interface import AnyModel
 from estep.interface.latent import LEAF_ROWS
 from estep.statistics import Array
 from estep.util.memory import require_memory
+from estep.util.numbers import as_whole
 
 Best = tuple[Array, Array]
 """Log-probabilities (k,) of rows and states, the highest first, and paths (k, n)."""
@@ -26,11 +27,10 @@ def k_best(model: AnyModel, source: Source, k: Any, execute: Execute | None = No
     Seshadri & Sundberg 1994, "List Viterbi decoding algorithms with applications". Raises ValueError for a number of
     paths that is none, and naming a sequence that is impossible.
     """
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"k is {k!r}: the number of paths is a whole number from 1")
+    k = as_whole("k", k)
     M = model.latent.n_states
-    require_memory(f"k is {k}: where so many paths came from", 4 * len(source) * M * int(k))
-    lists = _Lists(model, source, int(k))
+    require_memory(f"k is {k}: where so many paths came from", 4 * len(source) * M * k)
+    lists = _Lists(model, source, k)
     for batch in source.in_double().row_batches(LEAF_ROWS):
         logs = sound(model.evaluate(batch).log_densities, batch, model.n_components)
         allowed = batch.allowed(model.n_components)

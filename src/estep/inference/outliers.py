@@ -18,6 +18,7 @@ from estep.inference.score import score_units
 from estep.interface import AnyModel
 from estep.interface.latent import LEAF_ROWS
 from estep.statistics import Array
+from estep.util.numbers import as_whole
 
 SAME = 1e-9
 """Log-densities that differ by less, relatively, are the same: counts come again and again."""
@@ -30,8 +31,7 @@ def outlier_probabilities(model: Any, raw: Source, n: Any, random_state: Any, ex
     of sqrt(p (1 - p) / n). A row with missing cells is compared with draws that lack the same ones; one without values
     has 1.
     """
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n_draws is {n!r}: the number of draws is a whole number from 1")
+    n = as_whole("n_draws", n)
     model = as_read(model, raw)
     source = prepared(raw, model.emission)
     check_draws_like(model, raw)

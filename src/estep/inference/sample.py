@@ -22,20 +22,30 @@ from estep.inference.units import as_came, of_units
 from estep.interface import AnyModel, Boundary, Emission, Task
 from estep.statistics import Array
 from estep.util.memory import require_memory
+from estep.util.numbers import as_whole
 
 
 def sample(model: AnyModel, columns: tuple[str, ...], n: int, random_state: Any, given: Any) -> tuple[Array, Array]:
     """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P)."""
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is {n!r}: the number of rows is a whole number from 1")
+    n = as_whole("n", n)
     emission = model.emission
-    require_memory(f"n is {n}: so many rows", int(n) * 8 * (emission.n_columns + 2))
+    require_memory(f"n is {n}: so many rows", n * 8 * (emission.n_columns + 2))
     rng = np.random.default_rng(random_state)
-    states = model.latent.sample(int(n), rng)
+    states = model.latent.sample(n, rng)
     if given is not None:
-        return emission.sample_given(states, covariates(emission, columns, given, int(n)), rng), states
+        return emission.sample_given(states, covariates(emission, columns, given, n), rng), states
     rows = emission.sample(states, rng)
     return (rows[:, as_table(emission, columns)] if emission.rows == "table" else rows), states
+
+
+def wants_covariates(emission: Emission, given: Any, what: str) -> bool:
+    """Whether covariates are to be read. Raises ValueError where they are given to a model without, or asked for and
+    not there: ``what`` says which and how to give them."""
+    if emission.n_covariates and given is None:
+        raise ValueError(f"the model has covariates ({emission.n_covariates}): give {what}")
+    if not emission.n_covariates and given is not None:
+        emission.given_columns(1)
+    return emission.n_covariates > 0
 
 
 def covariates(emission: Emission, columns: tuple[str, ...], given: Any, n: int) -> Array:
@@ -85,13 +95,12 @@ def sample_paths(
     model: AnyModel, data: Any, source: Source, n: Any, random_state: Any, execute: Execute | None
 ) -> Array:
     """States (n, rows) of n paths; ``source`` is what the model reads of ``data``."""
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n is {n!r}: the number of paths is a whole number from 1")
-    require_memory(f"n is {n}: so many paths", 8 * int(n) * len(source))
+    n = as_whole("n", n)
+    require_memory(f"n is {n}: so many paths", 8 * n * len(source))
     source = source.in_double()
     raise_impossible(model, source, of_units(Filter(model), source, execute, None))
-    keys = np.random.default_rng(random_state).integers(2**63, size=int(n))
-    out = room((int(n), len(source)), np.int64, source.X)
+    keys = np.random.default_rng(random_state).integers(2**63, size=n)
+    out = room((n, len(source)), np.int64, source.X)
     for i, key in enumerate(keys):
         out[i] = as_came(data, source, model.latent.components(draw_paths(model, source, int(key), execute)))
     return out

@@ -16,6 +16,7 @@ from estep.inference.filter import Filter, impossible_units
 from estep.inference.smooth import probabilities
 from estep.interface import AnyModel, Boundary
 from estep.statistics import Array
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,6 @@ def fixed_lag(
     model: AnyModel, data: Any, source: Source, lag: Any, execute: Execute | None, on_impossible: str
 ) -> Array:
     """Probabilities (n, K) given the rows up to ``lag`` later; ``source`` is what the model reads of ``data``."""
-    if not isinstance(lag, int | np.integer) or isinstance(lag, bool) or lag < 0:
-        raise ValueError(f"lag is {lag!r}: it is a whole number from 0, or None to look ahead to the end")
+    lag = as_whole("lag", lag, 0)
     longest = int(np.diff(source.all_ends, prepend=0).max(initial=0))  # a longer lag is the whole sequence
-    return probabilities(FixedLag(model, lag=min(int(lag), longest)), data, source.in_double(), execute, on_impossible)
+    return probabilities(FixedLag(model, lag=min(lag, longest)), data, source.in_double(), execute, on_impossible)

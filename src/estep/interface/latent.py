@@ -15,6 +15,7 @@ from estep.kernels.spec import Spec
 from estep.parameters import packing
 from estep.parameters.values import Values
 from estep.statistics import Array, Layout, Statistics, weighted
+from estep.util.numbers import pick
 
 LEAF_WORK = 2**27  # multiply-adds of a leaf, about: some milliseconds; of a chain, an eighth
 LEAST_ROWS, LEAF_ROWS = 1024, 65536  # of a leaf, at least and at most
@@ -297,10 +298,10 @@ class Latent(Values, ABC):
     def draw_ahead(self, filtered: Array, steps: int, rng: np.random.Generator) -> Array:
         """Components (S, steps) drawn for the next steps, given what :meth:`after` is given."""
         out, moves = np.empty((len(filtered), steps), np.int64), self.following(np.eye(self.n_states))
-        states = _draw(self.after(filtered), rng)
+        states = pick(self.after(filtered), rng.random(len(filtered)))
         for h in range(steps):
             out[:, h] = self.components(states)
-            states = _draw(moves[states], rng)
+            states = pick(moves[states], rng.random(len(states)))
         return out
 
     @abstractmethod
@@ -316,10 +317,3 @@ class Latent(Values, ABC):
     def n_parameters(self) -> int:
         """Free parameters: probabilities that are structural zeros are not counted."""
         return packing.count(self)
-
-
-def _draw(p: Array, rng: np.random.Generator) -> Array:
-    """A column number for each row of probabilities (n, M)."""
-    cumulative = np.cumsum(p, axis=1)
-    u = rng.random(len(p)) * cumulative[:, -1]
-    return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))

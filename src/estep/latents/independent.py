@@ -17,6 +17,7 @@ from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Conjugate, Dirichlet, DirichletProcess, Prior, expected_probabilities
 from estep.statistics import Array, Layout, Statistics
 from estep.util.cached import cached_property
+from estep.util.numbers import pick
 
 SURE = 1e-4
 """Components of at least this weight are taken to have part in some rows."""
@@ -221,9 +222,7 @@ class Independent(Latent, Conjugate):
 
     def draw(self, spec: Spec, X: Array, batch: Batch, u: Array, boundary: Boundary | None = None) -> Array:
         r = np.nan_to_num(self.filter(spec, X, batch))
-        cumulative = np.cumsum(r, axis=1)
-        states = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
-        return np.asarray(np.minimum(states, self.n_components - 1))
+        return pick(r, u)
 
     def maximize(self, s: Statistics) -> Self:
         """Weights are the mean responsibilities (Bishop 2006, eq. 9.26)."""

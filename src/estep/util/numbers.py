@@ -79,6 +79,23 @@ def is_missing(value: Any) -> bool:
         return False
 
 
+def as_whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """A whole number from ``least`` to ``most``. Raises ValueError naming what is none."""
+    if most is not None and isinstance(value, int) and value > most:
+        raise ValueError(f"{name} is {value!r}: it is {most} at most")
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} is {value!r}: it is a whole number from {least}")
+    return int(value)
+
+
+def pick(probabilities: Array, u: Array) -> Array:
+    """A column number (n,) for each row of probabilities (n, K) of any sum, by ``u`` (n,) in [0, 1): the first whose
+    cumulative share exceeds it. The last one where a row is all zero."""
+    cumulative = np.cumsum(probabilities, axis=1)
+    found = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1, dtype=np.int64)
+    return np.asarray(np.minimum(found, probabilities.shape[1] - 1))
+
+
 def as_share(value: Any, what: str) -> float:
     """A number between 0 and 1. Raises ValueError naming what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < 1:

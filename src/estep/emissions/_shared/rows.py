@@ -13,6 +13,7 @@ from estep.emissions._shared.tables import place_in
 from estep.interface import Emission, Evaluation
 from estep.kernels.spec import Spec
 from estep.statistics import Array, Statistics
+from estep.util.numbers import pick
 
 NOTHING = 1e-100
 """A component with less than this part of all mass has seen nothing and keeps its parameters."""
@@ -29,9 +30,7 @@ def kernel_evaluation(spec: Spec, batch: Batch) -> Evaluation:
 
 def draw(probabilities: Array, rows: Array, rng: np.random.Generator) -> Array:
     """One column number for each of ``rows`` (n,), with the probabilities (K, M) of that row."""
-    cumulative = np.cumsum(probabilities, axis=1)[rows]
-    u = rng.random(len(rows)) * cumulative[:, -1]
-    return np.asarray((cumulative <= u[:, None]).sum(axis=1, dtype=np.int64))
+    return pick(probabilities[rows], rng.random(len(rows)))
 
 
 def log_densities_of(emission: Emission, rows: Array) -> Array:

@@ -19,6 +19,7 @@ from estep.interface import Emission, Latent
 from estep.model import Model
 from estep.parameters.values import Values
 from estep.statistics import Array, Statistics
+from estep.util.numbers import as_whole
 from estep.util.streams import as_seed
 
 METHODS = (
@@ -109,8 +110,7 @@ def check(latent: Latent, emission: Emission, source: Source, n_components: int)
 
 def check_components(n_components: int, source: Source) -> None:
     """Raises ValueError unless ``n_components`` is a whole number from 1 to the number of rows."""
-    if not isinstance(n_components, int | np.integer) or isinstance(n_components, bool) or n_components < 1:
-        raise ValueError(f"n_components is {n_components!r}: it is a whole number from 1")
+    as_whole("n_components", n_components)
     if n_components > len(source):
         raise ValueError(f"{n_components} components want at least as many rows; n_samples = {len(source)}")
 
