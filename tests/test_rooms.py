@@ -9,7 +9,7 @@ ROOT = Path(estep.__file__).parent
 ORDER = (
     "statistics", "util", "kernels", "parameters", "tables", "data", "interface", "priors", "execution",
     "emissions", "latents", "inference", "model", "algorithms", "fitting", "io", "datasets", "plots", "estimators",
-    "cli",
+    "compat", "cli",
 )  # fmt: skip
 """A room imports only from those before it, and from itself."""
 

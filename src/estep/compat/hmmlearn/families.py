@@ -1,0 +1,141 @@
+"""What hmmlearn's models of a family have in common, fitted by likelihood or variationally."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from estep.compat.hmmlearn.base import AbstractHMM
+from estep.compat.hmmlearn.utils import fill_covars
+from estep.emissions import Categorical, Gaussian
+from estep.interface import Emission
+from estep.parameters.covariance import RELATIVE, check, clamp, full, unpack
+from estep.statistics import Array, Statistics
+
+COVARIANCE_TYPES = frozenset(("spherical", "diag", "full", "tied"))
+NUDGE = 1e-7
+"""Added to the diagonal of matrices that are not positive definite, as hmmlearn does in densities."""
+TINY = float(np.finfo(float).tiny)
+
+
+class OfSymbols(AbstractHMM):
+    """Rows (n, 1) of symbols 0, 1, ... with probabilities ``emissionprob_`` (K, M); M is ``n_features``."""
+
+    emissionprob_: Array
+
+    def _check_and_set_n_features(self, X: Array) -> None:
+        if not np.issubdtype(X.dtype, np.integer):
+            raise ValueError("Symbols should be integers")
+        if X.min() < 0:
+            raise ValueError("Symbols should be nonnegative")
+        if self.n_features is None:
+            self.n_features = int(X.max()) + 1
+        elif X.max() >= self.n_features:
+            last = self.n_features - 1
+            raise ValueError(f"Largest symbol is {X.max()} but the model only emits symbols up to {last}")
+
+    def _get_n_fit_scalars_per_param(self) -> dict[str, int]:
+        K = self.n_components
+        return {"s": K - 1, "t": K * (K - 1), "e": K * (self.n_features - 1)}
+
+    def _emission(self) -> Emission:
+        return Categorical(self.emissionprob_ / self.emissionprob_.sum(axis=1, keepdims=True))
+
+    def _compute_log_likelihood(self, X: Array) -> Array:
+        if not np.issubdtype(X.dtype, np.integer):
+            raise ValueError("Symbols should be integers")
+        return super()._compute_log_likelihood(X)
+
+    def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
+        return {"obs": s["counts"]}
+
+    def _generate_sample_from_state(self, state: int, random_state: Any) -> list[int]:
+        return [int((np.cumsum(self.emissionprob_[state]) > random_state.rand()).argmax())]
+
+
+class OfGaussians(AbstractHMM):
+    """Rows (n, D) with means ``means_`` (K, D) and covariances ``covars_`` (K, D, D), set in the shape of
+    ``covariance_type``: spherical (K,), diag (K, D), full (K, D, D), tied (D, D)."""
+
+    covariance_type: str
+    means_: Array
+    _covars_: Array
+
+    @property
+    def covars_(self) -> Array:
+        """Covariance matrices (K, D, D), whatever their type."""
+        return fill_covars(self._covars_, self.covariance_type, self.n_components, self.n_features)
+
+    @covars_.setter
+    def covars_(self, covars: Any) -> None:
+        covars = np.array(covars, dtype=float)
+        if self.covariance_type not in COVARIANCE_TYPES:
+            raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
+        wanted = {"spherical": covars.ndim, "diag": 2, "full": 3, "tied": 2}[self.covariance_type]
+        if covars.ndim != wanted or (self.covariance_type != "tied" and len(covars) != self.n_components):
+            raise ValueError(
+                f"{self.covariance_type!r} covars have shape {covars.shape}, for {self.n_components} states"
+            )
+        check(covars, self.covariance_type)
+        self._covars_ = covars
+
+    def _get_n_fit_scalars_per_param(self) -> dict[str, int]:
+        K, D = self.n_components, self.n_features
+        pairs = D * (D + 1) // 2
+        covars = {"spherical": K, "diag": K * D, "full": K * pairs, "tied": pairs}
+        return {"s": K - 1, "t": K * (K - 1), "m": K * D, "c": covars[self.covariance_type]}
+
+    def _emission(self) -> Emission:
+        means, C = np.asarray(self.means_, float), np.asarray(self._covars_, float)
+        if self.covariance_type == "spherical":  # as variances of columns, so that sums of squares are of columns
+            return Gaussian("diag", means, positive(spread_out(C, means.shape)))
+        if self.covariance_type == "tied" and self._overrides("_do_mstep"):  # which knows squares of each state
+            return Gaussian("full", means, np.array(full(positive(C, "tied"), "tied", len(means), means.shape[1])))
+        return Gaussian(self.covariance_type, means, positive(C, self.covariance_type))
+
+    def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
+        """Moments about ``origin``: that of the engine, or zero for a class with an M-step of its own."""
+        assert isinstance(emission, Gaussian)
+        D = self.n_features
+        origin = np.asarray(emission.origin)
+        about = np.zeros(D) if self._overrides("_do_mstep") else origin
+        N, S = s["moments"][:, 0], s["moments"][:, 1 : 1 + D]
+        shift = origin - about
+        stats = {"origin": about, "post": N, "obs": S + N[:, None] * shift}
+        if emission.covariance_type == "tied":
+            stats["obs*obs.T"] = unpack(s["second"][None], D)[0]
+        elif emission.covariance_type == "full":
+            cross = S[:, :, None] * shift
+            more = cross + cross.transpose(0, 2, 1) + N[:, None, None] * np.outer(shift, shift)
+            stats["obs*obs.T"] = unpack(s["moments"][:, 1 + D :], D) + more
+        else:
+            stats["obs**2"] = s["moments"][:, 1 + D :] + 2 * S * shift + N[:, None] * shift**2
+        return stats
+
+    def _generate_sample_from_state(self, state: int, random_state: Any) -> Array:
+        return random_state.multivariate_normal(self.means_[state], self.covars_[state])  # type: ignore[no-any-return]
+
+
+def spread_out(covars: Array, shape: tuple[int, ...]) -> Array:
+    """Spherical variances, of shape (K,) or any that begins with K, as variances of columns, ``shape`` (K, D)."""
+    return np.array(np.broadcast_to(covars.reshape(shape[0], -1)[:, :1], shape))
+
+
+def positive(covars: Array, kind: str = "diag") -> Array:
+    """Covariances that densities can be taken with: what is singular is nudged, as by hmmlearn, and where that is too
+    little for its size, raised to the engine's floor."""
+    if kind == "diag":
+        return np.maximum(covars, TINY)
+    try:
+        check(covars, kind)
+        return covars
+    except ValueError:
+        out = np.array(covars)
+    for C in out[None] if kind == "tied" else out:
+        try:
+            check(C, "tied")
+        except ValueError:
+            C += NUDGE * np.eye(len(C))
+    variances = np.diagonal(out, axis1=-2, axis2=-1).reshape(-1, out.shape[-1]).mean(axis=0)
+    return clamp(out, kind, RELATIVE * np.maximum(variances, NUDGE))[0]
