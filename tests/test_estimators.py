@@ -97,7 +97,7 @@ def test_attributes_and_reasons():
     assert fit.converged_ and fit.stop_reason_ == "converged"
     assert fit.lower_bound_ == fit.lower_bounds_[-1] == pytest.approx(fit.score(FAITHFUL))
     assert len(fit.lower_bounds_) == fit.n_iter_ + 1
-    with pytest.warns(ConvergenceWarning, match="did not converge in 2 iterations"):
+    with pytest.warns(ConvergenceWarning, match="did not converge.*made 2 iterations"):
         short = estep.PoissonHMM(3, random_state=0, max_iter=2).fit(EARTHQUAKES)
     assert not short.converged_ and short.stop_reason_ == "max_iter" and short.n_iter_ == 2
     assert short.lower_bound_ == pytest.approx(short.score(EARTHQUAKES))
@@ -257,7 +257,7 @@ def test_icl_is_bic_of_rows_and_their_components():
 
 BAD = [
     (dict(n_components=0), "n_components is 0"),
-    (dict(n_components=300), "300 components want at least as many rows; n_samples = 272"),
+    (dict(n_components=300), "n_samples >= n_components but got n_components = 300, n_samples = 272"),
     (dict(covariance_type="round"), "covariance_type is 'round'"),
     (dict(tol=-1), "tol is -1"),
     (dict(max_iter=-1), "max_iter is -1"),
@@ -265,9 +265,9 @@ BAD = [
     (dict(reg_covar=-1.0), "reg_covar is -1.0"),
     (dict(n_threads=0), "n_threads is 0"),
     (dict(algorithm="sgd"), "algorithm is 'sgd'"),
-    (dict(n_components=2, weights_init=[0.5, 0.6]), "weights adds up to 1.1"),
-    (dict(n_components=2, weights_init=[0.2, 0.3, 0.5]), "weights is given for 3 components"),
-    (dict(n_components=2, means_init=[[1.0]]), "the model has 1"),
+    (dict(n_components=2, weights_init=[0.5, 0.6]), r"sum\(weights\) = 1.1"),
+    (dict(n_components=2, weights_init=[0.2, 0.3, 0.5]), r"shape of \(2,\), but got \(3,\)"),
+    (dict(n_components=2, means_init=[[1.0]]), r"means. should have the shape of \(2, 2\)"),
     (dict(covariances_init=[[[1.0, 2.0], [2.0, 1.0]]]), r"covariances\[0\] is not positive definite"),
     (dict(covariances_init=[np.eye(2)], precisions_init=[np.eye(2)]), "give one"),
 ]
@@ -445,17 +445,17 @@ ARGUMENTS = [
     (dict(fixed=5), "fixed is 5"),
     (dict(fixed=iter(["means"])), "fixed is <list_iterator"),
     (dict(estimate="map", prior=5), "prior is 5"),
-    (dict(weights_init=[0.5, 0.6]), "weights adds up to 1.1"),
+    (dict(weights_init=[0.5, 0.6]), r"sum\(weights\) = 1.1"),
     (dict(weights_init="a"), "weights_init are a str"),
-    (dict(means_init=[[1.0, 2.0]]), "means is given for 1 components"),
+    (dict(means_init=[[1.0, 2.0]]), r"shape of \(2, 2\), but got \(1, 2\)"),
     (dict(means_init=[[1, 2], [3]]), "means_init have rows of different lengths"),
     (dict(means_init=np.ma.array([[0.0, 0], [6, 9]], mask=[[0, 0], [0, 1]])), r"means\[1, 1\] is nan"),
     (dict(means_init=np.eye(2) * 1j), "means_init are complex"),
     (dict(covariances_init=np.eye(2)), r"shape \(2, 2\), expected \(K, D, D\)"),
     (dict(covariances_init=5), r"covariances has shape \(\), expected"),
     (dict(covariances_init=np.ones((2, 3, 2))), r"shape \(2, 3, 2\), expected \(K, D, D\)"),
-    (dict(precisions_init=np.eye(2)), r"precisions_init has shape \(2, 2\), expected \(2, 2, 2\)"),
-    (dict(precisions_init=[[[2.0, 1.9], [0.0, 2.0]]] * 2), "not symmetric"),
+    (dict(precisions_init=np.eye(2)), r"full precision. should have the shape of \(2, 2, 2\), but got \(2, 2\)"),
+    (dict(precisions_init=[[[2.0, 1.9], [0.0, 2.0]]] * 2), "should be symmetric"),
     (dict(precisions_init="a"), "precisions_init are a str"),
 ]
 

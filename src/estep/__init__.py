@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from estep import algorithms, datasets, emissions, estimators, latents, priors
+    from estep.compat.convert_hmmlearn import from_hmmlearn, to_hmmlearn
+    from estep.compat.convert_sklearn import from_sklearn, to_sklearn
     from estep.data.inputs import as_source, lagged
     from estep.data.source import Source
     from estep.emissions.propose import propose
@@ -55,6 +57,8 @@ __version__ = "0.1.0"
 
 ROOMS = ("algorithms", "datasets", "emissions", "estimators", "latents", "plots", "priors")
 HOMES = {
+    "compat.convert_hmmlearn": ("from_hmmlearn", "to_hmmlearn"),
+    "compat.convert_sklearn": ("from_sklearn", "to_sklearn"),
     "data.inputs": ("as_source", "lagged"),
     "data.source": ("Source",),
     "emissions.propose": ("propose",),
@@ -122,6 +126,8 @@ __all__ = [
     "equal_error_rate",
     "estimators",
     "fit",
+    "from_hmmlearn",
+    "from_sklearn",
     "lagged",
     "latents",
     "likelihood_ratio_test",
@@ -134,6 +140,8 @@ __all__ = [
     "select",
     "start_model",
     "threads",
+    "to_hmmlearn",
+    "to_sklearn",
     "with_prior",
 ]  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from estep.emissions import make_emission
+from estep.estimators.array_api import AnswersInKind
 from estep.estimators.settings import choices, regulated, rounded, same
 from estep.execution.base import Execute
 from estep.execution.threads import threads
@@ -18,7 +19,7 @@ from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model
 
 
-class Attributes(BaseEstimator):  # type: ignore[misc]
+class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
     """An estimator whose attributes are the parameters of a :class:`estep.Model`, fitted or set by hand."""
 
     # Arguments of the constructors; each class writes its own, as scikit-learn wants.
@@ -109,7 +110,7 @@ class Attributes(BaseEstimator):  # type: ignore[misc]
                 if not hasattr(self, name):
                     raise NotFittedError(
                         f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate "
-                        f"arguments, or set {name}, before using this estimator."
+                        f"arguments before using this estimator, or set {name}."
                     )
         fitted: Model | None = getattr(self, "model_", None)
         if fitted is not None and self._unchanged(fitted):

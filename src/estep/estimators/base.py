@@ -266,7 +266,8 @@ class ModelEstimator(Sureness):
             )
         elif fit.stop_reason == "max_iter" and self.max_iter > 0:
             warnings.warn(
-                f"{name} did not converge in {fit.n_iter} iterations: raise max_iter, or tol",
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+                f"tol, or check for degenerate data. {name} made {fit.n_iter} iterations.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -117,6 +117,11 @@ class BayesianGaussianMixture(GaussianMixture):
             raise ValueError(f"weight_concentration_prior_type is {kind!r}: it is one of {', '.join(WEIGHTS)}")
         concentration = self.weight_concentration_prior
         weights = WEIGHTS[kind](1 / self.n_components if concentration is None else concentration)  # type: ignore[call-arg]
+        dofs = D if self.degrees_of_freedom_prior is None else self.degrees_of_freedom_prior
+        if self.covariance_type in ("full", "tied") and np.ndim(dofs) == 0 and not dofs > D - 1:
+            raise ValueError(
+                f"The parameter 'degrees_of_freedom_prior' should be greater than {D - 1}, but got {dofs:.3f}."
+            )
         covariance = _spread(source, self.covariance_type) if self.covariance_prior is None else self.covariance_prior
         if self.reg_covar:
             full = self.covariance_type in ("full", "tied")
@@ -125,7 +130,7 @@ class BayesianGaussianMixture(GaussianMixture):
         gaussian = NormalInverseWishart(
             source.summary.mean if self.mean_prior is None else self.mean_prior,
             1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
-            D if self.degrees_of_freedom_prior is None else self.degrees_of_freedom_prior,
+            dofs,
             covariance,
         )
         return {"weights": weights, "means": gaussian}

@@ -84,7 +84,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         estimators = self._estimators(classes)
         priors = self._priors(classes, labels)
         data = [_some(units, labels == c) for c in classes]
-        from joblib import Parallel, delayed  # type: ignore[import-untyped]
+        from joblib import Parallel, delayed
 
         several = self.n_jobs not in (None, 1)
         fitted = Parallel(n_jobs=self.n_jobs)(

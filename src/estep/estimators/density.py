@@ -61,7 +61,7 @@ class Mixture(ModelEstimator, MixtureAnswers):
         settings = self._check_settings()
         old = self._going_on() if self.warm_start else None
         with self._unchanged_if_it_fails():
-            source = self._checked(X, sample_weight, labels, given, old)
+            source = self._checked(X, sample_weight, labels, given, old=old)
             if not self.warm_start:
                 self._warn_of_changes()
             self._run(source, old, self.warm_start, *settings)
@@ -79,7 +79,7 @@ class Mixture(ModelEstimator, MixtureAnswers):
         """
         old = self._going_on()
         with self._unchanged_if_it_fails():
-            self._update(self._checked(X, sample_weight, labels, given, old), old)
+            self._update(self._checked(X, sample_weight, labels, given, old=old), old)
         self._remember_table()
         return self
 
@@ -89,7 +89,7 @@ class Mixture(ModelEstimator, MixtureAnswers):
         """Fits, then the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, labels, given).predict(X, given=given)
 
-    def _checked(self, X: Any, sample_weight: Any, labels: Any, given: Any, old: Model | None) -> Source:
+    def _checked(self, X: Any, sample_weight: Any, labels: Any, given: Any, *, old: Model | None) -> Source:
         """The rows of a fit, with scikit-learn's checks of names."""
         if old is not None:
             self._check_names(X, sample_weight, labels, given, model=old)

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.source import Source
 from estep.emissions import Bernoulli, Gaussian, Student
+from estep.estimators.array_api import given_back, kind_of, to_numpy
 from estep.estimators.density import Mixture
+from estep.estimators.given_starts import check_starts
 from estep.estimators.precisions import precisions_of, to_covariances
 from estep.interface import Algorithm, Emission
 from estep.latents import Independent
@@ -128,6 +131,13 @@ class GaussianMixture(Mixture):
     def _emission(self) -> str:
         return "gaussian"
 
+    def _checked(self, X: Any, *known: Any, old: Model | None) -> Source:
+        source = super()._checked(X, *known, old=old)
+        if old is None:
+            given = self.weights_init, self.means_init, self.precisions_init
+            check_starts(self.n_components, source.X.shape[1], self.covariance_type, *given)
+        return source
+
     def _parts(self) -> tuple[Independent, Gaussian]:
         covariances = self.covariances_init
         if self.precisions_init is not None:
@@ -142,7 +152,7 @@ class GaussianMixture(Mixture):
     @property
     def precisions_(self) -> Array:
         """Inverse covariances, shaped by ``covariance_type``; setting them sets the covariances."""
-        return precisions_of(self._covariances("precisions_"), self._covariance_type())[0]
+        return self._precisions("precisions_")[0]
 
     @precisions_.setter
     def precisions_(self, precisions: Any) -> None:
@@ -155,7 +165,7 @@ class GaussianMixture(Mixture):
     def precisions_cholesky_(self) -> Array:
         """Upper triangular factors U of the precisions, P = U U', as scikit-learn has them; setting them sets the
         covariances."""
-        return precisions_of(self._covariances("precisions_cholesky_"), self._covariance_type())[1]
+        return self._precisions("precisions_cholesky_")[1]
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, factors: Any) -> None:
@@ -170,11 +180,12 @@ class GaussianMixture(Mixture):
         fitted: Model | None = getattr(self, "model_", None)
         return self.covariance_type if fitted is None else fitted.emission.covariance_type  # type: ignore[attr-defined]
 
-    def _covariances(self, name: str) -> Array:
-        """The covariances, from which the precisions follow."""
+    def _precisions(self, name: str) -> tuple[Array, Array]:
+        """Precisions and their factors, of the library that the covariances are of."""
         if "covariances_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r} before it is fitted")
-        return np.asarray(self.covariances_)
+        both = precisions_of(np.asarray(to_numpy(self.covariances_)), self._covariance_type())
+        return given_back(both, kind_of(self.covariances_))  # type: ignore[no-any-return]
 
 
 class MixtureModel(Mixture):

@@ -74,11 +74,18 @@ class MixtureAnswers(DensityMixin, Attributes):  # type: ignore[misc]
         """
         rng = self.random_state
         rng = rng if isinstance(rng, np.random.Generator) or rng is None else np.random.default_rng(as_seed(rng))
-        X, states = self.to_model().sample(n_samples, rng, given)
+        model = self.to_model()
+        if isinstance(n_samples, int | np.integer) and n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples}: at least one row is drawn")
+        X, states = model.sample(n_samples, rng, given)
         if given is not None:
             return X, states
         order = np.argsort(states, kind="stable")
         return X[order], states[order]
+
+    def _n_parameters(self) -> int:
+        """Free parameters, by scikit-learn's name."""
+        return self.to_model().n_parameters
 
     def aic(self, X: Any, *, sample_weight: Any = None, given: Any = None, labels: Any = None) -> float:
         """Akaike's criterion on X, lower is better."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn import cluster
+from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import BaseHMM
@@ -109,7 +109,7 @@ class GaussianHMM(OfGaussians, BaseHMM):
     def _init(self, X: Array, lengths: Any = None) -> None:
         super()._init(X, lengths)
         if self._needs_init("m", "means_"):
-            kmeans = cluster.KMeans(n_clusters=self.n_components, random_state=self.random_state, n_init=10)
+            kmeans = KMeans(n_clusters=self.n_components, random_state=self.random_state, n_init=10)
             self.means_ = kmeans.fit(X).cluster_centers_
         if self._needs_init("c", "covars_"):
             self._covars_ = of_whole(X, self.min_covar, self.covariance_type, self.n_components)

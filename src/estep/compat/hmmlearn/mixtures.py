@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import numpy as np
-from sklearn import cluster
+from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import AbstractHMM
@@ -83,12 +83,12 @@ class OfMixtures(AbstractHMM):
         """Means (K, M, D): clusters of the rows, and of each cluster's; of clusters with fewer rows than parts they are
         drawn around the middle of all."""
         K, M = self.n_components, self.n_mix
-        states = cluster.KMeans(n_clusters=K, random_state=self.random_state, n_init=10)
+        states = KMeans(n_clusters=K, random_state=self.random_state, n_init=10)
         labels, means = states.fit_predict(X), []
         for k in range(K):
             own = X[labels == k]
             if len(own) >= M:
-                parts = cluster.KMeans(n_clusters=M, random_state=self.random_state, n_init=10)
+                parts = KMeans(n_clusters=M, random_state=self.random_state, n_init=10)
                 means.append(parts.fit(own).cluster_centers_)
             else:
                 middle = states.cluster_centers_.mean(axis=0)

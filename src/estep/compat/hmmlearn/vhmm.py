@@ -6,7 +6,7 @@ import numbers
 from typing import Any
 
 import numpy as np
-from sklearn import cluster
+from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import VariationalBaseHMM
@@ -148,7 +148,7 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
         of_covars = self._needs_any("c", "dof_prior_", "dof_posterior_", "scale_prior_", "scale_posterior_")
         if not (of_means or of_covars):
             return
-        clusters = cluster.KMeans(n_clusters=K, random_state=self.random_state, n_init=10).fit(X)
+        clusters = KMeans(n_clusters=K, random_state=self.random_state, n_init=10).fit(X)
         counts = np.bincount(clusters.labels_, minlength=K)
         if of_means:
             self.means_prior_ = np.tile(X.mean(axis=0), (K, 1)) if self.means_prior is None else self.means_prior

@@ -112,7 +112,8 @@ def check_components(n_components: int, source: Source) -> None:
     """Raises ValueError unless ``n_components`` is a whole number from 1 to the number of rows."""
     as_whole("n_components", n_components)
     if n_components > len(source):
-        raise ValueError(f"{n_components} components want at least as many rows; n_samples = {len(source)}")
+        n = len(source)
+        raise ValueError(f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n}")
 
 
 def complete(part: Values) -> bool:
