@@ -12,7 +12,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import estep
 from estep import datasets
@@ -22,13 +21,6 @@ from models import Rayleigh
 
 FAITHFUL = datasets.load_faithful().X
 EARTHQUAKES = datasets.load_earthquakes().X
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore::UserWarning")
-@parametrize_with_checks([estep.GaussianMixture(), estep.MixtureModel()])
-def test_scikit_learn_checks(estimator, check):
-    """All of scikit-learn's checks; no exceptions."""
-    check(estimator)
 
 
 def test_gaussian_mixture_takes_scikit_learns_arguments():

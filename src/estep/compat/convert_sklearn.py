@@ -60,7 +60,8 @@ def from_sklearn(estimator: Any) -> Any:
             "not: fit estep's BayesianGaussianMixture, or set weights_, means_ and covariances_ of a GaussianMixture"
         )
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
-    emission = Gaussian(kind, as_float(estimator.means_), as_float(estimator.covariances_))
+    reg_covar = None if variational else estimator.reg_covar
+    emission = Gaussian(kind, as_float(estimator.means_), as_float(estimator.covariances_), reg_covar)
     model = Model(Independent(as_float(estimator.weights_)), emission, columns)
     if variational:
         model = replace(model, prior=_prior(estimator), posterior=_posterior(estimator))
@@ -124,9 +125,7 @@ def to_sklearn(fitted: Any) -> Any:
         theirs = Theirs(**settings)
     else:
         if kind not in WISHARTS:
-            raise ValueError(
-                f"scikit-learn's posterior of {kind} covariances is not ours: to_sklearn takes full or tied"
-            )
+            raise ValueError(f"scikit-learn's posterior of {kind} covariances is not ours: take full or tied")
         theirs = TheirBayesian(**settings)
         _set_posterior(theirs, model)
     theirs.weights_, theirs.means_ = as_float(model.latent.weights), as_float(emission.means)

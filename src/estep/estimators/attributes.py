@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from estep.emissions import make_emission
-from estep.estimators.array_api import AnswersInKind
+from estep.estimators.array_api import AnswersInKind, to_numpy
 from estep.estimators.settings import choices, regulated, rounded, same
 from estep.execution.base import Execute
 from estep.execution.threads import threads
@@ -150,7 +150,7 @@ class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
         return True
 
     def _values(self, part: Latent | Emission) -> dict[str, Any]:
-        return {name: getattr(self, self._attribute(name)) for name in part.values()}
+        return {name: to_numpy(getattr(self, self._attribute(name))) for name in part.values()}
 
     def _set_model(self, model: Model, dtype: type[np.floating[Any]] = np.float64) -> None:
         """Sets the attributes, float32 for float32 data; those of another family go."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from estep.data.columns import frame_like
 from estep.data.given import labels_of
 from estep.data.labels import as_evidence
 from estep.data.source import Source
-from estep.estimators.attributes import Attributes
+from estep.estimators.features import AsFeatures
 from estep.estimators.imputation import imputed
 from estep.inference.forecast import given_ahead
 from estep.inference.predictive import predictive
@@ -25,7 +26,7 @@ from estep.util.numbers import as_whole
 from estep.util.streams import as_seed
 
 
-class ChainAnswers(Attributes):
+class ChainAnswers(AsFeatures):
     """Questions to a chain. Each takes data as ``fit`` does, and beside them, as ``known``, what is known of the rows:
     ``labels``, ``given`` and ``sequence``, by their names there.
 
@@ -36,16 +37,22 @@ class ChainAnswers(Attributes):
     def _ask(self, X: Any, lengths: Any, known: dict[str, Any], sample_weight: Any = None) -> tuple[Model, Source]:
         self._check_known(known)
         model = self.to_model()
+        self._check_features(X)
         return model, model.source(X, lengths, sample_weight, memory=self.memory, execute=self.execute, **known)
+
+    def _check_features(self, X: Any) -> None:
+        """Raises ValueError, in scikit-learn's words, for an array of another number of columns than the fit's."""
+        if hasattr(self, "n_features_in_") and isinstance(X, np.ndarray) and X.ndim == 2:
+            validate_data(self, X, reset=False, skip_check_array=True)
 
     # Likelihoods
 
-    def score(self, X: Any, lengths: Any = None, *, sample_weight: Any = None, **known: Any) -> float:
+    def score(self, X: Any, y: Any = None, *, lengths: Any = None, sample_weight: Any = None, **known: Any) -> float:
         """Total log-likelihood, natural logarithm; -inf where a sequence is impossible.
 
-        ``sample_weight`` (S,): one weight a sequence.
+        Lengths may be given by position, where scikit-learn has y. ``sample_weight`` (S,): one weight a sequence.
         """
-        model, source = self._ask(X, lengths, known, sample_weight)
+        model, source = self._ask(X, one_of(y, lengths), known, sample_weight)
         return model.score(source, execute=self._execute())
 
     def score_samples(self, X: Any, lengths: Any = None, **known: Any) -> Array:
@@ -110,6 +117,11 @@ class ChainAnswers(Attributes):
         """
         model, source = self._ask(X, lengths, known)
         return model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible, kind=kind)
+
+    def transform(self, X: Any, lengths: Any = None, **known: Any) -> Array:
+        """Probabilities of the states given the whole sequence, (n, K), as features of what comes next in a
+        pipeline."""
+        return self.predict_proba(X, lengths, **known)
 
     def filter(self, X: Any, lengths: Any = None, *, on_impossible: str = "raise", **known: Any) -> Array:
         """Probabilities of the states given the rows up to each, (n, K): they do not look ahead.
@@ -263,3 +275,10 @@ class ChainAnswers(Attributes):
         return model.pseudo_residuals(
             raw, random_state=as_seed(random_state), execute=self._execute(), on_impossible=on_impossible
         )
+
+
+def one_of(y: Any, lengths: Any) -> Any:
+    """Lengths, by position or by name. Raises ValueError where both are given."""
+    if y is not None and lengths is not None:
+        raise ValueError("lengths are given twice, by position and by name; known states are passed as labels=")
+    return lengths if y is None else y

@@ -111,11 +111,6 @@ class Mixture(ModelEstimator, MixtureAnswers):
         if not table and (is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)):
             validate_data(self, X, reset=model is None, skip_check_array=True)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._emission() == "auto" or self._resolved().allows_missing
-        return tags
-
     def _bound_unit(self, fit: Fit) -> float:
         return fit.weight
 

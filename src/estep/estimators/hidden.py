@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from estep.estimators.base import ModelEstimator
-from estep.estimators.chain_answers import ChainAnswers
+from estep.estimators.chain_answers import ChainAnswers, one_of
 from estep.fitting.results import Fit
 from estep.interface import Emission
 from estep.latents import Chain
@@ -34,8 +34,9 @@ class Hidden(ModelEstimator, ChainAnswers):
     def fit(
         self,
         X: Any,
-        lengths: Any = None,
+        y: Any = None,
         *,
+        lengths: Any = None,
         sample_weight: Any = None,
         labels: Any = None,
         given: Any = None,
@@ -47,6 +48,8 @@ class Hidden(ModelEstimator, ChainAnswers):
         ----------
         X : array (n, D), data frame, list of arrays, array (S, T, D), or data past memory
             NaN is a missing cell; a step without any is bridged. Past memory: see :func:`estep.as_source`.
+        y : ignored if None
+            Where scikit-learn has y, lengths may be given by position: ``fit(X, lengths)``.
         lengths : (S,), optional
             Rows of each sequence; left out, an array is one sequence.
         sample_weight : (S,), optional
@@ -69,7 +72,7 @@ class Hidden(ModelEstimator, ChainAnswers):
         KeyboardInterrupt
             After the best model so far has been stored in the attributes.
         """
-        settings = self._check_settings()
+        settings, lengths = self._check_settings(), one_of(y, lengths)
         old = self._going_on() if self.warm_start else None
         with self._unchanged_if_it_fails():
             source = self._read(X, lengths, sample_weight, labels, given, sequence, old=old)
@@ -82,8 +85,9 @@ class Hidden(ModelEstimator, ChainAnswers):
     def partial_fit(
         self,
         X: Any,
-        lengths: Any = None,
+        y: Any = None,
         *,
+        lengths: Any = None,
         sample_weight: Any = None,
         labels: Any = None,
         given: Any = None,
@@ -95,7 +99,9 @@ class Hidden(ModelEstimator, ChainAnswers):
         statistics, so memory does not grow. ``algorithm`` may be an :class:`estep.algorithms.Online` with other step
         sizes. Arguments and errors are those of ``fit``.
         """
-        old = self._going_on()
+        old, lengths = self._going_on(), one_of(y, lengths)
+        if old is not None:
+            self._check_features(X)
         with self._unchanged_if_it_fails():
             self._update(self._read(X, lengths, sample_weight, labels, given, sequence, old=old), old)
         self._remember_names(self.model_)

@@ -12,7 +12,7 @@ from estep.data.forms import unpacked
 from estep.data.opened import is_blocks
 from estep.data.rows import room
 from estep.data.source import Source
-from estep.estimators.attributes import Attributes
+from estep.estimators.features import AsFeatures
 from estep.estimators.imputation import imputed
 from estep.estimators.settings import as_dtype
 from estep.fitting.merging import Merging, merge
@@ -25,7 +25,7 @@ from estep.statistics import Array, weighted
 from estep.util.streams import as_seed
 
 
-class MixtureAnswers(DensityMixin, Attributes):  # type: ignore[misc]
+class MixtureAnswers(DensityMixin, AsFeatures):  # type: ignore[misc]
     """Questions to a mixture. ``given`` (n, P): covariates; ``labels``: components that are known, as for ``fit``."""
 
     def _check_names(self, X: Any, *named: Any, model: Model | None = None) -> None:
@@ -61,6 +61,10 @@ class MixtureAnswers(DensityMixin, Attributes):  # type: ignore[misc]
         model, source = self._ask(X, given, labels=labels)
         r = model.predict_proba(source, execute=self._execute(), on_impossible=on_impossible)
         return as_dtype(source.unsorted(r), source)
+
+    def transform(self, X: Any, given: Any = None) -> Array:
+        """Responsibilities (n, K), as features of what comes next in a pipeline."""
+        return self.predict_proba(X, given)
 
     def predict(self, X: Any, given: Any = None, labels: Any = None, on_impossible: str = "raise") -> Array:
         """The most probable component of each row, (n,); -1 for an impossible one with ``on_impossible="skip"``."""

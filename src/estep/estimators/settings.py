@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from estep.data.source import Source
+from estep.estimators.array_api import to_numpy
 from estep.interface import Emission
 from estep.parameters.values import Values
 from estep.statistics import Array
@@ -63,7 +64,7 @@ def alike(one: Any, other: Any) -> bool:
 
 def same(attribute: Any, value: Any) -> bool:
     """Whether an attribute still is the parameter, in its precision."""
-    now = np.asarray(attribute)
+    now = np.asarray(to_numpy(attribute))
     return np.array_equal(now, np.asarray(value).astype(now.dtype if now.dtype.kind == "f" else np.float64))
 
 

@@ -128,7 +128,7 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
         """Log-densities (n, K) of rows, and the ends of the sequences."""
         check_is_fitted(self, "startprob_")
         self._check()
-        X = check_array(X)
+        X = check_array(X, input_name="X")
         ends = ends_of(lengths, len(X))
         return np.asarray(self._compute_log_likelihood(X), dtype=float), ends
 
@@ -157,7 +157,7 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
         X (n, D): rows of all sequences; ``lengths`` (S,): how many rows each has. Raises ValueError for data or
         attributes that do not go together, and where data are impossible under the start.
         """
-        X = check_array(X)
+        X = check_array(X, input_name="X")
         ends = ends_of(lengths, len(X))
         if self.implementation not in IMPLEMENTATIONS:
             raise ValueError(f"implementation is {self.implementation!r}: it is one of {', '.join(IMPLEMENTATIONS)}")

@@ -1,0 +1,407 @@
+"""hmmlearn's classes over our engine, held to hmmlearn's numbers, and models converted both ways."""
+
+import logging
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from hmmlearn import hmm as theirs
+from hmmlearn import vhmm as their_vhmm
+from numpy.testing import assert_allclose
+from sklearn.exceptions import NotFittedError
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+
+import estep
+from estep.compat import hmmlearn as compat
+from estep.compat.hmmlearn import hmm, vhmm
+from estep.compat.hmmlearn.base import BaseHMM, ConvergenceMonitor
+from peer_scripts import SCRIPTS, run
+
+TYPES = ("spherical", "diag", "full", "tied")
+RNG = np.random.default_rng(0)
+LENGTHS = [150, 100, 150]
+REAL = np.concatenate([RNG.normal(m, 1, (80, 3)) for m in (0, 3, 0, -3, 3)]) + np.array([0, 100, -50])
+SYMBOLS = RNG.integers(0, 4, (400, 1)) % np.repeat([3, 4], 200)[:, None]
+COUNTS = RNG.poisson(np.repeat([2, 8, 2, 5], 100)[:, None] * np.array([1, 0.5]))
+TRIALS = RNG.multinomial(5, [0.2, 0.3, 0.5], 400)
+ROWS = {"C": SYMBOLS, "P": COUNTS, "M": TRIALS, "G": REAL, "V": REAL}
+
+STARTS = {"startprob_prior": 3.0, "transmat_prior": 2.0}
+OF_GAUSSIANS = {"means_prior": 1.0, "means_weight": 2.0, "covars_prior": 0.3, "covars_weight": 6}
+CASES = [
+    ("CategoricalHMM", {}),
+    ("CategoricalHMM", {**STARTS, "emissionprob_prior": 0.5, "n_features": 6}),
+    ("PoissonHMM", {}),
+    ("PoissonHMM", {**STARTS, "lambdas_prior": 3.0, "lambdas_weight": 2.0}),
+    ("MultinomialHMM", {"n_trials": 5}),
+    ("VariationalCategoricalHMM", {}),
+    ("VariationalCategoricalHMM", {"startprob_prior": 1, "transmat_prior": 2, "emissionprob_prior": 3}),
+    *[("GaussianHMM", {"covariance_type": kind}) for kind in TYPES],
+    *[("GaussianHMM", {"covariance_type": kind, **STARTS, **OF_GAUSSIANS}) for kind in TYPES],
+    ("GaussianHMM", {"params": "st"}),
+    ("GaussianHMM", {"params": "mc", "covariance_type": "tied"}),
+    *[("GMMHMM", {"n_mix": 2, "covariance_type": kind}) for kind in TYPES],
+    *[("GMMHMM", {"n_mix": 2, "covariance_type": kind, "weights_prior": 3.0, **OF_GAUSSIANS}) for kind in TYPES],
+    ("GMMHMM", {"n_mix": 2, "params": "wt"}),
+    *[("VariationalGaussianHMM", {"covariance_type": kind}) for kind in TYPES],
+]
+
+
+def rows_of(name):
+    return SYMBOLS if "Categorical" in name else ROWS[name[0]]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_numbers_are_hmmlearns(name, options, caplog):
+    home, ours_home = (their_vhmm, vhmm) if name.startswith("V") else (theirs, hmm)
+    options = {"n_components": 3, "n_iter": 15, "random_state": 1, **options}
+    known, ours = getattr(home, name)(**options), getattr(ours_home, name)(**options)
+    assert ours.get_params().keys() == known.get_params().keys()
+    X = rows_of(name)
+    with caplog.at_level(logging.CRITICAL):
+        known.fit(X, LENGTHS)
+    ours.fit(X, LENGTHS)
+    shown = [n for n in vars(known) if n.endswith("_") and n != "monitor_"]
+    for attribute in shown:
+        value = getattr(known, attribute)
+        if np.ndim(value) and not attribute.startswith("_") and "subnorm" not in attribute:
+            assert_allclose(getattr(ours, attribute), value, rtol=1e-7, atol=1e-8, err_msg=attribute)
+    assert_allclose(ours.monitor_.history, known.monitor_.history, atol=1e-4)
+    assert_allclose(ours.score(X, LENGTHS), known.score(X, LENGTHS), rtol=1e-10)
+    for ours_found, found in zip(ours.score_samples(X, LENGTHS), known.score_samples(X, LENGTHS), strict=True):
+        assert_allclose(ours_found, found, atol=1e-7)
+    for algorithm in ("viterbi", "map"):
+        score, _ = known.decode(X, LENGTHS, algorithm=algorithm)
+        assert_allclose(ours.decode(X, LENGTHS, algorithm=algorithm)[0], score, rtol=1e-9)
+    if options.get("covariance_type") != "spherical" or name == "GMMHMM":  # theirs draws with another state's
+        rows, states = known.sample(30, random_state=3)
+        ours_rows, ours_states = ours.sample(30, random_state=3)
+        assert_allclose(ours_rows, rows, atol=1e-6)
+        np.testing.assert_array_equal(ours_states, states)
+        currstate = int(states[-1])
+        assert ours.sample(5, random_state=1, currstate=currstate)[1][0] == currstate
+    if hasattr(known, "bic") and name != "GMMHMM":  # of which theirs counts the weights of one state alone
+        assert_allclose([ours.aic(X, LENGTHS), ours.bic(X, LENGTHS)], [known.aic(X, LENGTHS), known.bic(X, LENGTHS)])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_run_with_their_import_changed(script):
+    found, known = run(script, ours=True)[0], run(script, ours=False)[0]
+    assert found.keys() == known.keys()
+    for name, value in known.items():
+        scale = max(1.0, np.abs(value).max())
+        assert_allclose(np.asarray(found[name]) / scale, np.asarray(value) / scale, atol=1e-6, err_msg=name)
+
+
+def test_two_warm_fits_of_one_iteration_are_one_of_two():
+    for make in (hmm.GaussianHMM, hmm.GMMHMM, vhmm.VariationalGaussianHMM):
+        once = make(3, n_iter=2, tol=-np.inf, random_state=0).fit(REAL, LENGTHS)
+        twice = make(3, n_iter=1, random_state=0).fit(REAL, LENGTHS)
+        twice.init_params = ""
+        twice.fit(REAL, LENGTHS)
+        assert_allclose(twice.means_, once.means_, rtol=1e-13)
+        assert_allclose(twice.transmat_, once.transmat_, rtol=1e-13)
+
+
+def test_imports_of_every_style():
+    assert compat.GaussianHMM is hmm.GaussianHMM is compat.hmm.GaussianHMM
+    assert compat.VariationalGaussianHMM is vhmm.VariationalGaussianHMM
+    for name in ("normalize", "log_normalize", "fill_covars"):
+        assert callable(getattr(compat.utils, name))
+    assert set(theirs.__all__) == set(hmm.__all__)
+
+
+def test_what_is_set_is_kept_where_no_letter_starts_it(caplog):
+    model = hmm.GaussianHMM(2, init_params="mc", params="mc", n_iter=3)
+    model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.array([[0.9, 0.1], [0.0, 1.0]])
+    model.fit(REAL)
+    assert model.startprob_.tolist() == [1, 0] and model.transmat_.tolist() == [[0.9, 0.1], [0, 1]]
+    assert not caplog.records
+    model.init_params = "s"
+    model.fit(REAL)
+    assert "'startprob_' is set, and will be overwritten" in caplog.text
+
+
+def test_a_state_that_empties_keeps_its_parameters():
+    """hmmlearn's are NaN from there on."""
+    model = hmm.GaussianHMM(2, init_params="", n_iter=3)
+    model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.eye(2)
+    model.means_, model.covars_ = np.array([[0.0, 100, -50], [5.0, 5, 5]]), np.ones((2, 3))
+    model.fit(REAL)
+    assert model.means_[1].tolist() == [5, 5, 5] and np.isfinite(model.covars_).all()
+    assert model.transmat_.tolist() == [[1, 0], [0, 1]]
+    known = theirs.GaussianHMM(2, init_params="", n_iter=3)
+    known.startprob_, known.transmat_ = np.array([1.0, 0.0]), np.eye(2)
+    known.means_, known.covars_ = np.array([[0.0, 100, -50], [5.0, 5, 5]]), np.ones((2, 3))
+    with np.errstate(all="ignore"):
+        known.fit(REAL)
+    assert np.isnan(known.means_[1]).all()
+
+
+def test_an_offset_costs_no_digits():
+    """hmmlearn takes squares about zero."""
+    X = np.random.default_rng(1).normal(1e7, 1, (300, 1))
+    found = hmm.GaussianHMM(1, covars_prior=0, n_iter=2, min_covar=0).fit(X)
+    assert_allclose(found.covars_.ravel(), X.var(), rtol=1e-9)
+    known = theirs.GaussianHMM(1, covars_prior=0, n_iter=2, min_covar=0).fit(X)
+    assert abs(known.covars_.item() / X.var() - 1) > 1e-4
+
+
+def test_impossible_sequences_have_no_probabilities():
+    model = hmm.CategoricalHMM(2)
+    model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.full((2, 2), 0.5)
+    model.emissionprob_ = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    X = np.array([[0], [1], [2], [0], [1]])
+    assert model.score(X, [3, 2]) == -np.inf
+    posteriors = model.score_samples(X, [3, 2])[1]
+    assert np.isnan(posteriors[:3]).all() and (posteriors[3:] == [[1, 0], [0, 1]]).all()
+    with pytest.raises(ValueError, match="impossible"):
+        hmm_of(model).fit(X, [3, 2])
+
+
+def hmm_of(model):
+    model.init_params = ""
+    return model
+
+
+class Scores(BaseHMM):
+    """Densities of one's own, and a rate that is fitted."""
+
+    def _init(self, X, lengths=None):
+        super()._init(X, lengths)
+        if self._needs_init("r", "rates_"):
+            self.rates_ = np.array([0.5, 5.0])
+
+    def _compute_log_likelihood(self, X):
+        return np.log(self.rates_) - X * self.rates_
+
+    def _initialize_sufficient_statistics(self):
+        return {**super()._initialize_sufficient_statistics(), "n": np.zeros(2), "x": np.zeros(2)}
+
+    def _accumulate_sufficient_statistics(self, stats, X, lattice, posteriors, fwdlattice, bwdlattice):
+        super()._accumulate_sufficient_statistics(stats, X, lattice, posteriors, fwdlattice, bwdlattice)
+        stats["n"] += posteriors.sum(axis=0)
+        stats["x"] += (posteriors * X).sum(axis=0)
+
+    def _do_mstep(self, stats):
+        super()._do_mstep(stats)
+        self.rates_ = stats["n"] / stats["x"]
+
+    def _generate_sample_from_state(self, state, random_state):
+        return [random_state.exponential(1 / self.rates_[state])]
+
+
+def test_densities_of_ones_own():
+    """Exponential states by hmmlearn's hooks, and by the engine's family."""
+    truth = Scores(2)
+    truth.startprob_, truth.transmat_ = np.array([1.0, 0]), np.array([[0.95, 0.05], [0.1, 0.9]])
+    truth.rates_ = np.array([0.3, 4.0])
+    X, states = truth.sample(600, random_state=0)
+    lengths = [250, 350]
+    for implementation in ("log", "scaling"):
+        model = Scores(2, n_iter=20, tol=-1, init_params="r", implementation=implementation)
+        model.startprob_, model.transmat_ = np.full(2, 0.5), np.full((2, 2), 0.5)
+        model.fit(X, lengths)
+        engine = estep.HMM(
+            estep.emissions.Exponential(rates=np.array([[0.5], [5.0]])), 2, max_iter=20, tol=0, reseeds=0,
+            startprob_init=[0.5, 0.5], transmat_init=np.full((2, 2), 0.5),
+        )  # fmt: skip
+        with pytest.warns(UserWarning, match="did not converge"):
+            engine.fit(X, lengths)
+        assert_allclose(model.rates_, engine.rates_.ravel(), rtol=1e-5)
+        assert_allclose(model.transmat_, engine.transmat_, rtol=1e-4)
+        assert model.monitor_.iter == 20
+    assert (model.predict(X, lengths) == states).mean() > 0.9
+
+
+class TiedGaussians(hmm.GaussianHMM):
+    """An M-step of one's own reads hmmlearn's sums, about zero."""
+
+    def _do_mstep(self, stats):
+        self.seen = {name: np.array(value) for name, value in stats.items()}
+        super()._do_mstep(stats)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_m_step_of_ones_own_reads_hmmlearns_sums(kind):
+    class Known(theirs.GaussianHMM):
+        def _do_mstep(self, stats):
+            self.seen = {name: np.array(value) for name, value in stats.items()}
+            super()._do_mstep(stats)
+
+    known, found = (make(2, kind, n_iter=1, random_state=0).fit(REAL, LENGTHS) for make in (Known, TiedGaussians))
+    for name, value in known.seen.items():
+        if name != "obs**2" or kind in ("diag", "spherical"):
+            assert_allclose(found.seen[name], value, rtol=1e-8, atol=1e-6, err_msg=name)
+    assert_allclose(found._covars_, known._covars_, rtol=1e-6)
+
+
+def test_wrong_attributes_and_arguments_are_named():
+    model = hmm.GaussianHMM(2)
+    with pytest.raises(NotFittedError):
+        model.score(REAL)
+    model.fit(REAL)
+    for name, value, text in (
+        ("startprob_", [0.5, 0.6], "startprob_ must sum to 1"),
+        ("transmat_", np.eye(3), r"transmat_ must have shape \(n_components, n_components\)"),
+        ("means_", [1.0, 2.0], "means_ must have shape"),
+    ):
+        kept = getattr(model, name)
+        setattr(model, name, value)
+        with pytest.raises(ValueError, match=text):
+            model.score(REAL)
+        setattr(model, name, kept)
+    with pytest.raises(ValueError, match="not positive definite|variances are positive"):
+        model.covars_ = -np.ones((2, 3))
+    with pytest.raises(ValueError, match="doesn't sum to 400"):
+        model.score(REAL, [3, 4])
+    with pytest.raises(ValueError, match="Unknown decoder 'posterior'"):
+        model.decode(REAL, algorithm="posterior")
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.score(np.where(REAL > 102, np.nan, REAL))
+    with pytest.raises(ValueError, match="implementation is 'fast'"):
+        hmm.GaussianHMM(2, implementation="fast").fit(REAL)
+    with pytest.raises(ValueError, match="Symbols should be integers"):
+        hmm.CategoricalHMM(2).fit(REAL[:, :1])
+    with pytest.raises(ValueError, match="more than one stationary"):
+        model.transmat_ = np.eye(2)
+        model.get_stationary_distribution()
+
+
+def test_monitors_report(capsys):
+    model = hmm.GaussianHMM(2, n_iter=3, tol=-1, verbose=True, random_state=0).fit(REAL)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3 and "nan" in lines[0] and model.monitor_.converged
+    assert "iter=3" in repr(model.monitor_)
+    monitor = ConvergenceMonitor(1e-2, 10, False)
+    monitor.report(-5.0)
+    monitor.report(-4.999)
+    assert monitor.converged
+
+
+# Conversions
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_scikit_learns_mixtures_and_back(kind):
+    for columns in (None, ["a", "b", "c"]):
+        import pandas as pd
+
+        X = REAL if columns is None else pd.DataFrame(REAL, columns=columns)
+        known = GaussianMixture(3, covariance_type=kind, random_state=0, max_iter=7, reg_covar=1e-3).fit(X)
+        found = estep.from_sklearn(known)
+        assert_allclose(found.score_samples(X), known.score_samples(X), atol=1e-10)
+        assert_allclose(found.predict_proba(X), known.predict_proba(X), atol=1e-10)
+        assert (found.max_iter, found.reg_covar, found.random_state, found.n_iter_) == (7, 1e-3, 0, known.n_iter_)
+        back = estep.to_sklearn(found)
+        assert_allclose(back.score_samples(X), known.score_samples(X), atol=1e-10)
+        assert back.get_params()["reg_covar"] == 1e-3
+        if columns is not None:
+            assert list(back.feature_names_in_) == columns == list(found.feature_names_in_)
+    fitted = estep.GaussianMixture(2, covariance_type=kind, random_state=0).fit(REAL)
+    for one in (fitted, fitted.model_):
+        assert_allclose(estep.to_sklearn(one).score_samples(REAL), fitted.score_samples(REAL), atol=1e-10)
+
+
+@pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
+def test_scikit_learns_variational_mixtures_and_back(weights):
+    for kind in ("full", "tied"):
+        options = dict(covariance_type=kind, random_state=0, weight_concentration_prior_type=weights, max_iter=50)
+        known = BayesianGaussianMixture(n_components=4, **options).fit(REAL)
+        found = estep.from_sklearn(known)
+        assert_allclose(found.score_samples(REAL), known.score_samples(REAL), atol=1e-10)
+        assert_allclose(found.predict_proba(REAL), known.predict_proba(REAL), atol=1e-10)
+        assert_allclose(estep.to_sklearn(found).score_samples(REAL), known.score_samples(REAL), atol=1e-10)
+        ours = estep.BayesianGaussianMixture(n_components=4, **options).fit(REAL)
+        assert_allclose(estep.to_sklearn(ours).score_samples(REAL), ours.score_samples(REAL), atol=1e-10)
+        assert_allclose(estep.to_sklearn(ours).covariance_prior_, ours.covariance_prior_)
+        before = found.lower_bound_
+        found.set_params(warm_start=True, max_iter=200).fit(REAL)
+        assert np.isfinite(found.lower_bound_) and np.isfinite(before)
+    diagonal = BayesianGaussianMixture(n_components=2, covariance_type="diag").fit(REAL)
+    with pytest.raises(ValueError, match="expectations of a full matrix"):
+        estep.from_sklearn(diagonal)
+    with pytest.raises(ValueError, match="take full or tied"):
+        estep.to_sklearn(estep.BayesianGaussianMixture(n_components=2, covariance_type="diag").fit(REAL))
+
+
+CONVERTED = [
+    *[("GaussianHMM", {"covariance_type": kind}) for kind in TYPES],
+    *[("GMMHMM", {"n_mix": 2, "covariance_type": kind}) for kind in TYPES],
+    *[("VariationalGaussianHMM", {"covariance_type": kind}) for kind in TYPES],
+    ("CategoricalHMM", {}),
+    ("VariationalCategoricalHMM", {}),
+    ("PoissonHMM", {}),
+    ("MultinomialHMM", {"n_trials": 5}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), CONVERTED)
+def test_hmmlearns_models_and_back(name, options):
+    X = rows_of(name)
+    home, ours_home = (their_vhmm, vhmm) if name.startswith("V") else (theirs, hmm)
+    for one in (home, ours_home):
+        known = getattr(one, name)(2, random_state=0, n_iter=5, **options).fit(X, LENGTHS)
+        found = estep.from_hmmlearn(known)
+        assert_allclose(found.score(X, LENGTHS), known.score(X, LENGTHS), rtol=1e-10)
+        assert_allclose(found.predict_proba(X, LENGTHS), known.predict_proba(X, LENGTHS), atol=1e-10)
+        back = estep.to_hmmlearn(found)
+        assert type(back).__module__ == "hmmlearn.hmm"
+        assert_allclose(back.score(X, LENGTHS), known.score(X, LENGTHS), rtol=1e-10)
+        assert_allclose(back.transmat_, known.transmat_, atol=1e-14)
+        found.set_params(max_iter=3).fit(X, LENGTHS)
+
+
+def test_what_cannot_be_converted_is_named():
+    with pytest.raises(TypeError, match="not a StandardScaler"):
+        from sklearn.preprocessing import StandardScaler
+
+        estep.from_sklearn(StandardScaler())
+    with pytest.raises(TypeError, match="not a GaussianMixture"):
+        estep.from_hmmlearn(GaussianMixture())
+    with pytest.raises(NotFittedError, match="startprob_ of this GaussianHMM is not set"):
+        estep.from_hmmlearn(theirs.GaussianHMM(2))
+    assert estep.from_sklearn(GaussianMixture(3, tol=0.1)).get_params()["tol"] == 0.1
+    poisson = estep.MixtureModel("poisson", 2).fit(COUNTS)
+    with pytest.raises(ValueError, match="no mixture of poisson emissions"):
+        estep.to_sklearn(poisson)
+    with pytest.raises(ValueError, match="no mixture with independent states"):
+        estep.to_hmmlearn(poisson)
+    with pytest.raises(ValueError, match="hmmlearn has no student emissions"):
+        estep.to_hmmlearn(estep.HMM("student", 2, max_iter=2).fit(REAL))
+    with pytest.raises(ValueError, match="the model is variational"):
+        estep.to_hmmlearn(estep.GaussianHMM(2, estimate="vb").fit(REAL))
+
+
+def cli(*arguments):
+    return subprocess.run([sys.executable, "-m", "estep", *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_convert_on_the_command_line(tmp_path):
+    known = GaussianMixture(2, random_state=0).fit(REAL)
+    joblib.dump(known, tmp_path / "old.pkl")
+    refused = cli("convert", tmp_path / "old.pkl", "-o", tmp_path / "model.json")
+    assert refused.returncode == 2 and "--trust" in refused.stderr and not (tmp_path / "model.json").exists()
+    done = cli("convert", tmp_path / "old.pkl", "--trust", "-o", tmp_path / "model.json")
+    assert done.returncode == 0, done.stderr
+    assert_allclose(estep.load(tmp_path / "model.json").score(REAL) / len(REAL), known.score(REAL))
+    back = cli("convert", tmp_path / "model.json", "-o", tmp_path / "new.joblib")
+    assert back.returncode == 0, back.stderr
+    assert_allclose(joblib.load(tmp_path / "new.joblib").score_samples(REAL), known.score_samples(REAL), atol=1e-10)
+    chain = theirs.PoissonHMM(2, random_state=0).fit(COUNTS)
+    with open(tmp_path / "chain.pickle", "wb") as file:
+        pickle.dump(chain, file)
+    assert cli("convert", tmp_path / "chain.pickle", "--trust", "-o", tmp_path / "chain.json").returncode == 0
+    assert cli("convert", tmp_path / "chain.json", "-o", tmp_path / "chain.pkl").returncode == 0
+    assert_allclose(joblib.load(tmp_path / "chain.pkl").score(COUNTS), chain.score(COUNTS))
+    joblib.dump([1], tmp_path / "list.pkl")
+    for wrong, text in (
+        (("list.pkl", "x.json"), "holds a list"),
+        (("old.pkl", "x.csv"), "the name ends in .json"),
+        (("none.json", "x.pkl"), "none.json"),
+    ):
+        found = cli("convert", tmp_path / wrong[0], "--trust", "-o", tmp_path / wrong[1])
+        assert found.returncode == 2 and text in found.stderr
