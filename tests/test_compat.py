@@ -2,8 +2,6 @@
 
 import logging
 import pickle
-import subprocess
-import sys
 
 import joblib
 import numpy as np
@@ -13,12 +11,22 @@ from hmmlearn import vhmm as their_vhmm
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from threadpoolctl import threadpool_limits
 
 import estep
 from estep.compat import hmmlearn as compat
 from estep.compat.hmmlearn import hmm, vhmm
 from estep.compat.hmmlearn.base import BaseHMM, ConvergenceMonitor
 from peer_scripts import SCRIPTS, run
+from test_cli import run as cli
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_each():
+    """The peers' threads wait in loops, which several workers of pytest do not bear."""
+    with threadpool_limits(1):
+        yield
+
 
 TYPES = ("spherical", "diag", "full", "tied")
 RNG = np.random.default_rng(0)
@@ -374,10 +382,6 @@ def test_what_cannot_be_converted_is_named():
         estep.to_hmmlearn(estep.HMM("student", 2, max_iter=2).fit(REAL))
     with pytest.raises(ValueError, match="the model is variational"):
         estep.to_hmmlearn(estep.GaussianHMM(2, estimate="vb").fit(REAL))
-
-
-def cli(*arguments):
-    return subprocess.run([sys.executable, "-m", "estep", *map(str, arguments)], capture_output=True, text=True)
 
 
 def test_convert_on_the_command_line(tmp_path):

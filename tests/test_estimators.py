@@ -293,7 +293,7 @@ def test_bad_data():
         with pytest.raises(ValueError, match=message):
             estep.GaussianMixture(1).fit(FAITHFUL, sample_weight=weights)
     fit = estep.GaussianHMM(2, random_state=0).fit(FAITHFUL)
-    with pytest.raises(ValueError, match="data have 1 columns; the model has 2"):
+    with pytest.raises(ValueError, match="X has 1 features, but GaussianHMM is expecting 2"):
         fit.score(FAITHFUL[:, :1])
     with pytest.raises(ValueError, match="algorithm is 'best'"):
         fit.decode(FAITHFUL, algorithm="best")

@@ -26,7 +26,7 @@ transmat[-1, -1] = 1.0
 
 models = {}
 for kind in CLASSES:
-    train = [gesture(kind) for _ in range(12)]
+    train = [gesture(kind) for _ in range(30)]
     model = hmm.GaussianHMM(STATES, "diag", n_iter=20, init_params="mc", params="mct", random_state=0, min_covar=1e-2)
     model.startprob_, model.transmat_ = startprob.copy(), transmat.copy()
     models[kind] = model.fit(np.concatenate(train), [len(g) for g in train])

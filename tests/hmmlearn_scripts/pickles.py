@@ -7,7 +7,7 @@ from hmmlearn import hmm
 from sklearn.base import clone
 
 rng = np.random.RandomState(7)
-counts = rng.poisson(np.array([15, 20, 30])[np.repeat([1, 0, 2, 1, 2, 0], 60)])[:, None]
+counts = rng.poisson(np.array([15, 20, 30])[np.repeat([1, 0, 2, 1, 2, 0], 300)])[:, None]
 
 scores, models = [], []
 for n in range(1, 4):

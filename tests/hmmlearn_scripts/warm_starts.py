@@ -5,7 +5,7 @@ from hmmlearn import hmm
 from hmmlearn.base import ConvergenceMonitor
 
 rng = np.random.RandomState(4)
-states = np.repeat([0, 1, 2, 1, 0], 200)
+states = np.repeat([0, 1, 2, 1, 0], 800)
 X = rng.normal(np.array([-2.0, 0.0, 3.0])[states, None] * [1, 0.5], 1.0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import string
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,7 @@ IMPLEMENTATIONS = ("log", "scaling")
 
 _log = logging.getLogger(__name__)
 
+CHAIN = Chain()
 EStep = Callable[[], tuple[dict[str, Any], float]]
 
 
@@ -116,13 +118,18 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
         self._check()
         rng = check_random_state(self.random_state if random_state is None else random_state)
         moves, states, rows = np.cumsum(self.transmat_, axis=1), [], []
+        draw = self._drawing(rng)
         state = int((np.cumsum(self.startprob_) > rng.rand()).argmax()) if currstate is None else currstate
         for t in range(n_samples):
             if t:
                 state = int((moves[state] > rng.rand()).argmax())
             states.append(state)
-            rows.append(self._generate_sample_from_state(state, random_state=rng))
+            rows.append(draw(state))
         return np.atleast_2d(rows), np.array(states, dtype=int)
+
+    def _drawing(self, rng: np.random.RandomState) -> Callable[[int], Any]:
+        """What draws a row of a state."""
+        return partial(self._generate_sample_from_state, random_state=rng)
 
     def _read(self, X: Any, lengths: Any) -> tuple[Array, Array]:
         """Log-densities (n, K) of rows, and the ends of the sequences."""
@@ -210,7 +217,12 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
 
     def _parts(self) -> tuple[Chain, Emission]:
         """What the E-step of a fit runs with."""
-        return Chain(*self._probabilities()), self._emission()
+        return self._chain(), self._emission()
+
+    def _chain(self) -> Chain:
+        """The chain of the attributes, which have been checked."""
+        start, moves = self._probabilities()
+        return CHAIN.evolve(startprob=start, transmat=moves)
 
     def _overrides(self, *names: str) -> bool:
         """Whether the class of a user has methods of its own for one of these."""
@@ -255,7 +267,7 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
         if self._overrides("_compute_likelihood"):
             with np.errstate(divide="ignore"):
                 return np.log(self._compute_likelihood(X))
-        model = Model(Chain(*self._probabilities()), self._emission())
+        model = Model(self._chain(), self._emission())
         batch = model.source(X).whole()
         logs = model.evaluate(batch).log_densities
         return logs if batch.base is None else logs + batch.base[:, None]
@@ -446,7 +458,7 @@ class VariationalBaseHMM(AbstractHMM):
             expected_probabilities(Dirichlet(q)) for q in (self.startprob_posterior_, self.transmat_posterior_)
         )
         times = np.exp(np.broadcast_to(offset, (self.n_components,)))
-        return Chain(*self._probabilities()).evolve(startprob=start * times, transmat=moves * times)
+        return CHAIN.evolve(startprob=start * times, transmat=moves * times)
 
     def _do_mstep(self, stats: dict[str, Any]) -> None:
         if "s" in self.params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from estep.parameters.covariance import RELATIVE, check, clamp, full, unpack
 from estep.statistics import Array, Statistics
 
 COVARIANCE_TYPES = frozenset(("spherical", "diag", "full", "tied"))
+CATEGORICAL, GAUSSIAN = Categorical(), Gaussian()
 NUDGE = 1e-7
 """Added to the diagonal of matrices that are not positive definite, as hmmlearn does in densities."""
 TINY = float(np.finfo(float).tiny)
@@ -40,7 +42,8 @@ class OfSymbols(AbstractHMM):
         return {"s": K - 1, "t": K * (K - 1), "e": K * (self.n_features - 1)}
 
     def _emission(self) -> Emission:
-        return Categorical(self.emissionprob_ / self.emissionprob_.sum(axis=1, keepdims=True))
+        p = self.emissionprob_ / self.emissionprob_.sum(axis=1, keepdims=True)
+        return CATEGORICAL.evolve(emissionprob=p, n_symbols=p.shape[1])
 
     def _compute_log_likelihood(self, X: Array) -> Array:
         if not np.issubdtype(X.dtype, np.integer):
@@ -89,10 +92,10 @@ class OfGaussians(AbstractHMM):
     def _emission(self) -> Emission:
         means, C = np.asarray(self.means_, float), np.asarray(self._covars_, float)
         if self.covariance_type == "spherical":  # as variances of columns, so that sums of squares are of columns
-            return Gaussian("diag", means, positive(spread_out(C, means.shape)))
+            return gaussians("diag", means, positive(spread_out(C, means.shape)))
         if self.covariance_type == "tied" and self._overrides("_do_mstep"):  # which knows squares of each state
-            return Gaussian("full", means, np.array(full(positive(C, "tied"), "tied", len(means), means.shape[1])))
-        return Gaussian(self.covariance_type, means, positive(C, self.covariance_type))
+            return gaussians("full", means, np.array(full(positive(C, "tied"), "tied", len(means), means.shape[1])))
+        return gaussians(self.covariance_type, means, positive(C, self.covariance_type))
 
     def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
         """Moments about ``origin``: that of the engine, or zero for a class with an M-step of its own."""
@@ -113,6 +116,14 @@ class OfGaussians(AbstractHMM):
             stats["obs**2"] = s["moments"][:, 1 + D :] + 2 * S * shift + N[:, None] * shift**2
         return stats
 
+    def _drawing(self, rng: np.random.RandomState) -> Callable[[int], Any]:
+        """As one by one, with the covariances' factors found once; those are NumPy's for the same draws."""
+        if self._overrides("_generate_sample_from_state"):
+            return super()._drawing(rng)
+        _, squares, V = np.linalg.svd(self.covars_)
+        factors, means = np.sqrt(squares)[:, :, None] * V, np.asarray(self.means_)
+        return lambda state: rng.standard_normal(means.shape[1]) @ factors[state] + means[state]
+
     def _generate_sample_from_state(self, state: int, random_state: Any) -> Array:
         return random_state.multivariate_normal(self.means_[state], self.covars_[state])  # type: ignore[no-any-return]
 
@@ -122,20 +133,34 @@ def spread_out(covars: Array, shape: tuple[int, ...]) -> Array:
     return np.array(np.broadcast_to(covars.reshape(shape[0], -1)[:, :1], shape))
 
 
+def are_positive(matrices: Array) -> bool:
+    """Whether matrices (..., D, D) have Cholesky factors in units of their deviations."""
+    variances = np.diagonal(matrices, axis1=-2, axis2=-1)
+    if not (variances > 0).all():
+        return False
+    deviations = np.sqrt(variances)
+    try:
+        np.linalg.cholesky(matrices / deviations[..., :, None] / deviations[..., None, :])
+        return True
+    except np.linalg.LinAlgError:
+        return False
+
+
+def gaussians(kind: str, means: Array, covars: Array) -> Gaussian:
+    """The engine's Gaussians, of covariances that are positive."""
+    return GAUSSIAN.evolve(covariance_type=kind, means=means, covariances=covars, origin=means.mean(axis=0))
+
+
 def positive(covars: Array, kind: str = "diag") -> Array:
     """Covariances that densities can be taken with: what is singular is nudged, as by hmmlearn, and where that is too
     little for its size, raised to the engine's floor."""
     if kind == "diag":
         return np.maximum(covars, TINY)
-    try:
-        check(covars, kind)
+    if are_positive(covars):
         return covars
-    except ValueError:
-        out = np.array(covars)
-    for C in out[None] if kind == "tied" else out:
-        try:
-            check(C, "tied")
-        except ValueError:
+    out = np.array(covars)
+    for C in out.reshape(-1, *out.shape[-2:]):
+        if not are_positive(C):
             C += NUDGE * np.eye(len(C))
     variances = np.diagonal(out, axis1=-2, axis2=-1).reshape(-1, out.shape[-1]).mean(axis=0)
     return clamp(out, kind, RELATIVE * np.maximum(variances, NUDGE))[0]

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import AbstractHMM
-from estep.compat.hmmlearn.families import COVARIANCE_TYPES, positive
+from estep.compat.hmmlearn.families import COVARIANCE_TYPES, gaussians, positive
 from estep.compat.hmmlearn.utils import fill_covars
 from estep.emissions import Gaussian, MixtureOf
 from estep.interface import Emission
@@ -128,7 +128,7 @@ class OfMixtures(AbstractHMM):
         else:
             C = C.reshape(K * M, *C.shape[2:])
         C = np.maximum(C, np.finfo(float).tiny) if kind == "spherical" else positive(C, kind)
-        parts = Gaussian(kind, np.asarray(self.means_, float).reshape(K * M, D), C)
+        parts = gaussians(kind, np.asarray(self.means_, float).reshape(K * M, D), C)
         return MixtureOf(parts, M, self.weights_ / self.weights_.sum(axis=1, keepdims=True))
 
     def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
