@@ -371,3 +371,10 @@ def test_a_closed_pipe_is_no_error():
         shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_it_starts_without_what_takes_long_to_import():
+    text = (
+        "import sys, estep.cli.app; print({'sklearn', 'scipy.optimize', 'matplotlib', 'pandas'} & sys.modules.keys())"
+    )
+    assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout.strip() == "set()"

@@ -62,10 +62,6 @@ HOMES = {
     "data.inputs": ("as_source", "lagged"),
     "data.source": ("Source",),
     "emissions.propose": ("propose",),
-    "estimators": (
-        "GMMHMM", "HMM", "BayesianGaussianMixture", "BernoulliMixture", "CategoricalHMM", "GaussianHMM",
-        "GaussianMixture", "MixtureModel", "PoissonHMM", "StudentMixture", "load_estimator",
-    ),
     "estimators.alignment": ("align",),
     "estimators.verification": ("adapt", "equal_error_rate", "log_likelihood_ratios"),
     "execution.dask": ("Dask",),
@@ -77,7 +73,11 @@ HOMES = {
     "fitting.results": ("Fit", "Trace"),
     "estimators.classifier": ("SequenceClassifier",),
     "estimators.ratio_test": ("likelihood_ratio_test",),
+    "estimators.bayesian": ("BayesianGaussianMixture",),
     "estimators.candidates": ("Selection",),
+    "estimators.hmm": ("GMMHMM", "HMM", "CategoricalHMM", "GaussianHMM", "PoissonHMM"),
+    "estimators.mixture": ("BernoulliMixture", "GaussianMixture", "MixtureModel", "StudentMixture"),
+    "estimators.of_models": ("load_estimator",),
     "estimators.selection": ("select",),
     "fitting.starts": ("start_model",),
     "fitting.stopping": ("Stop",),
@@ -152,9 +152,10 @@ def __getattr__(name: str) -> Any:
     _importing.append(get_ident())
     try:
         room = import_module(f"estep.{_HOME.get(name, name)}")
+        value = getattr(room, name) if name in _HOME else room
     finally:
         _importing.remove(get_ident())
-    value = globals()[name] = getattr(room, name) if name in _HOME else room
+    globals()[name] = value
     return value
 
 

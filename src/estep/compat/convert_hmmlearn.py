@@ -10,8 +10,8 @@ from sklearn.exceptions import NotFittedError
 from estep.compat.convert_sklearn import as_float
 from estep.compat.hmmlearn.families import spread_out
 from estep.emissions import Categorical, Gaussian, MixtureOf, Multinomial, Poisson
-from estep.estimators import from_model
 from estep.estimators.attributes import Attributes
+from estep.estimators.of_models import from_model
 from estep.interface import Emission
 from estep.latents import Chain
 from estep.model import Model

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from estep.emissions import Gaussian
-from estep.estimators import from_model
 from estep.estimators.attributes import Attributes
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.mixture import GaussianMixture
+from estep.estimators.of_models import from_model
 from estep.estimators.precisions import precisions_of
 from estep.latents import Independent
 from estep.model import Model

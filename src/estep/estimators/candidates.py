@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from estep.data.columns import frame_like
-from estep.estimators import from_model
 from estep.fitting.results import Fit
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "cv")
@@ -65,6 +64,8 @@ class Selection:
     @property
     def best_estimator_(self) -> Any:
         """The best candidate as an estimator."""
+        from estep.estimators.of_models import from_model
+
         estimator = from_model(self.best.fit.model)
         estimator._store(self.best.fit, np.float64)
         return estimator
