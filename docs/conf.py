@@ -19,9 +19,9 @@ autodoc_typehints = "none"
 
 
 def setup(app):
-    """Leaves out what scikit-learn adds to every estimator for metadata routing."""
-    app.connect("autodoc-skip-member", lambda app, what, name, *rest: True if _is_routing(name) else None)
+    """Leaves out what scikit-learn adds to every estimator: metadata routing, set_output."""
+    app.connect("autodoc-skip-member", lambda app, what, name, *rest: True if _is_scikit_learns(name) else None)
 
 
-def _is_routing(name):
-    return name.endswith("_request") or name == "get_metadata_routing"
+def _is_scikit_learns(name):
+    return name.endswith("_request") or name in ("get_metadata_routing", "set_output")
