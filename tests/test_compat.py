@@ -158,6 +158,43 @@ def test_an_offset_costs_no_digits():
     assert abs(known.covars_.item() / X.var() - 1) > 1e-4
 
 
+def test_a_singular_state_does_not_touch_the_others():
+    model = hmm.GaussianHMM(2, covariance_type="full")
+    model.n_features, model.means_ = 2, np.zeros((2, 2))
+    model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.full((2, 2), 0.5)
+    model._covars_ = np.array([1e-4 * np.eye(2), 1e13 * np.ones((2, 2))])
+    logs = model._compute_log_likelihood(np.random.RandomState(0).normal(0, 0.01, (6, 2)))
+    apart = hmm.GaussianHMM(1, covariance_type="full")
+    apart.n_features, apart.means_ = 2, np.zeros((1, 2))
+    apart.startprob_, apart.transmat_, apart.covars_ = np.ones(1), np.ones((1, 1)), 1e-4 * np.eye(2)[None]
+    assert_allclose(logs[:, :1], apart._compute_log_likelihood(np.random.RandomState(0).normal(0, 0.01, (6, 2))))
+    returns = np.random.RandomState(3).normal(0, 0.01, (800, 2)) * np.repeat([1, 3, 1, 4], 200)[:, None]
+    for seed in range(6):
+        found = hmm.GaussianHMM(4, covariance_type="full", n_iter=40, random_state=seed).fit(returns)
+        history = np.diff(found.monitor_.history)
+        assert history.min() > -1e-3 * abs(found.monitor_.history[-1]), seed
+        assert_allclose(found.score(returns), found.monitor_.history[-1], rtol=0.01)
+
+
+def test_rows_of_several_symbols_are_read_one_after_the_other():
+    flat, rows = SYMBOLS[:300], SYMBOLS[:300].reshape(100, 3)
+    for home in (theirs, hmm):
+        model = home.CategoricalHMM(2, random_state=0)
+        with pytest.warns(DeprecationWarning):
+            model.fit(rows, [40, 60])
+            scores = model.score(rows, [40, 60]), model.score(flat, [120, 180])
+        assert_allclose(*scores)
+    assert_allclose(hmm.CategoricalHMM(2, random_state=0).fit(flat, [120, 180]).score(flat), model.score(flat))
+
+
+def test_attributes_of_hmmlearns_names_are_not_set_to_no_effect():
+    model = estep.GaussianHMM(2)
+    for name in ("covars_", "lambdas_", "monitor_"):
+        assert not hasattr(model, name)
+        with pytest.raises(AttributeError, match=f"{name} is hmmlearn's"):
+            setattr(model, name, 1)
+
+
 def test_impossible_sequences_have_no_probabilities():
     model = hmm.CategoricalHMM(2)
     model.startprob_, model.transmat_ = np.array([0.5, 0.5]), np.full((2, 2), 0.5)
@@ -392,6 +429,8 @@ def test_convert_on_the_command_line(tmp_path):
     done = cli("convert", tmp_path / "old.pkl", "--trust", "-o", tmp_path / "model.json")
     assert done.returncode == 0, done.stderr
     assert_allclose(estep.load(tmp_path / "model.json").score(REAL) / len(REAL), known.score(REAL))
+    plain = cli("convert", tmp_path / "model.json", "-o", tmp_path / "new.pkl")
+    assert plain.returncode == 0 and pickle.loads((tmp_path / "new.pkl").read_bytes()).n_components == 2
     back = cli("convert", tmp_path / "model.json", "-o", tmp_path / "new.joblib")
     assert back.returncode == 0, back.stderr
     assert_allclose(joblib.load(tmp_path / "new.joblib").score_samples(REAL), known.score_samples(REAL), atol=1e-10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,6 +81,10 @@ def _to_pickle(model: Any, path: Path) -> None:
 
     latent = (model.to_model() if hasattr(model, "to_model") else model).latent
     try:
-        joblib.dump((to_hmmlearn if latent.sequential else to_sklearn)(model), path)
+        theirs = (to_hmmlearn if latent.sequential else to_sklearn)(model)
     except ImportError as error:
         raise ValueError(str(error)) from None
+    if path.suffix == ".joblib":
+        joblib.dump(theirs, path)
+    else:
+        path.write_bytes(pickle.dumps(theirs))

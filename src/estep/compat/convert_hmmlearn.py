@@ -29,12 +29,12 @@ PARAMETERS = {
 
 
 def from_hmmlearn(model: Any) -> Any:
-    """Our chain with the parameters of one of hmmlearn's models, fitted or set by hand, and with its ``n_iter``,
-    ``random_state`` and ``verbose``: log-likelihoods and decoded states are the same. A variational one is taken at the
-    means of its posterior, as by its own questions.
+    """Our chain with the parameters of one of hmmlearn's models, fitted or set by hand, and its ``random_state``:
+    log-likelihoods and decoded states are the same. A variational one is taken at the means of its posterior, as by its
+    own questions.
 
-    Priors and ``tol``, which is of the total there and of a row here, are not taken over. Raises TypeError for another
-    class, and NotFittedError where a parameter is not set.
+    How to fit is not taken over: ``n_iter``, ``tol`` (of the total there, of a row here), priors. Raises TypeError for
+    another class, and NotFittedError where a parameter is not set.
     """
     kind = next((c.__name__ for c in type(model).__mro__ if c.__name__ in PARAMETERS), None)
     if kind is None:
@@ -47,7 +47,7 @@ def from_hmmlearn(model: Any) -> Any:
     start, moves = as_float(model.startprob_), as_float(model.transmat_)
     chain = Chain(start / start.sum(), moves / moves.sum(axis=1, keepdims=True))
     ours = from_model(Model(chain, _emission(model, kind)))
-    return ours.set_params(max_iter=model.n_iter, random_state=model.random_state, verbose=int(model.verbose))
+    return ours.set_params(random_state=model.random_state)
 
 
 def _emission(model: Any, kind: str) -> Emission:

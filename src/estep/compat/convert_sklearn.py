@@ -46,7 +46,7 @@ def from_sklearn(estimator: Any) -> Any:
     if not variational and not isinstance(estimator, Theirs):
         raise TypeError(
             f"from_sklearn takes scikit-learn's GaussianMixture or BayesianGaussianMixture, not a "
-            f"{type(estimator).__name__}"
+            f"{type(estimator).__name__}; of a pipeline give the last step, pipeline[-1]"
         )
     known = estimator.get_params(deep=False)
     names = SETTINGS[:7] + SETTINGS[8:] + PRIORS if variational else SETTINGS + STARTS

@@ -11,6 +11,15 @@ from estep.interface import Emission
 from estep.latents import Chain
 
 
+def elsewhere(name: str, here: str) -> property:
+    """An attribute of hmmlearn's, which would be set here to no effect."""
+
+    def refuse(self: Any, *value: Any) -> Any:
+        raise AttributeError(f"{name} is hmmlearn's: {type(self).__name__} has {here} (see estep.compat.hmmlearn too)")
+
+    return property(refuse, refuse)
+
+
 class Hidden(ModelEstimator, ChainAnswers):
     """Fitting and what a fitted chain answers; see :class:`GaussianHMM` and :class:`HMM`."""
 
@@ -25,6 +34,9 @@ class Hidden(ModelEstimator, ChainAnswers):
     n_symbols: int | None
     emission: Emission | str
     _chain = True
+    covars_ = elsewhere("covars_", "covariances_, in the shape of covariance_type")
+    lambdas_ = elsewhere("lambdas_", "rates_")
+    monitor_ = elsewhere("monitor_", "lower_bounds_, converged_ and fit_")
 
     def _parts(self) -> tuple[Chain, Emission]:
         if self.begins == "stationary" and self.startprob_init is not None:

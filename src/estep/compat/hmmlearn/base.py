@@ -35,7 +35,7 @@ DECODER_ALGORITHMS = frozenset(("viterbi", "map"))
 IMPLEMENTATIONS = ("log", "scaling")
 """hmmlearn's two ways through a sequence; here one exact way stands for both."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hmmlearn.base")  # where scripts look for it
 
 CHAIN = Chain()
 EStep = Callable[[], tuple[dict[str, Any], float]]
@@ -136,8 +136,12 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "startprob_")
         self._check()
         X = check_array(X, input_name="X")
-        ends = ends_of(lengths, len(X))
+        X, ends = self._rows(X, ends_of(lengths, len(X)))
         return np.asarray(self._compute_log_likelihood(X), dtype=float), ends
+
+    def _rows(self, X: Array, ends: Array) -> tuple[Array, Array]:
+        """Rows as the model reads them."""
+        return X, ends
 
     def _probabilities(self) -> tuple[Array, Array]:
         """Start (K,) and transition probabilities (K, K)."""
@@ -170,6 +174,7 @@ class AbstractHMM(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"implementation is {self.implementation!r}: it is one of {', '.join(IMPLEMENTATIONS)}")
         self._init(X, np.diff(ends, prepend=0) if lengths is None else lengths)
         self._check()
+        X, ends = self._rows(X, ends)
         self.monitor_._reset()
         how = threads(None)
         with how.running():
@@ -374,6 +379,7 @@ class BaseHMM(AbstractHMM):
     def get_stationary_distribution(self) -> Array:
         """The distribution (K,) that the transitions keep. Raises ValueError where there is more than one."""
         check_is_fitted(self, "transmat_")
+        self._check_sum_1("transmat_")
         return stationary(np.asarray(self.transmat_, float))
 
     def _init(self, X: Array, lengths: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from estep.compat.hmmlearn.base import AbstractHMM
 from estep.compat.hmmlearn.utils import fill_covars
 from estep.emissions import Categorical, Gaussian
 from estep.interface import Emission
-from estep.parameters.covariance import RELATIVE, check, clamp, full, unpack
+from estep.parameters.covariance import RELATIVE, check, full, unpack
 from estep.statistics import Array, Statistics
 
 COVARIANCE_TYPES = frozenset(("spherical", "diag", "full", "tied"))
@@ -40,6 +41,13 @@ class OfSymbols(AbstractHMM):
     def _get_n_fit_scalars_per_param(self) -> dict[str, int]:
         K = self.n_components
         return {"s": K - 1, "t": K * (K - 1), "e": K * (self.n_features - 1)}
+
+    def _rows(self, X: Array, ends: Array) -> tuple[Array, Array]:
+        """Rows of several symbols are read one symbol after the other, as hmmlearn's deprecated way is."""
+        if X.shape[1] == 1:
+            return X, ends
+        warnings.warn("Inputs of shape other than (n_samples, 1) are deprecated.", DeprecationWarning, stacklevel=3)
+        return X.reshape(-1, 1), ends * X.shape[1]
 
     def _emission(self) -> Emission:
         p = self.emissionprob_ / self.emissionprob_.sum(axis=1, keepdims=True)
@@ -73,8 +81,7 @@ class OfGaussians(AbstractHMM):
     @covars_.setter
     def covars_(self, covars: Any) -> None:
         covars = np.array(covars, dtype=float)
-        if self.covariance_type not in COVARIANCE_TYPES:
-            raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
+        check_type(self.covariance_type)
         wanted = {"spherical": covars.ndim, "diag": 2, "full": 3, "tied": 2}[self.covariance_type]
         if covars.ndim != wanted or (self.covariance_type != "tied" and len(covars) != self.n_components):
             raise ValueError(
@@ -152,15 +159,24 @@ def gaussians(kind: str, means: Array, covars: Array) -> Gaussian:
 
 
 def positive(covars: Array, kind: str = "diag") -> Array:
-    """Covariances that densities can be taken with: what is singular is nudged, as by hmmlearn, and where that is too
-    little for its size, raised to the engine's floor."""
+    """Covariances that densities can be taken with: a state's that is singular is nudged, as by hmmlearn, and more
+    where that is too little for its size. Raises ValueError naming a state whose covariance is not finite."""
     if kind == "diag":
         return np.maximum(covars, TINY)
     if are_positive(covars):
         return covars
     out = np.array(covars)
-    for C in out.reshape(-1, *out.shape[-2:]):
-        if not are_positive(C):
-            C += NUDGE * np.eye(len(C))
-    variances = np.diagonal(out, axis1=-2, axis2=-1).reshape(-1, out.shape[-1]).mean(axis=0)
-    return clamp(out, kind, RELATIVE * np.maximum(variances, NUDGE))[0]
+    for k, C in enumerate(out.reshape(-1, *out.shape[-2:])):
+        if not np.isfinite(C).all():
+            raise ValueError(f"covars of state {k} are not finite")
+        more = max(NUDGE, RELATIVE * np.abs(C).max())
+        while not are_positive(C):
+            C += more * np.eye(len(C))
+            more *= 10
+    return out
+
+
+def check_type(kind: str) -> None:
+    """Raises ValueError for an unknown type of covariances."""
+    if kind not in COVARIANCE_TYPES:
+        raise ValueError(f"covariance_type is {kind!r}: it must be one of {', '.join(sorted(COVARIANCE_TYPES))}")

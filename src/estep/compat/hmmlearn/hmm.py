@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import BaseHMM
-from estep.compat.hmmlearn.families import COVARIANCE_TYPES, OfGaussians, OfSymbols
+from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type
 from estep.compat.hmmlearn.mixtures import OfMixtures
 from estep.compat.hmmlearn.utils import normalize
 from estep.emissions import Multinomial, Poisson
@@ -107,6 +107,7 @@ class GaussianHMM(OfGaussians, BaseHMM):
     covars_weight: Any
 
     def _init(self, X: Array, lengths: Any = None) -> None:
+        check_type(self.covariance_type)
         super()._init(X, lengths)
         if self._needs_init("m", "means_"):
             kmeans = KMeans(n_clusters=self.n_components, random_state=self.random_state, n_init=10)
@@ -117,8 +118,7 @@ class GaussianHMM(OfGaussians, BaseHMM):
     def _check(self) -> None:
         super()._check()
         self.means_ = np.asarray(self.means_)
-        if self.covariance_type not in COVARIANCE_TYPES:
-            raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
+        check_type(self.covariance_type)
         if self.means_.ndim != 2 or len(self.means_) != self.n_components:
             raise ValueError(f"means_ must have shape (n_components, n_features), and was {self.means_.shape}")
         self.n_features = self.means_.shape[1]
@@ -293,6 +293,11 @@ class PoissonHMM(BaseHMM):
         K = self.n_components
         return {"s": K - 1, "t": K * (K - 1), "l": K * self.n_features}
 
+    def _check_and_set_n_features(self, X: Array) -> None:
+        super()._check_and_set_n_features(X)
+        if X.min() < 0 or (np.floor(X) != X).any():
+            raise ValueError("Counts should be nonnegative integers")
+
     def _init(self, X: Array, lengths: Any = None) -> None:
         super()._init(X, lengths)
         self.random_state = check_random_state(self.random_state)
@@ -326,11 +331,9 @@ class PoissonHMM(BaseHMM):
 
 def of_whole(X: Array, min_covar: float, kind: str, K: int) -> Array:
     """The covariance of all rows for K states, spherical variances as columns (K, D): hmmlearn's are means of the whole
-    matrix. Raises ValueError for an unknown kind."""
+    matrix."""
     D = X.shape[1]
     C = np.cov(X.T).reshape(D, D) + min_covar * np.eye(D)
-    if kind not in COVARIANCE_TYPES:
-        raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
     if kind == "tied":
         return C
     one = {"spherical": np.full(D, C.mean()), "diag": C.diagonal(), "full": C}[kind]

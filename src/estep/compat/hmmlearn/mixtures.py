@@ -10,14 +10,14 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import AbstractHMM
-from estep.compat.hmmlearn.families import COVARIANCE_TYPES, gaussians, positive
+from estep.compat.hmmlearn.families import check_type, gaussians, positive
 from estep.compat.hmmlearn.utils import fill_covars
 from estep.emissions import Gaussian, MixtureOf
 from estep.interface import Emission
 from estep.parameters.covariance import unpack
 from estep.statistics import Array, Statistics
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hmmlearn.hmm")
 
 
 class OfMixtures(AbstractHMM):
@@ -66,10 +66,9 @@ class OfMixtures(AbstractHMM):
         return {"s": K - 1, "t": K * (K - 1), "m": K * M * D, "c": covars[self.covariance_type], "w": K * (M - 1)}
 
     def _init(self, X: Array, lengths: Any = None) -> None:
+        check_type(self.covariance_type)
         super()._init(X, lengths)
         K, M, D = self.n_components, self.n_mix, self.n_features
-        if self.covariance_type not in COVARIANCE_TYPES:
-            raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
         whole = np.cov(X.T).reshape(D, D) + self.min_covar * np.eye(D)
         if self._needs_init("w", "weights_"):
             self.weights_ = np.full((K, M), 1 / M)
@@ -99,8 +98,7 @@ class OfMixtures(AbstractHMM):
         super()._check()
         if not hasattr(self, "n_features"):
             self.n_features = np.shape(self.means_)[-1]
-        if self.covariance_type not in COVARIANCE_TYPES:
-            raise ValueError(f"covariance_type must be one of {', '.join(sorted(COVARIANCE_TYPES))}")
+        check_type(self.covariance_type)
         K, M, D = self.n_components, self.n_mix, self.n_features
         self._check_shape("weights_", (K, M), "(n_components, n_mix)")
         self._check_sum_1("weights_")

@@ -11,7 +11,7 @@ import numpy as np
 SLACK = float(np.finfo(float).eps ** 0.5)
 """A bound may fall so much by rounding."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hmmlearn.base")
 
 
 class ConvergenceMonitor:

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import VariationalBaseHMM
-from estep.compat.hmmlearn.families import COVARIANCE_TYPES, OfGaussians, OfSymbols
+from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type
 from estep.compat.hmmlearn.hmm import of_whole, outer
 from estep.emissions import Categorical
 from estep.interface import Emission
@@ -141,8 +141,7 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
 
     def _init(self, X: Array, lengths: Any = None) -> None:
         K, D, kind = self.n_components, X.shape[1], self.covariance_type
-        if kind not in COVARIANCE_TYPES:
-            raise ValueError(f"{kind} is invalid: covariance_type is one of {', '.join(sorted(COVARIANCE_TYPES))}")
+        check_type(kind)
         super()._init(X, lengths)
         of_means = self._needs_any("m", "means_prior_", "means_posterior_", "beta_prior_", "beta_posterior_")
         of_covars = self._needs_any("c", "dof_prior_", "dof_posterior_", "scale_prior_", "scale_posterior_")
