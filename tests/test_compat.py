@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 import estep
 from estep.compat import hmmlearn as compat
 from estep.compat.hmmlearn import hmm, vhmm
-from estep.compat.hmmlearn.base import BaseHMM, ConvergenceMonitor
+from estep.compat.hmmlearn.base import BaseHMM, ConvergenceMonitor, VariationalBaseHMM
 from peer_scripts import SCRIPTS, run
 from test_cli import run as cli
 
@@ -299,7 +299,7 @@ def test_wrong_attributes_and_arguments_are_named():
         with pytest.raises(ValueError, match=text):
             model.score(REAL)
         setattr(model, name, kept)
-    with pytest.raises(ValueError, match="not positive definite|variances are positive"):
+    with pytest.raises(ValueError, match="'diag' covars must be positive"):
         model.covars_ = -np.ones((2, 3))
     with pytest.raises(ValueError, match="doesn't sum to 400"):
         model.score(REAL, [3, 4])
@@ -325,6 +325,123 @@ def test_monitors_report(capsys):
     monitor.report(-5.0)
     monitor.report(-4.999)
     assert monitor.converged
+
+
+def through(home, name, hook):
+    """A class that overrides a hook to no effect."""
+    base = getattr(home, name)
+    return type(f"My{name}", (base,), {hook: lambda self, *known, **more: getattr(base, hook)(self, *known, **more)})
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    *[("GaussianHMM", {"covariance_type": kind}) for kind in TYPES],
+    ("GMMHMM", {"n_mix": 2}), ("PoissonHMM", {}), ("CategoricalHMM", {}), ("MultinomialHMM", {"n_trials": 5}),
+    ("VariationalGaussianHMM", {}), ("VariationalCategoricalHMM", {}),
+])  # fmt: skip
+def test_hooks_that_call_their_super_change_nothing(name, options):
+    X = rows_of(name)
+    home = vhmm if name.startswith("V") else hmm
+    options = {"n_components": 2, "n_iter": 4, "tol": -1e9, "random_state": 0, **options}
+    plain = getattr(home, name)(**options).fit(X, LENGTHS)
+    for hook in (
+        "_compute_log_likelihood", "_compute_likelihood", "_accumulate_sufficient_statistics",
+        "_initialize_sufficient_statistics", "_do_mstep",
+    ):  # fmt: skip
+        mine = through(home, name, hook)(**options).fit(X, LENGTHS)
+        assert_allclose(mine.monitor_.history, plain.monitor_.history, rtol=1e-8, err_msg=hook)
+        assert_allclose(mine.score(X, LENGTHS), plain.score(X, LENGTHS), rtol=1e-8, err_msg=hook)
+
+
+def test_hooks_that_are_never_called_are_refused():
+    with pytest.raises(TypeError, match="overrides _do_estep, which is never called"):
+
+        class Mine(hmm.GaussianHMM):
+            def _do_estep(self, X, lengths):
+                return {}, 0.0
+
+    patched = hmm.GaussianHMM(2, random_state=0, n_iter=3)
+    patched._compute_log_likelihood = lambda X: np.zeros((len(X), 2))
+    patched.fit(REAL)
+    assert patched.monitor_.history[0] == pytest.approx(0, abs=1e-9)
+
+
+class Filled(hmm.GaussianHMM):
+    def _accumulate_sufficient_statistics(self, stats, X, lattice, posteriors, fwdlattice, bwdlattice):
+        BaseHMM._accumulate_sufficient_statistics(self, stats, X, lattice, posteriors, fwdlattice, bwdlattice)
+        stats["post"] += 1.0
+
+
+def test_statistics_are_there_to_be_added_to():
+    found = Filled(2, random_state=0, n_iter=2).fit(REAL, LENGTHS)
+    assert np.isfinite(found.means_).all()
+    VariationalBaseHMM(n_components=2, n_iter=3)
+
+
+def test_variances_far_below_the_datas_are_kept():
+    rng = np.random.RandomState(0)
+    X = np.r_[rng.normal(0, 1, 100), rng.normal(1e7, 1, 100)][:, None]
+    model = hmm.GaussianHMM(2, random_state=0, n_iter=100, covars_prior=0).fit(X)
+    assert_allclose(model.monitor_.history[-1], model.score(X), rtol=1e-12)
+    assert_allclose(sorted(model._covars_.ravel()), sorted([X[:100].var(), X[100:].var()]), rtol=1e-2)
+    constant = np.column_stack([REAL[:, 0], np.full(400, 3.0)])
+    scores = [
+        home.GaussianHMM(2, random_state=0, covars_prior=1e-6).fit(constant).score(constant) for home in (theirs, hmm)
+    ]
+    assert_allclose(*scores, rtol=1e-6)
+
+
+def test_what_is_set_by_hand_after_a_variational_fit_is_asked():
+    changes = {
+        "startprob_": np.array([0.9, 0.1]), "transmat_": np.array([[0.6, 0.4], [0.3, 0.7]]),
+        "covars_": np.full((2, 3), 2.0), "emissionprob_": np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1]]),
+    }  # fmt: skip
+    for name, options in (("VariationalGaussianHMM", {"covariance_type": "diag"}), ("VariationalCategoricalHMM", {})):
+        X = rows_of(name)
+        both = [getattr(home, name)(2, random_state=0, n_iter=5, **options).fit(X) for home in (their_vhmm, vhmm)]
+        for attribute, value in changes.items():
+            if hasattr(both[0], attribute):
+                for model in both:
+                    setattr(model, attribute, value)
+                assert_allclose(both[1].score(X), both[0].score(X), rtol=1e-9, err_msg=attribute)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_variational_covariances_about_means_that_are_held(kind):
+    """hmmlearn's squares hold for the means of its own step alone, and are negative otherwise."""
+    model = vhmm.VariationalGaussianHMM(2, kind, params="stc", random_state=0, n_iter=8, tol=-1e9).fit(REAL)
+    assert np.diff(model.monitor_.history).min() > -1e-6
+    moved = vhmm.VariationalGaussianHMM(2, kind, params="stc", random_state=0, n_iter=8, tol=-1e9).fit(REAL + 1000)
+    assert_allclose(moved._covars_, model._covars_, rtol=1e-6)
+
+
+def test_attributes_of_every_form_are_read():
+    for kind, covars in (
+        ("spherical", np.array([[1.0, 4, 9], [2, 9, 3]])), ("spherical", np.array([[1.0], [2.0]])),
+        ("spherical", np.array([1.0, 2])), ("diag", np.array([[2.0, 1, 4], [3.0, 2, 1]])),
+    ):  # fmt: skip
+        both = []
+        for home in (theirs, hmm):
+            model = home.GaussianHMM(2, kind)
+            model.startprob_, model.transmat_ = [0.5, 0.5], np.array([[0.7, 0.299995], [0.5, 0.5]], np.float32)
+            model.means_, model.covars_ = [[0, 100, -50], [3, 103, -47]], covars
+            both.append(model.score(REAL))
+            assert_allclose(estep.from_hmmlearn(model).score(REAL), both[-1], rtol=1e-5)
+        assert_allclose(both[1], both[0], rtol=1e-9)
+    full = hmm.GaussianHMM(2, "full", random_state=0).fit(REAL)
+    before = full.score(REAL)
+    full.covars_[0] *= 4
+    assert full.score(REAL) != before
+    with pytest.raises(ValueError, match="n_samples is 0"):
+        full.sample(0)
+
+
+def test_densities_of_stats():
+    from hmmlearn.stats import log_multivariate_normal_density as known
+
+    for kind, C in (("diag", np.ones((2, 3))), ("full", np.tile(np.eye(3) * 2, (2, 1, 1))), ("tied", np.eye(3))):
+        means = REAL[[0, 300]]
+        found = compat.stats.log_multivariate_normal_density(REAL, means, C, kind)
+        assert_allclose(found, known(REAL, means, C, kind), rtol=1e-9)
 
 
 # Conversions
@@ -400,6 +517,24 @@ def test_hmmlearns_models_and_back(name, options):
         found.set_params(max_iter=3).fit(X, LENGTHS)
 
 
+def test_models_set_by_hand_and_in_other_precisions_are_converted():
+    tied = GaussianMixture(1, covariance_type="tied").fit(REAL + 1e6)
+    assert_allclose(estep.from_sklearn(tied).score_samples(REAL + 1e6), tied.score_samples(REAL + 1e6), rtol=1e-6)
+    single = GaussianMixture(2, random_state=0).fit(REAL.astype(np.float32))
+    assert_allclose(estep.from_sklearn(single).score(REAL), single.score(REAL), rtol=1e-4)
+    by_hand = GaussianMixture(2, covariance_type="diag")
+    by_hand.weights_, by_hand.means_ = np.array([0.4, 0.6]), REAL[[0, 300]]
+    by_hand.precisions_cholesky_ = np.full((2, 3), 0.5)
+    assert_allclose(estep.from_sklearn(by_hand).score_samples(REAL), by_hand.score_samples(REAL), atol=1e-10)
+    for kind in TYPES:
+        chain = theirs.GaussianHMM(2, kind)
+        chain.startprob_, chain.transmat_, chain.means_ = np.array([0.5, 0.5]), np.full((2, 2), 0.5), REAL[[0, 300]]
+        chain.covars_ = {"spherical": np.ones(2), "diag": np.ones((2, 3)), "tied": np.eye(3)}.get(
+            kind, np.tile(np.eye(3), (2, 1, 1))
+        )
+        assert_allclose(estep.from_hmmlearn(chain).score(REAL), chain.score(REAL), rtol=1e-12)
+
+
 def test_what_cannot_be_converted_is_named():
     with pytest.raises(TypeError, match="not a StandardScaler"):
         from sklearn.preprocessing import StandardScaler
@@ -441,10 +576,12 @@ def test_convert_on_the_command_line(tmp_path):
     assert cli("convert", tmp_path / "chain.json", "-o", tmp_path / "chain.pkl").returncode == 0
     assert_allclose(joblib.load(tmp_path / "chain.pkl").score(COUNTS), chain.score(COUNTS))
     joblib.dump([1], tmp_path / "list.pkl")
+    (tmp_path / "bad.pkl").write_bytes(b"no pickle at all")
     for wrong, text in (
         (("list.pkl", "x.json"), "holds a list"),
         (("old.pkl", "x.csv"), "the name ends in .json"),
         (("none.json", "x.pkl"), "none.json"),
+        (("bad.pkl", "x.json"), "holds no pickle"),
     ):
         found = cli("convert", tmp_path / wrong[0], "--trust", "-o", tmp_path / wrong[1])
         assert found.returncode == 2 and text in found.stderr

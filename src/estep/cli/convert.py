@@ -59,7 +59,12 @@ def _of_pickle(path: Path) -> Any:
     from estep.compat.convert_sklearn import from_sklearn
     from estep.estimators.attributes import Attributes
 
-    found = joblib.load(path)
+    try:
+        found = joblib.load(path)
+    except (OSError, ModuleNotFoundError):
+        raise
+    except Exception as error:  # whatever the bytes of a file that is none may call
+        raise ValueError(f"{path} holds no pickle that can be opened: {error or type(error).__name__}") from None
     if isinstance(found, Attributes):
         return found
     ways = {"sklearn": from_sklearn, "hmmlearn": from_hmmlearn, "estep": from_hmmlearn}

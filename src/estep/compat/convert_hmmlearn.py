@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from estep.compat.convert_sklearn import as_float
-from estep.compat.hmmlearn.families import spread_out
+from estep.compat.hmmlearn.families import of_columns
 from estep.emissions import Categorical, Gaussian, MixtureOf, Multinomial, Poisson
 from estep.estimators.attributes import Attributes
 from estep.estimators.of_models import from_model
@@ -17,8 +17,8 @@ from estep.latents import Chain
 from estep.model import Model
 
 PARAMETERS = {
-    "GaussianHMM": ("means_", "covars_"),
-    "VariationalGaussianHMM": ("means_", "covars_"),
+    "GaussianHMM": ("means_", "_covars_"),
+    "VariationalGaussianHMM": ("means_", "_covars_"),
     "GMMHMM": ("weights_", "means_", "covars_"),
     "CategoricalHMM": ("emissionprob_",),
     "VariationalCategoricalHMM": ("emissionprob_",),
@@ -30,8 +30,8 @@ PARAMETERS = {
 
 def from_hmmlearn(model: Any) -> Any:
     """Our chain with the parameters of one of hmmlearn's models, fitted or set by hand, and its ``random_state``:
-    log-likelihoods and decoded states are the same. A variational one is taken at the means of its posterior, as by its
-    own questions.
+    log-likelihoods are the same, and so are decoded states but where paths are equally probable. A variational one is
+    taken at the means of its posterior, as by its own questions. Probabilities that do not quite add up to one do then.
 
     How to fit is not taken over: ``n_iter``, ``tol`` (of the total there, of a row here), priors. Raises TypeError for
     another class, and NotFittedError where a parameter is not set.
@@ -43,7 +43,7 @@ def from_hmmlearn(model: Any) -> Any:
         try:
             getattr(model, name)
         except AttributeError:
-            raise NotFittedError(f"{name} of this {kind} is not set: fit it, or set it by hand") from None
+            raise NotFittedError(f"{name.lstrip('_')} of this {kind} is not set: fit it, or set it by hand") from None
     start, moves = as_float(model.startprob_), as_float(model.transmat_)
     chain = Chain(start / start.sum(), moves / moves.sum(axis=1, keepdims=True))
     ours = from_model(Model(chain, _emission(model, kind)))
@@ -58,9 +58,11 @@ def _emission(model: Any, kind: str) -> Emission:
     if kind.endswith("GaussianHMM"):
         covariance_type = model.covariance_type
         means, C = as_float(model.means_), as_float(model._covars_)
-        if covariance_type == "spherical":
-            C = spread_out(C, means.shape)[:, 0]
-        return Gaussian(covariance_type, means, C)
+        if covariance_type in ("spherical", "diag"):
+            C = of_columns(C, means.shape)
+            alike = covariance_type == "spherical" and (C[:, :1] == C).all()
+            return Gaussian("spherical", means, C[:, 0]) if alike else Gaussian("diag", means, C)
+        return Gaussian(covariance_type, means, (C + C.swapaxes(-1, -2)) / 2)
     p = as_float(model.emissionprob_)
     p /= p.sum(axis=1, keepdims=True)
     if kind != "MultinomialHMM":

@@ -12,7 +12,7 @@ from estep.estimators.attributes import Attributes
 from estep.estimators.bayesian import BayesianGaussianMixture
 from estep.estimators.mixture import GaussianMixture
 from estep.estimators.of_models import from_model
-from estep.estimators.precisions import precisions_of
+from estep.estimators.precisions import precisions_of, to_covariances
 from estep.latents import Independent
 from estep.model import Model
 from estep.priors import Dirichlet, DirichletProcess, NormalInverseWishart, Sticks
@@ -34,7 +34,7 @@ WISHARTS = ("full", "tied")
 
 def from_sklearn(estimator: Any) -> Any:
     """Our mixture with the settings of scikit-learn's ``GaussianMixture`` or ``BayesianGaussianMixture``, and where it
-    is fitted, with its parameters: ``score_samples`` and ``predict_proba`` are the same.
+    is fitted, with its parameters: ``score_samples`` and ``predict_proba`` are the same, to scikit-learn's rounding.
 
     Raises TypeError for another estimator, and ValueError for a fitted variational mixture of diagonal or spherical
     covariances: scikit-learn's posterior of these is not one of ours.
@@ -61,7 +61,7 @@ def from_sklearn(estimator: Any) -> Any:
         )
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
     reg_covar = None if variational else estimator.reg_covar
-    emission = Gaussian(kind, as_float(estimator.means_), as_float(estimator.covariances_), reg_covar)
+    emission = Gaussian(kind, as_float(estimator.means_), _covariances(estimator), reg_covar)
     model = Model(Independent(as_float(estimator.weights_)), emission, columns)
     if variational:
         model = replace(model, prior=_prior(estimator), posterior=_posterior(estimator))
@@ -70,8 +70,24 @@ def from_sklearn(estimator: Any) -> Any:
     ours._set_model(model)
     ours._remember_names(model)
     for name in ("n_iter_", "converged_", "lower_bound_"):
-        setattr(ours, name, getattr(estimator, name))
+        if hasattr(estimator, name):
+            setattr(ours, name, getattr(estimator, name))
     return ours
+
+
+def _covariances(estimator: Any) -> Array:
+    """Those of ``precisions_cholesky_``, which scikit-learn's questions read; where these are the inverses of
+    ``covariances_``, as after a fit, the covariances themselves."""
+    U, kind = as_float(estimator.precisions_cholesky_), estimator.covariance_type
+    full = kind in WISHARTS
+    precisions = U @ U.swapaxes(-1, -2) if full else U**2
+    C = getattr(estimator, "covariances_", None)
+    if C is not None:
+        C = as_float(C)
+        one = precisions @ C if full else precisions * C
+        if one.shape == precisions.shape and np.allclose(one, np.eye(C.shape[-1]) if full else 1.0, atol=1e-3):
+            return (C + C.swapaxes(-1, -2)) / 2 if full else C
+    return to_covariances(precisions, kind, estimator.n_components, "precisions_cholesky_")
 
 
 def as_float(values: Any) -> Array:

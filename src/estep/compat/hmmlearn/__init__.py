@@ -5,7 +5,7 @@
 "Coming from hmmlearn".
 """
 
-from estep.compat.hmmlearn import base, hmm, utils, vhmm
+from estep.compat.hmmlearn import base, hmm, stats, utils, vhmm
 from estep.compat.hmmlearn.hmm import GMMHMM, CategoricalHMM, GaussianHMM, MultinomialHMM, PoissonHMM
 from estep.compat.hmmlearn.vhmm import VariationalCategoricalHMM, VariationalGaussianHMM
 
@@ -19,6 +19,7 @@ __all__ = [
     "VariationalGaussianHMM",
     "base",
     "hmm",
+    "stats",
     "utils",
     "vhmm",
 ]

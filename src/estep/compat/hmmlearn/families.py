@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from estep.compat.hmmlearn.base import AbstractHMM
+from estep.compat.hmmlearn.hooks import SUMS
+from estep.compat.hmmlearn.questions import Questions
 from estep.compat.hmmlearn.utils import fill_covars
+from estep.data.summary import Summary
 from estep.emissions import Categorical, Gaussian
 from estep.interface import Emission
-from estep.parameters.covariance import RELATIVE, check, full, unpack
+from estep.latents import Chain
+from estep.parameters.covariance import RELATIVE, full, unpack
 from estep.statistics import Array, Statistics
 
 COVARIANCE_TYPES = frozenset(("spherical", "diag", "full", "tied"))
@@ -22,7 +25,7 @@ NUDGE = 1e-7
 TINY = float(np.finfo(float).tiny)
 
 
-class OfSymbols(AbstractHMM):
+class OfSymbols(Questions):
     """Rows (n, 1) of symbols 0, 1, ... with probabilities ``emissionprob_`` (K, M); M is ``n_features``."""
 
     emissionprob_: Array
@@ -50,7 +53,7 @@ class OfSymbols(AbstractHMM):
         return X.reshape(-1, 1), ends * X.shape[1]
 
     def _emission(self) -> Emission:
-        p = self.emissionprob_ / self.emissionprob_.sum(axis=1, keepdims=True)
+        p = np.array(self.emissionprob_, float)
         return CATEGORICAL.evolve(emissionprob=p, n_symbols=p.shape[1])
 
     def _compute_log_likelihood(self, X: Array) -> Array:
@@ -65,7 +68,7 @@ class OfSymbols(AbstractHMM):
         return [int((np.cumsum(self.emissionprob_[state]) > random_state.rand()).argmax())]
 
 
-class OfGaussians(AbstractHMM):
+class OfGaussians(Questions):
     """Rows (n, D) with means ``means_`` (K, D) and covariances ``covars_`` (K, D, D), set in the shape of
     ``covariance_type``: spherical (K,), diag (K, D), full (K, D, D), tied (D, D)."""
 
@@ -80,14 +83,16 @@ class OfGaussians(AbstractHMM):
 
     @covars_.setter
     def covars_(self, covars: Any) -> None:
-        covars = np.array(covars, dtype=float)
-        check_type(self.covariance_type)
-        wanted = {"spherical": covars.ndim, "diag": 2, "full": 3, "tied": 2}[self.covariance_type]
-        if covars.ndim != wanted or (self.covariance_type != "tied" and len(covars) != self.n_components):
-            raise ValueError(
-                f"{self.covariance_type!r} covars have shape {covars.shape}, for {self.n_components} states"
-            )
-        check(covars, self.covariance_type)
+        covars, kind = np.array(covars, dtype=float), self.covariance_type
+        check_type(kind)
+        wanted = {"spherical": covars.ndim, "diag": 2, "full": 3, "tied": 2}[kind]
+        if covars.ndim != wanted or (kind == "spherical" and len(covars) != self.n_components):
+            raise ValueError(f"{kind!r} covars of {self.n_components} states have shape {covars.shape}")
+        if kind in ("spherical", "diag"):
+            if not (covars > 0).all():
+                raise ValueError(f"{kind!r} covars must be positive")
+        elif not (np.allclose(covars, covars.swapaxes(-1, -2)) and are_positive(covars, 0.0)):
+            raise ValueError(f"{kind!r} covars must be symmetric, positive-definite")
         self._covars_ = covars
 
     def _get_n_fit_scalars_per_param(self) -> dict[str, int]:
@@ -97,22 +102,36 @@ class OfGaussians(AbstractHMM):
         return {"s": K - 1, "t": K * (K - 1), "m": K * D, "c": covars[self.covariance_type]}
 
     def _emission(self) -> Emission:
-        means, C = np.asarray(self.means_, float), np.asarray(self._covars_, float)
-        if self.covariance_type == "spherical":  # as variances of columns, so that sums of squares are of columns
-            return gaussians("diag", means, positive(spread_out(C, means.shape)))
-        if self.covariance_type == "tied" and self._overrides("_do_mstep"):  # which knows squares of each state
+        return self._gaussians(self._covars_)
+
+    def _gaussians(self, covars: Array) -> Gaussian:
+        """The engine's family with the means as they are, and covariances in the shape of their type."""
+        means, C = np.asarray(self.means_, float), np.asarray(covars, float)
+        if self.covariance_type in ("spherical", "diag"):  # sums of squares are of columns for both
+            return gaussians("diag", means, positive(of_columns(C, means.shape)))
+        C = (C + C.swapaxes(-1, -2)) / 2
+        if self.covariance_type == "tied" and self._about_zero():  # hmmlearn knows squares of each state
             return gaussians("full", means, np.array(full(positive(C, "tied"), "tied", len(means), means.shape[1])))
         return gaussians(self.covariance_type, means, positive(C, self.covariance_type))
 
+    def _parts(self, summary: Summary | None = None) -> tuple[Chain, Emission]:
+        """With sums about the middle of the data."""
+        chain, emission = super()._parts()
+        return chain, emission if summary is None else emission.evolve(origin=summary.bulk.mean)
+
+    def _about_zero(self) -> bool:
+        """Whether sums are hmmlearn's: for methods of one's own, which know nothing of another origin."""
+        return self._overrides("_do_mstep", *self._densities, *SUMS)
+
     def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
-        """Moments about ``origin``: that of the engine, or zero for a class with an M-step of its own."""
+        """Moments about ``origin``, where they are not about zero."""
         assert isinstance(emission, Gaussian)
         D = self.n_features
         origin = np.asarray(emission.origin)
-        about = np.zeros(D) if self._overrides("_do_mstep") else origin
+        about = np.zeros(D) if self._about_zero() else origin
         N, S = s["moments"][:, 0], s["moments"][:, 1 : 1 + D]
         shift = origin - about
-        stats = {"origin": about, "post": N, "obs": S + N[:, None] * shift}
+        stats = {"post": N, "obs": S + N[:, None] * shift} | ({} if self._about_zero() else {"origin": about})
         if emission.covariance_type == "tied":
             stats["obs*obs.T"] = unpack(s["second"][None], D)[0]
         elif emission.covariance_type == "full":
@@ -135,20 +154,21 @@ class OfGaussians(AbstractHMM):
         return random_state.multivariate_normal(self.means_[state], self.covars_[state])  # type: ignore[no-any-return]
 
 
-def spread_out(covars: Array, shape: tuple[int, ...]) -> Array:
-    """Spherical variances, of shape (K,) or any that begins with K, as variances of columns, ``shape`` (K, D)."""
-    return np.array(np.broadcast_to(covars.reshape(shape[0], -1)[:, :1], shape))
+def of_columns(covars: Array, shape: tuple[int, ...]) -> Array:
+    """Variances (K, D) from spherical or diagonal ones of any shape that spreads out to it."""
+    return np.array(np.broadcast_to(covars.reshape(shape[0], -1), shape))
 
 
-def are_positive(matrices: Array) -> bool:
-    """Whether matrices (..., D, D) have Cholesky factors in units of their deviations."""
+def are_positive(matrices: Array, least: float = RELATIVE) -> bool:
+    """Whether each column of matrices (..., D, D) has a variance of its own, given those before it, above ``least`` of
+    its variance: below it densities are rounding."""
     variances = np.diagonal(matrices, axis1=-2, axis2=-1)
     if not (variances > 0).all():
         return False
     deviations = np.sqrt(variances)
     try:
-        np.linalg.cholesky(matrices / deviations[..., :, None] / deviations[..., None, :])
-        return True
+        factors = np.linalg.cholesky(matrices / deviations[..., :, None] / deviations[..., None, :])
+        return bool((np.diagonal(factors, axis1=-2, axis2=-1) ** 2 > least).all())
     except np.linalg.LinAlgError:
         return False
 
@@ -169,9 +189,11 @@ def positive(covars: Array, kind: str = "diag") -> Array:
     for k, C in enumerate(out.reshape(-1, *out.shape[-2:])):
         if not np.isfinite(C).all():
             raise ValueError(f"covars of state {k} are not finite")
-        more = max(NUDGE, RELATIVE * np.abs(C).max())
+        if not are_positive(C, 0.0):
+            C += NUDGE * np.eye(len(C))
+        more = RELATIVE
         while not are_positive(C):
-            C += more * np.eye(len(C))
+            C += more * np.diag(np.maximum(C.diagonal(), NUDGE))
             more *= 10
     return out
 

@@ -127,12 +127,13 @@ class GaussianHMM(OfGaussians, BaseHMM):
         """Huang, Acero & Hon 2001, "Spoken Language Processing", section 9.6; a state without rows keeps its mean."""
         super()._do_mstep(stats)
         N, weight = stats["post"][:, None], np.asarray(self.means_weight)
-        prior, centre = self.means_prior - stats["origin"], self.means_ - stats["origin"]
+        origin = stats.get("origin", 0.0)
+        prior, centre = self.means_prior - origin, self.means_ - origin
         if "m" in self.params:
             rows = weight + N
             fresh = (weight * prior + stats["obs"]) / np.where(rows > 0, rows, 1)
             centre = np.where(rows > 0, fresh, centre)
-            self.means_ = centre + stats["origin"]
+            self.means_ = centre + origin
         if "c" not in self.params:
             return
         apart = centre - prior

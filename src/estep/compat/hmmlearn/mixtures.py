@@ -9,18 +9,20 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
-from estep.compat.hmmlearn.base import AbstractHMM
 from estep.compat.hmmlearn.families import check_type, gaussians, positive
+from estep.compat.hmmlearn.questions import Questions
 from estep.compat.hmmlearn.utils import fill_covars
+from estep.data.summary import Summary
 from estep.emissions import Gaussian, MixtureOf
 from estep.interface import Emission
+from estep.latents import Chain
 from estep.parameters.covariance import unpack
 from estep.statistics import Array, Statistics
 
 _log = logging.getLogger("hmmlearn.hmm")
 
 
-class OfMixtures(AbstractHMM):
+class OfMixtures(Questions):
     """``n_mix`` Gaussians in each state.
 
     The M-step is hmmlearn's: squares are about the means before it. Priors count as rows that have been seen:
@@ -128,6 +130,14 @@ class OfMixtures(AbstractHMM):
         C = np.maximum(C, np.finfo(float).tiny) if kind == "spherical" else positive(C, kind)
         parts = gaussians(kind, np.asarray(self.means_, float).reshape(K * M, D), C)
         return MixtureOf(parts, M, self.weights_ / self.weights_.sum(axis=1, keepdims=True))
+
+    def _parts(self, summary: Summary | None = None) -> tuple[Chain, Emission]:
+        """With sums about the middle of the data."""
+        chain, emission = super()._parts()
+        if summary is None:
+            return chain, emission
+        assert isinstance(emission, MixtureOf)
+        return chain, emission.evolve(inner=emission.inner.evolve(origin=summary.bulk.mean))
 
     def _gathered(self, emission: Emission, s: Statistics) -> dict[str, Any]:
         """Masses of parts, sums of rows (about zero), and sums of squares about the means as they are."""

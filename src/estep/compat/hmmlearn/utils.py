@@ -24,6 +24,10 @@ def log_normalize(a: Array, axis: int | None = None) -> None:
 def fill_covars(covars: Array, covariance_type: str = "full", n_components: int = 1, n_features: int = 1) -> Array:
     """Covariance matrices (K, D, D) of covariances of any type; spherical ones are one number a state."""
     covars = np.asarray(covars)
+    if covariance_type == "full":
+        return covars
     if covariance_type == "spherical":
-        covars = covars.reshape(n_components, -1)[:, 0]
+        covars = covars.reshape(n_components, -1)
+        covars = covars[:, 0] if covars.shape[1] == 1 else covars
+        covariance_type = "diag" if covars.ndim == 2 else covariance_type
     return np.array(full(covars, covariance_type, n_components, n_features))

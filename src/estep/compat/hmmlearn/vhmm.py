@@ -14,7 +14,6 @@ from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type
 from estep.compat.hmmlearn.hmm import of_whole, outer
 from estep.emissions import Categorical
 from estep.interface import Emission
-from estep.latents import Chain
 from estep.parameters.covariance import full
 from estep.priors import Dirichlet, NormalInverseWishart
 from estep.priors.probabilities import expected_probabilities
@@ -66,15 +65,16 @@ class VariationalCategoricalHMM(OfSymbols, VariationalBaseHMM):
             self.n_features = np.shape(self.emissionprob_posterior_)[-1]
         for name in ("emissionprob_prior_", "emissionprob_posterior_"):
             self._check_shape(name, (self.n_components, self.n_features), "(n_components, n_features)")
-        self._set_symbols()
+        if not hasattr(self, "emissionprob_"):
+            self._set_symbols()
 
     def _set_symbols(self) -> None:
         q = self.emissionprob_posterior_
         self.emissionprob_ = q / q.sum(axis=1, keepdims=True)
 
-    def _parts(self) -> tuple[Chain, Emission]:
+    def _fit_emission(self) -> Emission:
         expected = expected_probabilities(Dirichlet(self.emissionprob_posterior_))
-        return self._chain_of_posterior(), Categorical(self.emissionprob_).evolve(emissionprob=expected)
+        return Categorical().evolve(emissionprob=expected, n_symbols=expected.shape[1])
 
     def _do_mstep(self, stats: dict[str, Any]) -> None:
         super()._do_mstep(stats)
@@ -180,12 +180,13 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
                     continue
                 setattr(self, attribute, np.asarray(getattr(self, attribute), dtype=float))
                 self._check_shape(attribute, shape, f"of {name} for {self.covariance_type!r}")
-        self._set_covariances()
+        if not hasattr(self, "_covars_"):
+            self._covars_ = self._posterior_covars()
 
-    def _set_covariances(self) -> None:
-        dof = np.asarray(self.dof_posterior_, float)
-        scale = np.asarray(self.scale_posterior_)
-        self._covars_ = scale / dof.reshape(-1, *[1] * (scale.ndim - 1)) if dof.ndim else scale / dof
+    def _posterior_covars(self) -> Array:
+        """The inverses of the mean precisions."""
+        dof, scale = np.asarray(self.dof_posterior_, float), np.asarray(self.scale_posterior_)
+        return np.asarray(scale / dof.reshape(-1, *[1] * (scale.ndim - 1)) if dof.ndim else scale / dof)
 
     def _of(self, which: str) -> NormalInverseWishart:
         """Prior or posterior of the means and precisions."""
@@ -197,15 +198,20 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
             scale = full(scale, self.covariance_type, self.n_components, self.n_features)
         return NormalInverseWishart(mean, beta, dof, scale, kind)
 
-    def _parts(self) -> tuple[Chain, Emission]:
-        """Gaussians at the mean precisions; what their densities lack is in the chain. hmmlearn leaves (2 pi) out."""
-        offset = self._of("posterior").offset() + 0.5 * self.n_features * LOG_2PI
-        return self._chain_of_posterior(offset), self._emission()
+    def _fit_emission(self) -> Emission:
+        """Gaussians at the mean precisions."""
+        return self._gaussians(self._posterior_covars())
+
+    def _offset(self) -> Array:
+        """hmmlearn leaves powers of 2 pi out."""
+        offset: Array = self._of("posterior").offset() + 0.5 * self.n_features * LOG_2PI
+        return offset
 
     def _do_mstep(self, stats: dict[str, Any]) -> None:
         """Bishop 2006, eq. 10.60 to 10.63."""
         super()._do_mstep(stats)
-        origin, N, prior = stats["origin"], stats["post"], self.means_prior_ - stats["origin"]
+        origin, N = stats.get("origin", 0.0), stats["post"]
+        prior = self.means_prior_ - origin
         if "m" in self.params:
             self.beta_posterior_ = self.beta_prior_ + N
             self.means_posterior_ = (self.beta_prior_[:, None] * prior + stats["obs"]) / self.beta_posterior_[:, None]
@@ -213,17 +219,19 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
         if "c" not in self.params:
             return
         kind, centre = self.covariance_type, self.means_posterior_ - origin
-        if kind in ("full", "tied"):
-            b0, b = self.beta_prior_[:, None, None], self.beta_posterior_[:, None, None]
-            more = b0 * outer(prior) - b * outer(centre)
-            squares = stats["obs*obs.T"] + (more if kind == "full" else more.sum(axis=0))
+        apart, S, b0 = centre - prior, stats["obs"], self.beta_prior_
+        if kind in ("full", "tied"):  # about the means, which may be held
+            cross = S[:, :, None] * centre[:, None, :]
+            spread = (
+                N[:, None, None] * outer(centre) - cross - cross.transpose(0, 2, 1) + b0[:, None, None] * outer(apart)
+            )
+            squares = stats["obs*obs.T"] + (spread if kind == "full" else spread.sum(axis=0))
         else:
-            more = self.beta_prior_[:, None] * prior**2 - self.beta_posterior_[:, None] * centre**2
-            squares = stats["obs**2"] + more
+            squares = stats["obs**2"] - 2 * centre * S + N[:, None] * centre**2 + b0[:, None] * apart**2
             squares = squares if kind == "diag" else squares.mean(axis=1)
         self.dof_posterior_ = self.dof_prior_ + (N.sum() if kind == "tied" else N)
         self.scale_posterior_ = self.scale_prior_ + squares
-        self._set_covariances()
+        self._covars_ = self._posterior_covars()
 
     def _compute_lower_bound(self, log_prob: float) -> float:
         return super()._compute_lower_bound(log_prob) - self._of("posterior").divergence(self._of("prior"))
