@@ -192,9 +192,11 @@ class OfMixtures(Questions):
             below = N + own + D + 2 if kind == "full" else N.sum(axis=1) + own + M + D + 1
             below = below[..., None, None]
         elif kind == "diag":
+            squares = np.maximum(squares, 0.0)  # of a part on one point, rounding
             above = squares + weight[:, :, None] * apart**2 + 2 * own
             below = N[:, :, None] + 1 + 2 * (prior + 1)
         else:
+            squares = np.maximum(squares, 0.0)
             above = squares + weight * (apart**2).sum(axis=-1) + 2 * own
             below = D * (N + 1) + 2 * (prior + 1)
         enough = below > 1e-9
