@@ -185,3 +185,19 @@ def test_what_is_impossible_is_skipped_where_asked(tmp_path):
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 0 and done.stdout.splitlines()[3:] == ["b,-1,nan", "b,-1,nan"]
     assert "1 sequence is impossible under the model and skipped: sequence 1" in done.stderr
+
+
+def test_families_of_some_columns_by_name(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{i},2020-01-{1 + i % 28:02d},{rng.lognormal(3, 1):.4f},{rng.integers(18, 90)}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("id,day,income,age\n" + "\n".join(lines) + "\n")
+    done = run("fit", "mixture", "t.csv", "-k", "2", "--family", "age=gamma", "-o", "m.json", cwd=tmp_path)
+    assert done.returncode == 0 and "LogNormal" not in done.stderr, done.stderr
+    assert "columns left out: 'id' numbers the rows" in done.stderr or "id" in done.stderr
+    model = estep.load(tmp_path / "m.json")
+    assert {c: f.name for key, f in model.emission.parts for c in key} == {"income": "log_normal", "age": "gamma"}
+    for text, said in (("age", "COLUMN=FAMILY"), ("age=beta", "'beta' is unknown"), ("size=gamma", "no column 'size'")):
+        wrong = run("fit", "mixture", "t.csv", "-k", "2", "--family", text, cwd=tmp_path)
+        assert wrong.returncode == 2 and said in wrong.stderr, wrong.stderr
+    both = run("fit", "mixture", "t.csv", "-k", "2", "--family", "age=gamma", "--emission", "poisson", cwd=tmp_path)
+    assert both.returncode == 2 and "give one of them" in both.stderr

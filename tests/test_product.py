@@ -8,7 +8,7 @@ import pytest
 
 import estep
 from estep import Model, Stop, with_prior
-from estep.emissions import Categorical, Gaussian, MixtureOf, Multinomial, Poisson, Product
+from estep.emissions import Categorical, Gaussian, LogNormal, MixtureOf, Multinomial, Poisson, Product
 from estep.latents import Chain, Independent
 from estep.priors import Dirichlet, Gamma
 from models import FAMILIES
@@ -118,9 +118,48 @@ def test_own_emissions_take_part():
 def test_proposals():
     product = estep.propose(np.array([[0.5, 1.0, 3.0], [-1.0, 0.0, 4.0]]))
     assert {label: f.name for label, f in product._labelled()} == {"0": "gaussian", "2": "poisson", "1": "bernoulli"}
-    years, visits = np.arange(1950, 2000.0), np.random.default_rng(0).poisson(100.0, 50)
-    product = estep.propose(np.stack([years, visits], axis=1))
-    assert {label: f.name for label, f in product._labelled()} == {"0": "gaussian", "1": "poisson"}
+
+
+def test_proposals_for_columns_of_every_kind():
+    rng = np.random.default_rng(0)
+    n = 400
+    frame = pd.DataFrame({
+        "id": np.arange(n) + 10_000, "customer_id": rng.permutation(n) * 7,
+        "day": pd.date_range("2020-01-01", periods=n),
+        "written": [f"{1 + i % 28}.{1 + i % 12}.2021" for i in range(n)], "note": [f"text {i}" for i in range(n)],
+        "age": rng.integers(18, 90, n), "income": rng.lognormal(10, 1, n), "balance": rng.normal(0, 9, n),
+        "visits": rng.poisson(2, n), "rating": rng.integers(1, 6, n), "size": rng.poisson(300, n),
+        "member": rng.integers(0, 2, n), "region": rng.choice(["n", "s"], n),
+        "thin": np.r_[[np.nan] * (n - 3), 1.5, 2, 9],
+    })  # fmt: skip
+    with pytest.warns(UserWarning) as said:
+        product = estep.propose(frame)
+    assert {c: f.name for key, f in product.parts for c in key} == {
+        "age": "gaussian", "income": "log_normal", "balance": "gaussian", "visits": "poisson", "rating": "categorical",
+        "size": "gaussian", "member": "bernoulli", "region": "categorical", "thin": "gaussian",
+    }  # fmt: skip
+    text = str(said[0].message)
+    for column, why in (("id", "numbers the rows"), ("customer_id", "numbers the rows"), ("day", "has dates"),
+                        ("written", "has dates"), ("note", "has another text in almost every row")):  # fmt: skip
+        assert f"{column!r} {why}" in text
+    with pytest.warns(UserWarning, match="columns left out"):
+        mixture = estep.MixtureModel("auto", 2, random_state=0).fit(frame.drop(columns=["thin"]))
+    assert mixture.predict(frame).shape == (n,) and "note" not in str(estep.io.model_file.to_document(mixture.model_))
+    many = pd.DataFrame({"a": rng.normal(size=n), "town": [f"town {i % 60}" for i in range(n)]})
+    with pytest.raises(ValueError, match="column 'town' has 60 texts, more than 50: leave it out"):
+        estep.propose(many)
+    with pytest.raises(ValueError, match="no column is left: .*'id' numbers the rows"):
+        estep.propose(frame[["id"]])
+
+
+def test_families_by_name_and_symbols_of_several_columns():
+    frame = pd.DataFrame(
+        {"income": np.random.default_rng(0).lognormal(3, 1, 60), "p": [1, 2] * 30, "q": [2, 1, 0] * 20}
+    )
+    mixture = estep.MixtureModel({"income": "log_normal", ("p", "q"): "categorical"}, 2, random_state=0).fit(frame)
+    assert mixture.p_emissionprob_.shape == (2, 3) and mixture.q_emissionprob_.shape == (2, 3)
+    by_hand = Product({"income": LogNormal(), "p": Categorical(), "q": Categorical()})
+    assert mixture.score(frame) == estep.MixtureModel(by_hand, 2, random_state=0).fit(frame).score(frame)
 
 
 def test_what_is_wrong_is_named():

@@ -43,7 +43,7 @@ from estep.cli.show import (
 from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
-from estep.emissions.propose import proposed
+from estep.emissions.propose import proposed, said, with_families
 from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
@@ -71,6 +71,10 @@ def fit_command(
     emission: Annotated[
         str, typer.Option(help="|".join(FAMILIES) + "|auto: one for each column, by its values")
     ] = "gaussian",
+    families: Annotated[
+        str | None,
+        typer.Option("--family", help="Families of some columns, the others' proposed: income=log_normal,age=gaussian"),
+    ] = None,
     covariance: Annotated[str | None, typer.Option(help="full|tied|diag|spherical (default full; hmm: diag)")] = None,
     factors: Annotated[int, typer.Option(min=1, help="factor_analysis: factors of each component.")] = 1,
     mix: Annotated[int, typer.Option(min=1, help="hmm: parts of each state's own mixture (GMM-HMM).")] = 1,
@@ -120,7 +124,9 @@ def fit_command(
     as_json: Json = False,
 ) -> None:
     """Fit a mixture or a hidden Markov model to DATA."""
-    family = _family(kind, emission, covariance, factors)
+    if families is not None and emission not in ("gaussian", "auto"):
+        raise ValueError(f"--family is of some columns, --emission {emission} of all: give one of them")
+    family = _family(kind, emission if families is None else "auto", covariance, factors)
     if mix > 1 and kind != "hmm":
         raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
     if sequence is not None and kind != "hmm":
@@ -133,7 +139,11 @@ def fit_command(
     )
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
-        family = proposed(held(table.source).X, table.source.columns, table.symbols)
+        family, left_out = proposed(held(table.source).X, table.source.columns, table.symbols)
+        chosen = _chosen(families)
+        family = with_families(family, chosen, table.source.columns) if chosen else family
+        if left_out := {column: why for column, why in left_out.items() if column not in chosen}:
+            say(said(left_out))
         say(f"--emission auto takes a {family.preparation}")
     if mix > 1:
         family = MixtureOf(family, mix)
@@ -195,6 +205,20 @@ def _family(kind: str, emission: str, covariance: str | None, factors: int) -> E
     if emission == "factor_analysis":
         return FactorAnalysis(factors)
     return None if emission == "auto" else FAMILIES[emission]()
+
+
+def _chosen(families: str | None) -> dict[str, Emission]:
+    """``--family``: families by column."""
+    chosen: dict[str, Emission] = {}
+    for part in families.split(",") if families else ():
+        column, equals, name = part.partition("=")
+        if not equals or not column.strip():
+            raise ValueError(f"--family {families!r}: it is COLUMN=FAMILY, separated by commas")
+        if name.strip() not in FAMILIES:
+            raise ValueError(f"--family: {name.strip()!r} is unknown: it is one of {', '.join(FAMILIES)}")
+        family = FAMILIES[name.strip()]()
+        chosen[column.strip()] = Gaussian("diag") if isinstance(family, Gaussian) else family
+    return chosen
 
 
 def _components(text: str, n_rows: int) -> list[int]:

@@ -1,5 +1,8 @@
 """How an observation comes from a hidden state: one family a file."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from estep.emissions.bernoulli import Bernoulli
 from estep.emissions.categorical import Categorical
 from estep.emissions.exponential import Exponential
@@ -29,8 +32,10 @@ COMPOSED: dict[str, type[Emission]] = {family.name: family for family in (Mixtur
 """Those that are made of others."""
 
 
-def make_emission(emission: Emission | str) -> Emission:
-    """A family by name or as an (unfitted) value."""
+def make_emission(emission: Emission | str | Mapping[Any, Any]) -> Emission:
+    """A family by name or as an (unfitted) value; of a mapping of columns to families their product."""
+    if isinstance(emission, Mapping):
+        return Product({columns: make_emission(family) for columns, family in emission.items()})
     if isinstance(emission, str):
         if emission not in FAMILIES:
             raise ValueError(f"emission is {emission!r}: it is one of {', '.join(FAMILIES)}, or an Emission")

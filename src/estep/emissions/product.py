@@ -19,6 +19,7 @@ from estep.data.summary import Summary
 from estep.emissions._shared.conjugate import ConjugateEmission
 from estep.emissions._shared.rows import kernel_evaluation
 from estep.emissions._shared.tables import Key, as_key, label_of, of_part
+from estep.emissions.categorical import Categorical
 from estep.interface import Emission, Evaluation, Margin, Notes
 from estep.kernels.spec import Spec, product
 from estep.parameters.domains import Parameter
@@ -43,7 +44,12 @@ class Product(ConjugateEmission):
         pairs = list(self.parts.items()) if isinstance(self.parts, Mapping) else list(self.parts)
         if not pairs:
             raise ValueError("a product wants at least one column: Product({'age': Gaussian()})")
-        parts = tuple((as_key(columns), family) for columns, family in pairs)
+        keyed = [(as_key(columns), family) for columns, family in pairs]
+        parts = tuple(  # symbols come one column at a time
+            part
+            for columns, family in keyed
+            for part in ([((c,), family) for c in columns] if isinstance(family, Categorical) else [(columns, family)])
+        )
         for columns, family in parts:
             if not isinstance(family, Emission) or isinstance(family, Product):
                 raise ValueError(f"the family of {label_of(columns)} is {family!r}: give one such as Gaussian()")
