@@ -154,6 +154,21 @@ class OfGaussians(Questions):
         return random_state.multivariate_normal(self.means_[state], self.covars_[state])  # type: ignore[no-any-return]
 
 
+def squares_about(kind: str, centre: Array, N: Array, S: Array, second: Array) -> Array:
+    """Sums of squares about centres (K, D), from masses (K,), sums (K, D) and second moments: of "full" (K, D, D), of
+    "tied" (D, D), of all states, else (K, D)."""
+    if kind in ("full", "tied"):
+        cross = S[:, :, None] * centre[:, None, :]
+        spread = N[:, None, None] * outer(centre) - cross - cross.transpose(0, 2, 1)
+        return np.asarray(second + (spread if kind == "full" else spread.sum(axis=0)))
+    return np.asarray(second - 2 * centre * S + N[:, None] * centre**2)
+
+
+def outer(x: Array) -> Array:
+    """x x' (..., D, D) of the last axis."""
+    return np.asarray(x[..., :, None] * x[..., None, :])
+
+
 def of_columns(covars: Array, shape: tuple[int, ...]) -> Array:
     """Variances (K, D) from spherical or diagonal ones of any shape that spreads out to it."""
     return np.array(np.broadcast_to(covars.reshape(shape[0], -1), shape))

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import BaseHMM
-from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type
+from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type, outer, squares_about
 from estep.compat.hmmlearn.mixtures import OfMixtures
 from estep.compat.hmmlearn.utils import normalize
 from estep.emissions import Multinomial, Poisson
@@ -136,24 +136,22 @@ class GaussianHMM(OfGaussians, BaseHMM):
             self.means_ = centre + origin
         if "c" not in self.params:
             return
-        apart = centre - prior
-        if self.covariance_type in ("spherical", "diag"):
-            squares = weight * apart**2 + stats["obs**2"] - 2 * centre * stats["obs"] + centre**2 * N
+        kind, apart = self.covariance_type, centre - prior
+        second = stats["obs*obs.T" if kind in ("full", "tied") else "obs**2"]
+        if kind == "tied" and second.ndim == 3:
+            second = second.sum(axis=0)
+        squares = squares_about(kind, centre, stats["post"], stats["obs"], second)
+        if kind in ("spherical", "diag"):
             rows = max(self.covars_weight - 1, 0) + N
-            fresh = (self.covars_prior + squares) / np.maximum(rows, LEAST)
-            self._covars_ = (
-                fresh if self.covariance_type == "diag" else np.repeat(fresh.mean(axis=1)[:, None], fresh.shape[1], 1)
-            )
+            fresh = (self.covars_prior + weight * apart**2 + squares) / np.maximum(rows, LEAST)
+            self._covars_ = fresh if kind == "diag" else np.repeat(fresh.mean(axis=1)[:, None], fresh.shape[1], axis=1)
             return
-        cross = stats["obs"][:, :, None] * centre[:, None, :]
-        spread = weight * outer(apart) - cross - cross.transpose(0, 2, 1) + outer(centre) * N[:, :, None]
-        more = max(self.covars_weight - self.n_features, 0)
-        if self.covariance_type == "tied":
-            squares = stats["obs*obs.T"] if stats["obs*obs.T"].ndim == 2 else stats["obs*obs.T"].sum(axis=0)
-            self._covars_ = (self.covars_prior + squares + spread.sum(axis=0)) / (more + N.sum())
+        more, between = max(self.covars_weight - self.n_features, 0), weight * outer(apart)
+        if kind == "tied":
+            self._covars_ = (self.covars_prior + squares + between.sum(axis=0)) / (more + N.sum())
         else:
             rows = more + N[:, :, None]
-            fresh = (self.covars_prior + stats["obs*obs.T"] + spread) / np.where(rows > 0, rows, 1)
+            fresh = (self.covars_prior + squares + between) / np.where(rows > 0, rows, 1)
             self._covars_ = np.where(rows > 0, fresh, self._covars_)
 
 
@@ -339,8 +337,3 @@ def of_whole(X: Array, min_covar: float, kind: str, K: int) -> Array:
         return C
     one = {"spherical": np.full(D, C.mean()), "diag": C.diagonal(), "full": C}[kind]
     return np.tile(one, (K, *[1] * one.ndim))
-
-
-def outer(x: Array) -> Array:
-    """x x' (..., D, D) of the last axis."""
-    return np.asarray(x[..., :, None] * x[..., None, :])

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
-from estep.compat.hmmlearn.families import check_type, gaussians, positive
+from estep.compat.hmmlearn.families import check_type, gaussians, outer, positive, squares_about
 from estep.compat.hmmlearn.questions import Questions
 from estep.compat.hmmlearn.utils import fill_covars
 from estep.data.summary import Summary
@@ -152,16 +152,14 @@ class OfMixtures(Questions):
             "post_sum": N.reshape(K, M).sum(axis=1),
             "m_n": (S + N[:, None] * origin).reshape(K, M, D),
         }
-        second = moments[:, 1 + D :]
-        if self.covariance_type in ("full", "tied"):
-            cross = S[:, :, None] * centre[:, None, :]
-            about = unpack(second, D) - cross - cross.transpose(0, 2, 1)
-            about = (about + N[:, None, None] * centre[:, :, None] * centre[:, None, :]).reshape(K, M, D, D)
-            return {**stats, "c_n": about.sum(axis=1) if self.covariance_type == "tied" else about}
-        twice, square = 2 * centre * S, N[:, None] * centre**2
-        if self.covariance_type == "diag":
-            return {**stats, "c_n": (second - twice + square).reshape(K, M, D)}
-        return {**stats, "c_n": (second[:, 0] - twice.sum(axis=1) + square.sum(axis=1)).reshape(K, M)}
+        second, kind = moments[:, 1 + D :], self.covariance_type
+        if kind in ("full", "tied"):
+            about = squares_about("full", centre, N, S, unpack(second, D)).reshape(K, M, D, D)
+            return {**stats, "c_n": about.sum(axis=1) if kind == "tied" else about}
+        if kind == "diag":
+            return {**stats, "c_n": squares_about(kind, centre, N, S, second).reshape(K, M, D)}
+        about = second[:, 0] - 2 * (centre * S).sum(axis=1) + N * (centre**2).sum(axis=1)
+        return {**stats, "c_n": about.reshape(K, M)}
 
     def _do_mstep(self, stats: dict[str, Any]) -> None:
         super()._do_mstep(stats)
@@ -186,7 +184,7 @@ class OfMixtures(Questions):
         prior, own = self._covars_priors()
         kind = self.covariance_type
         if kind in ("full", "tied"):
-            between = weight[:, :, None, None] * apart[..., :, None] * apart[..., None, :]
+            between = weight[:, :, None, None] * outer(apart)
             scale = np.broadcast_to(prior, squares.shape).swapaxes(-1, -2)
             above = squares + scale + (between if kind == "full" else between.sum(axis=1))
             below = N + own + D + 2 if kind == "full" else N.sum(axis=1) + own + M + D + 1

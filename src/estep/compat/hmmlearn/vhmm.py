@@ -10,8 +10,8 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
 from estep.compat.hmmlearn.base import VariationalBaseHMM
-from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type
-from estep.compat.hmmlearn.hmm import of_whole, outer
+from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type, outer, squares_about
+from estep.compat.hmmlearn.hmm import of_whole
 from estep.emissions import Categorical
 from estep.interface import Emission
 from estep.parameters.covariance import full
@@ -219,15 +219,14 @@ class VariationalGaussianHMM(OfGaussians, VariationalBaseHMM):
         if "c" not in self.params:
             return
         kind, centre = self.covariance_type, self.means_posterior_ - origin
-        apart, S, b0 = centre - prior, stats["obs"], self.beta_prior_
-        if kind in ("full", "tied"):  # about the means, which may be held
-            cross = S[:, :, None] * centre[:, None, :]
-            spread = (
-                N[:, None, None] * outer(centre) - cross - cross.transpose(0, 2, 1) + b0[:, None, None] * outer(apart)
-            )
-            squares = stats["obs*obs.T"] + (spread if kind == "full" else spread.sum(axis=0))
+        apart, b0 = centre - prior, self.beta_prior_
+        second = stats["obs*obs.T" if kind in ("full", "tied") else "obs**2"]
+        squares = squares_about(kind, centre, N, stats["obs"], second)  # about the means, which may be held
+        if kind in ("full", "tied"):
+            between = b0[:, None, None] * outer(apart)
+            squares = squares + (between if kind == "full" else between.sum(axis=0))
         else:
-            squares = stats["obs**2"] - 2 * centre * S + N[:, None] * centre**2 + b0[:, None] * apart**2
+            squares = squares + b0[:, None] * apart**2
             squares = squares if kind == "diag" else squares.mean(axis=1)
         self.dof_posterior_ = self.dof_prior_ + (N.sum() if kind == "tied" else N)
         self.scale_posterior_ = self.scale_prior_ + squares
