@@ -151,6 +151,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'estep' has no attribute {name!r}")
     _importing.append(get_ident())
     try:
+        import_module("concurrent.futures.thread")  # refused once the end has begun, in the middle of another import
         room = import_module(f"estep.{_HOME.get(name, name)}")
         value = getattr(room, name) if name in _HOME else room
     finally:
