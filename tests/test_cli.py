@@ -12,6 +12,7 @@ import time
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import estep
@@ -378,3 +379,39 @@ def test_it_starts_without_what_takes_long_to_import():
         "import sys, estep.cli.app; print({'sklearn', 'scipy.optimize', 'matplotlib', 'pandas'} & sys.modules.keys())"
     )
     assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_version_and_what_is_in_a_model_as_json(tmp_path):
+    done = run("--version")
+    assert done.returncode == 0 and done.stdout == f"estep {estep.__version__}\n"
+    ok("fit", "gmm", "faithful", "-k", 2, "-o", tmp_path / "m.json")
+    known = json.loads(ok("info", tmp_path / "m.json", "--json"))
+    assert known == json.loads((tmp_path / "m.json").read_text())
+    machine = json.loads(ok("info", "--json"))
+    assert machine["estep"] == estep.__version__ and machine["kernels"] in machine["levels"]
+
+
+def test_probabilities_of_all_states(tmp_path):
+    ok("fit", "hmm", "earthquakes", "-k", 3, "--emission", "poisson", "-o", tmp_path / "m.json")
+    rows = list(csv.DictReader(io.StringIO(ok("decode", tmp_path / "m.json", "earthquakes", "--proba", "all"))))
+    p = np.array([[float(row[f"state_{k}"]) for k in range(3)] for row in rows])
+    X = estep.datasets.load_earthquakes().X
+    np.testing.assert_allclose(p, estep.load(tmp_path / "m.json").predict_proba(X), rtol=1e-12)
+    np.testing.assert_allclose(
+        [float(row["probability"]) for row in rows], p[range(107), [int(r["state"]) for r in rows]]
+    )
+    assert "--proba 'some'" in run("decode", tmp_path / "m.json", "earthquakes", "--proba", "some").stderr
+
+
+def test_forecasts(tmp_path):
+    ok("fit", "hmm", "earthquakes", "-k", 3, "--emission", "poisson", "-o", tmp_path / "m.json")
+    found = list(csv.DictReader(io.StringIO(ok("forecast", tmp_path / "m.json", "earthquakes", "--steps", 4))))
+    hmm = estep.estimators.from_model(estep.load(tmp_path / "m.json"))
+    frame = hmm.forecast(pd.DataFrame({"count": estep.datasets.load_earthquakes().X[:, 0]}), steps=4)
+    assert list(found[0]) == list(frame.columns) and len(found) == 4
+    for name in frame.columns:
+        np.testing.assert_allclose([float(row[name]) for row in found], frame[name], rtol=1e-12)
+    as_json = json.loads(ok("forecast", tmp_path / "m.json", "earthquakes", "--json"))
+    assert as_json["step"] == [1] and as_json["state_0"] == [frame["state_0"][0]]
+    ok("fit", "gmm", "faithful", "-k", 2, "-o", tmp_path / "g.json")
+    assert "forecast is for hmm" in run("forecast", tmp_path / "g.json", "faithful").stderr

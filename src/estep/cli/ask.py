@@ -1,4 +1,4 @@
-"""Commands that ask a fitted model: score, decode, sample, info; and the demonstration."""
+"""Commands that ask a fitted model: score, decode, forecast, sample, info; and the demonstration."""
 
 from __future__ import annotations
 
@@ -39,9 +39,12 @@ from estep.cli.show import (
 )
 from estep.cli.tables import Table, dialect_of, read_table
 from estep.cli.text import csv_text, plain, say
+from estep.data.source import Source
 from estep.emissions._shared.tables import place_in
+from estep.execution.base import Execute
 from estep.execution.threads import threads
-from estep.io.model_file import read
+from estep.inference.forecast import forecast_columns
+from estep.io.model_file import read, to_document
 from estep.model import Model
 from estep.statistics import Array, weighted
 from estep.util.files import check_target, write_text
@@ -129,9 +132,12 @@ def decode(
         str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
     ] = "raise",
     n_threads: ThreadCount = None,
+    proba: Annotated[str, typer.Option(help="path|all: of the state that is found, or of all of them.")] = "path",
     out: Out = None,
 ) -> None:
     """State (or component) of each row of DATA and its probability given all rows of its sequence, as CSV."""
+    if proba not in ("path", "all"):
+        raise ValueError(f"--proba {proba!r}: it is path, or all for a column of each state")
     if out is not None:
         check_target(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
@@ -145,18 +151,61 @@ def decode(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same again
         probability = fitted.state_probability(states, source, execute=execute)
-    rows: Iterable[Cells[Any]] = ([s, repr(p)] for s, p in _together(states, probability))
-    heading = ["state", "probability"]
+        every = _all_states(fitted, source, execute, on_impossible) if proba == "all" else np.empty((len(states), 0))
+    rows: Iterable[Cells[Any]] = ([s, p, *others] for s, p, others in _together(states, probability, every))
+    heading = ["state", "probability", *(f"state_{k}" for k in range(every.shape[1]))]
     if table.ids is not None and source.ends is not None:
         rows = ([name, *row] for name, row in zip(table.ids(), rows, strict=True))
         heading = ["sequence", *heading]
     _write_csv(heading, rows, out)
 
 
-def _together(states: Array, probability: Array) -> Iterator[tuple[int, float]]:
-    """Both of each row, some rows at a time."""
-    for i in range(0, len(states), SOME):
-        yield from zip(states[i : i + SOME].tolist(), probability[i : i + SOME].tolist(), strict=True)
+def _together(*columns: Array) -> Iterator[tuple[Any, ...]]:
+    """All of each row, some rows at a time."""
+    for i in range(0, len(columns[0]), SOME):
+        yield from zip(*(column[i : i + SOME].tolist() for column in columns), strict=True)
+
+
+def _all_states(model: Model, source: Source, execute: Execute, on_impossible: str) -> Array:
+    """The probabilities (n, K) of all states, in the order of the data."""
+    return model.predict_proba(source, execute=execute, on_impossible=on_impossible)
+
+
+@app.command()
+@guarded
+def forecast(
+    model: ModelPath,
+    data: Data,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Rows to come.")] = 1,
+    level: Annotated[float, typer.Option(help="The share of observations between NAME_lower and NAME_upper.")] = 0.95,
+    columns: Columns = None,
+    sequence: Sequence = None,
+    sep: Sep = None,
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    na: Missing = None,
+    header: Header = None,
+    memory: Memory = None,
+    n_threads: ThreadCount = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """What comes after each sequence of DATA, given all of it: states, and each column's mean and limits, as CSV."""
+    if out is not None:
+        check_target(out)
+    fitted, table = _load(
+        model, data, Ask(columns, sequence, None, None, None, dialect_of(sep, decimal, thousands, na, header), memory)
+    )
+    if not fitted.latent.sequential:
+        raise ValueError("forecast is for hmm: the rows of a mixture are independent, and all alike")
+    found = forecast_columns(fitted, table.source, steps, level, execute=threads(n_threads))
+    if "sequence" in found:
+        names = np.array(list(table.sequences()), dtype=object)
+        found["sequence"] = names[found["sequence"]]
+    if as_json:
+        print(json.dumps({name: values.tolist() for name, values in found.items()}))
+        return
+    _write_csv(list(found), _together(*found.values()), out)
 
 
 @app.command()
@@ -200,7 +249,7 @@ def _write_csv(heading: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None
 
 @app.command()
 @guarded
-def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None) -> None:
+def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None, as_json: Json = False) -> None:
     """What runs here: version, kernels, threads; or what is in MODEL."""
     from estep import __version__, kernels
     from estep.datasets import NAMES
@@ -208,11 +257,22 @@ def info(model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None
 
     if model is not None:
         document = read(model)
+        if as_json:
+            print(json.dumps(to_document(document.model, document.provenance)))
+            return
         console().print(parameter_table(document.model))
         for key, value in document.provenance.items():
             print(plain(f"{key}: {value}"))
         return
     active = kernels.active().level
+    if as_json:
+        known = {"estep": __version__, "python": sys.version.split()[0], "numpy": np.__version__, "kernels": active}
+        print(
+            json.dumps(
+                {**known, "levels": list(kernels.levels()), "threads": available_threads(), "datasets": list(NAMES)}
+            )
+        )
+        return
     compiled = "" if len(kernels.levels()) > 1 else " (plain NumPy and slow: no compiler was found at installation)"
     print(f"estep {__version__}, Python {sys.version.split()[0]}, NumPy {np.__version__}")
     print(f"kernels: {active}{compiled}; this machine runs {', '.join(kernels.levels())} (ESTEP_KERNELS chooses)")

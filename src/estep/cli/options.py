@@ -8,12 +8,28 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Mixtures and hidden Markov models by expectation-maximization.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from estep import __version__
+
+        print(f"estep {__version__}")
+        raise typer.Exit()
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it, and end.")]
+
+
+@app.callback()
+def estep(version: Version = False) -> None:
+    """Mixtures and hidden Markov models by expectation-maximization."""
+
 
 Data = Annotated[
     str,

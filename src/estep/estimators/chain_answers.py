@@ -14,8 +14,7 @@ from estep.data.labels import as_evidence
 from estep.data.source import Source
 from estep.estimators.features import AsFeatures
 from estep.estimators.imputation import imputed
-from estep.inference.forecast import given_ahead
-from estep.inference.predictive import predictive
+from estep.inference.forecast import forecast_columns
 from estep.inference.reading import read
 from estep.inference.stream import Stream
 from estep.latents import Moving
@@ -187,15 +186,7 @@ class ChainAnswers(AsFeatures):
         ModuleNotFoundError where pandas is wanted and not there.
         """
         model, source = self._ask(X, lengths, known)
-        p = model.forecast(source, steps, execute=self._execute())
-        S, steps, K = p.shape
-        given, flat = given_ahead(model, ahead, S * steps), p.reshape(-1, K)
-        D = model.emission.n_columns - model.emission.n_covariates
-        rows = None if given is None else np.hstack([given, np.full((len(flat), D), np.nan)])
-        columns = {"sequence": np.repeat(np.arange(S), steps)} if S > 1 else {}
-        columns["step"] = np.tile(np.arange(1, steps + 1), S)
-        columns |= {f"state_{k}": flat[:, k] for k in range(K)}
-        return frame_like(X, columns | predictive(model, flat, rows).columns(level, quantiles))
+        return frame_like(X, forecast_columns(model, source, steps, level, quantiles, ahead, self._execute()))
 
     def simulate(
         self,

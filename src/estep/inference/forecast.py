@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from estep.emissions._shared.tables import as_table
 from estep.execution.base import Execute
 from estep.inference.filter import Filter
 from estep.inference.impossible import raise_impossible
+from estep.inference.predictive import predictive
 from estep.inference.sample import covariates, wants_covariates
 from estep.inference.units import of_units
 from estep.interface import AnyModel
@@ -42,6 +44,27 @@ def state_probabilities(model: AnyModel, source: Source, steps: Any, execute: Ex
     S, K = len(source.all_ends), model.n_components
     require_memory(f"steps is {steps}: so many probabilities of {K} states", 8 * S * steps * K)
     return model.latent.ahead(last_states(model, source, execute), steps)
+
+
+def forecast_columns(
+    model: AnyModel,
+    source: Source,
+    steps: Any,
+    level: Any,
+    quantiles: Sequence[float] = (),
+    given: Any = None,
+    execute: Execute | None = None,
+) -> dict[str, Array]:
+    """A forecast by column, a line a step: see :meth:`estep.GaussianHMM.forecast`."""
+    p = state_probabilities(model, source, steps, execute)
+    S, steps, K = p.shape
+    ahead, flat = given_ahead(model, given, S * steps), p.reshape(-1, K)
+    D = model.emission.n_columns - model.emission.n_covariates
+    rows = None if ahead is None else np.hstack([ahead, np.full((len(flat), D), np.nan)])
+    columns = {"sequence": np.repeat(np.arange(S), steps)} if S > 1 else {}
+    columns["step"] = np.tile(np.arange(1, steps + 1), S)
+    columns |= {f"state_{k}": flat[:, k] for k in range(K)}
+    return columns | predictive(model, flat, rows).columns(level, quantiles)
 
 
 def simulate(
