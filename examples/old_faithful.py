@@ -24,7 +24,7 @@ wait = mixture.conditional({"x0": eruption})
 strange = mixture.outlier_probability(X) < 0.01
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
-estep.plots.plot_mixture(mixture.model_, X, left)
+estep.plots.ComponentsDisplay.from_model(mixture, X, ax=left)
 left.set(xlabel=names[0], ylabel=names[1], title="two kinds of eruptions")
 right.scatter(*X.T, s=12, color="grey")
 right.scatter(*X[strange].T, s=40, facecolors="none", edgecolors="red", label="rarer than 1 in 100")

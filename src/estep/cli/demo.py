@@ -18,7 +18,8 @@ from estep.interface import Emission, Latent
 from estep.io.model_file import save
 from estep.latents import Chain, Independent
 from estep.model import Model
-from estep.plots import plot_mixture, plot_states, require_matplotlib
+from estep.plots import ComponentsDisplay, StatesDisplay, require_matplotlib
+from estep.plots.display import Display
 
 
 def run(folder: Path, console: Console) -> None:
@@ -30,16 +31,17 @@ def run(folder: Path, console: Console) -> None:
     source = Source(faithful.X, columns=faithful.columns)
     mixture = _fit(Independent(), Gaussian("full"), source, 2, folder / "faithful.json", console)
     labels = (f"{faithful.columns[0]} ({faithful.units[0]})", f"{faithful.columns[1]} ({faithful.units[1]})")
-    ax = plot_mixture(mixture, faithful.X, labels=labels)
-    ax.set_title("Old Faithful: two components, ellipses at 1 and 2 standard deviations")
-    _write(ax, folder / "faithful.png", console)
+    title = "Old Faithful: two components, ellipses at 1 and 2 standard deviations"
+    picture = ComponentsDisplay.from_model(mixture, faithful.X, labels=labels, title=title)
+    _write(picture, folder / "faithful.png", console)
 
     series = as_source(earthquakes.X, [len(earthquakes.X)])
     counts = Source(series.X, series.ends, columns=earthquakes.columns)
     chain = _fit(Chain(), Poisson(), counts, 3, folder / "earthquakes.json", console)
-    ax = plot_states(chain, earthquakes.X, 1900 + np.arange(len(earthquakes.X)), labels=("year", "earthquakes"))
-    ax.set_title("Earthquakes of magnitude 7 and more: three Poisson states, Viterbi path")
-    _write(ax, folder / "earthquakes.png", console)
+    years = 1900 + np.arange(len(earthquakes.X))
+    title = "Earthquakes of magnitude 7 and more: three Poisson states, Viterbi path"
+    states = StatesDisplay.from_model(chain, earthquakes.X, years, labels=("year", "earthquakes"), title=title)
+    _write(states, folder / "earthquakes.png", console)
 
 
 def _fit(latent: Latent, emission: Emission, source: Source, K: int, path: Path, console: Console) -> Model:
@@ -50,6 +52,6 @@ def _fit(latent: Latent, emission: Emission, source: Source, K: int, path: Path,
     return fit.model
 
 
-def _write(ax: object, path: Path, console: Console) -> None:
-    ax.figure.savefig(path, dpi=110)  # type: ignore[attr-defined]
+def _write(display: Display, path: Path, console: Console) -> None:
+    display.figure_.savefig(path, dpi=110)
     console.print(f"picture: {path}\n")

@@ -1,0 +1,20 @@
+"""Pictures of fitted models: display objects that hold the numbers (``frame``) and draw them (``plot``).
+
+``ComponentsDisplay.from_model(mixture, X)``, of an estimator or a Model, draws at once; ``ax=`` says where. They need
+matplotlib: ``pip install "estep[plot]"``.
+"""
+
+from estep.plots.bound import BoundDisplay
+from estep.plots.components import ComponentsDisplay
+from estep.plots.figure import component_colours, require_matplotlib
+from estep.plots.states import StatesDisplay
+from estep.plots.transitions import TransitionsDisplay
+
+__all__ = [
+    "BoundDisplay",
+    "ComponentsDisplay",
+    "StatesDisplay",
+    "TransitionsDisplay",
+    "component_colours",
+    "require_matplotlib",
+]

@@ -1,0 +1,115 @@
+"""Data with the components of a Gaussian mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from estep.emissions import Gaussian
+from estep.fitting.subsample import held
+from estep.parameters.covariance import full
+from estep.plots.display import Display
+from estep.plots.figure import GREY, as_model, column_names, component_colours, mark_size, new_axes
+from estep.statistics import Array
+
+MOST = 20_000
+"""Marks that are drawn; of more rows a sample."""
+DEVIATIONS = (1, 2)
+
+
+class ComponentsDisplay(Display):
+    """Two columns: rows in the mixture of their components' colours (so that doubt shows, as in Bishop 2006, figure
+    9.5), ellipses at 1 and 2 standard deviations. One column: a histogram with the density and its parts.
+
+    ``frame``: the rows that are drawn and their responsibilities; ``means`` (K, D), ``covariances`` (K, D, D) and
+    ``weights`` (K,) of the columns that are drawn.
+    """
+
+    def __init__(self, names: Sequence[str], rows: Array, r: Array, means: Array, covariances: Array, weights: Array):
+        self.names, self.rows, self.r = list(names), rows, r
+        self.means, self.covariances, self.weights = means, covariances, weights
+        columns = {name: rows[:, d] for d, name in enumerate(self.names)}
+        self.frame = columns | {f"component_{k}": r[:, k] for k in range(r.shape[1])}
+
+    @classmethod
+    def from_model(
+        cls, fitted: Any, X: Any = None, columns: Sequence[Any] | None = None, ax: Any = None, **options: Any
+    ) -> Self:
+        """Draws the components of a Gaussian mixture over X, of which ``columns`` are shown, by name or number: one or
+        two, the first two unless told otherwise.
+
+        Raises ValueError for another family, and naming a column that there is none of.
+        """
+        model = as_model(fitted)
+        emission = model.emission
+        if not isinstance(emission, Gaussian) or emission.means is None:
+            raise ValueError(f"ComponentsDisplay draws Gaussian components, not {emission.name} ones")
+        if X is None:
+            raise ValueError("X is missing: the rows to draw")
+        names = column_names(model)
+        places = [_place(c, names) for c in (columns if columns is not None else range(min(len(names), 2)))]
+        if len(places) not in (1, 2):
+            raise ValueError(f"{len(places)} columns are asked for: one or two are drawn")
+        source = held(model.source(X))
+        r = model.predict_proba(source)
+        some = np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int)
+        rows = np.asarray(source.X)[some]
+        C = full(np.asarray(emission.covariances), emission.covariance_type, *emission.means.shape)
+        pair = np.ix_(range(len(C)), places, places)
+        weights = model.latent.shares()
+        new = cls([names[d] for d in places], rows[:, places], r[some], emission.means[:, places], C[pair], weights)
+        return new.plot(ax, **options)
+
+    def plot(self, ax: Any = None, labels: Sequence[str] | None = None, title: str = "") -> Self:
+        """Draws; ``labels``: of the axes, the columns' names unless given."""
+        ax = new_axes(7, 5) if ax is None else ax
+        labels = list(self.names if labels is None else labels)
+        colours = component_colours(len(self.weights))
+        (self._plane if len(self.names) == 2 else self._line)(ax, colours)
+        ax.set_xlabel(labels[0])
+        ax.set_ylabel(labels[1] if len(self.names) == 2 else "density")
+        ax.set_title(title)
+        return self._drawn(ax)
+
+    def _plane(self, ax: Any, colours: Array) -> None:
+        colour = np.clip(np.nan_to_num(self.r) @ colours, 0, 1)
+        size = mark_size(len(self.rows))
+        ax.scatter(*self.rows.T, c=colour, s=size, alpha=0.8, linewidths=0, rasterized=len(self.rows) > 5000)
+        for k, (mean, C) in enumerate(zip(self.means, self.covariances, strict=True)):
+            for deviations in DEVIATIONS:
+                ax.plot(*ellipse(mean, C, deviations), color=colours[k], lw=2.2 if deviations == 1 else 1.1)
+            ax.annotate(
+                str(k), mean, color="black", fontsize="small", fontweight="bold", ha="center", va="center",
+                bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colours[k], "alpha": 0.85},
+            )  # fmt: skip
+
+    def _line(self, ax: Any, colours: Array) -> None:
+        x = self.rows[:, 0]
+        x = x[~np.isnan(x)]
+        ax.hist(x, bins="auto", density=True, color="0.85", edgecolor="white", linewidth=0.4)
+        at = np.linspace(x.min(), x.max(), 400)
+        deviations = np.sqrt(self.covariances[:, 0, 0])
+        parts = self.weights[:, None] * np.exp(-0.5 * ((at - self.means) / deviations[:, None]) ** 2)
+        parts /= np.sqrt(2 * np.pi) * deviations[:, None]
+        for k, part in enumerate(parts):
+            style = ("-", "--", "-.", ":")[k % 4]
+            ax.plot(at, part, style, color=colours[k], lw=1.8, label=f"component {k}: {self.weights[k]:.2f}")
+        ax.plot(at, parts.sum(axis=0), color=GREY, lw=1.2, label="all", zorder=0)
+        ax.legend(frameon=False)
+
+
+def _place(column: Any, names: Sequence[str]) -> int:
+    if isinstance(column, str) and column in names:
+        return names.index(column)
+    if isinstance(column, int | np.integer) and 0 <= column < len(names):
+        return int(column)
+    raise ValueError(f"there is no column {column!r}: they are {', '.join(names)}")
+
+
+def ellipse(mean: Array, covariance: Array, deviations: float) -> Array:
+    """Points (2, 181) so many standard deviations away from a mean."""
+    angle = np.linspace(0, 2 * np.pi, 181)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    return np.asarray(mean[:, None] + deviations * np.linalg.cholesky(covariance) @ circle)

@@ -1,0 +1,40 @@
+"""What all displays have: numbers first, the picture after."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from estep.statistics import Array
+
+
+class Display:
+    """``frame``: the numbers that are drawn, by column. ``ax_``, ``figure_``: where they were drawn last."""
+
+    frame: dict[str, Array]
+    ax_: Any
+    figure_: Any
+
+    def to_frame(self) -> Any:
+        """The numbers as a pandas data frame."""
+        from estep.data.columns import frame_like
+
+        return frame_like(None, self.frame)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draws on ``ax``, or on a new figure."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *known: Any, **options: Any) -> Self:
+        """As ``from_model``, by scikit-learn's name."""
+        return cls.from_model(estimator, *known, **options)
+
+    @classmethod
+    def from_model(cls, fitted: Any, *known: Any, **options: Any) -> Self:
+        """Of an estimator or a Model."""
+        raise NotImplementedError
+
+    def _drawn(self, ax: Any) -> Self:
+        self.ax_ = ax
+        self.figure_ = (ax if not hasattr(ax, "__len__") else ax[0]).figure
+        return self

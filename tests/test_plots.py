@@ -1,0 +1,105 @@
+"""Displays: the numbers they hold, and that they draw what they hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import estep
+from estep.plots import BoundDisplay, ComponentsDisplay, StatesDisplay, TransitionsDisplay, component_colours
+
+FAITHFUL = estep.datasets.load_faithful().X
+QUAKES = estep.datasets.load_earthquakes().X
+MIXTURE = estep.GaussianMixture(2, random_state=0, n_init=3).fit(pd.DataFrame(FAITHFUL, columns=["length", "wait"]))
+CHAIN = estep.PoissonHMM(3, random_state=0).fit(QUAKES)
+
+
+def written(display, tmp_path):
+    path = tmp_path / "picture.pdf"
+    display.figure_.savefig(path)
+    return path.stat().st_size
+
+
+def test_components_hold_their_rows_and_responsibilities(tmp_path):
+    shown = ComponentsDisplay.from_estimator(MIXTURE, FAITHFUL)
+    assert list(shown.frame) == ["length", "wait", "component_0", "component_1"]
+    np.testing.assert_array_equal(shown.frame["wait"], FAITHFUL[:, 1])
+    np.testing.assert_allclose(shown.frame["component_0"], MIXTURE.predict_proba(FAITHFUL)[:, 0])
+    assert shown.ax_.get_xlabel() == "length" and written(shown, tmp_path) > 5000
+    colours = shown.ax_.collections[0].get_facecolors()[:, :3]
+    np.testing.assert_allclose(colours, MIXTURE.predict_proba(FAITHFUL) @ component_colours(2), atol=1e-6)
+    one = ComponentsDisplay.from_model(MIXTURE.model_, FAITHFUL, columns=["wait"])
+    total = next(line for line in one.ax_.lines if line.get_label() == "all")
+    assert np.trapezoid(*total.get_data()[::-1]) == pytest.approx(1, abs=0.05)
+    assert isinstance(shown.to_frame(), pd.DataFrame)
+
+
+def test_components_of_many_rows_and_many_components(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(m, 1, (2000, 3)) for m in rng.normal(0, 20, (12, 3))])
+    mixture = estep.GaussianMixture(12, random_state=0, max_iter=20, covariance_type="tied").fit(X)
+    shown = ComponentsDisplay.from_model(mixture, X, columns=[2, 0])
+    assert len(shown.rows) == 20_000 and shown.covariances.shape == (12, 2, 2)
+    assert written(shown, tmp_path) < 2_000_000  # marks are one picture, not so many shapes
+    colours = component_colours(20)
+    apart = np.abs(colours[:, None] - colours).sum(axis=2) + np.eye(20)
+    assert apart.min() > 0.1
+
+
+def test_what_cannot_be_drawn_is_named():
+    for make, text in (
+        (lambda: ComponentsDisplay.from_model(CHAIN, QUAKES), "not poisson ones"),
+        (lambda: ComponentsDisplay.from_model(MIXTURE), "X is missing"),
+        (lambda: ComponentsDisplay.from_model(MIXTURE, FAITHFUL, columns=["size"]), "no column 'size'"),
+        (lambda: ComponentsDisplay.from_model(MIXTURE, FAITHFUL, columns=[]), "0 columns are asked for"),
+        (lambda: StatesDisplay.from_model(MIXTURE, FAITHFUL), "see ComponentsDisplay"),
+        (lambda: StatesDisplay.from_model(CHAIN, QUAKES, kind="all"), "kind is 'all'"),
+        (lambda: StatesDisplay.from_model(CHAIN, [QUAKES, QUAKES]), "2 sequences: give the one to draw"),
+        (lambda: StatesDisplay.from_model(CHAIN, QUAKES, times=[1, 2]), "2 times are given for 107 rows"),
+        (lambda: StatesDisplay.from_model(CHAIN, QUAKES, times="day"), "no such column"),
+        (lambda: TransitionsDisplay.from_model(MIXTURE), "has no transitions"),
+        (lambda: TransitionsDisplay.from_model(CHAIN, kind="tree"), "kind is 'tree'"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            make()
+    with pytest.raises(TypeError, match="a dict is no fitted model"):
+        TransitionsDisplay.from_model({})
+    with pytest.raises(TypeError, match="has no fit"):
+        BoundDisplay.from_model(MIXTURE.model_)
+
+
+@pytest.mark.parametrize("kind", ["smoothed", "filtered"])
+def test_states_hold_their_path_and_probabilities(kind, tmp_path):
+    frame = pd.DataFrame({"count": QUAKES[:, 0]}, index=pd.date_range("1900-01-01", periods=107, freq="YS"))
+    shown = StatesDisplay.from_model(CHAIN, frame, kind=kind)
+    np.testing.assert_array_equal(shown.frame["state"], CHAIN.decode(QUAKES)[1])
+    np.testing.assert_allclose(shown.frame["state_2"], CHAIN.predict_proba(QUAKES, kind=kind)[:, 2])
+    assert (shown.frame["time"] == frame.index.to_numpy()).all() and written(shown, tmp_path) > 5000
+    assert kind in shown.ax_[1].get_title(loc="left")
+    stays = 1 + np.count_nonzero(np.diff(shown.states))
+    assert len(shown.ax_[0].patches) == stays
+
+
+def test_transitions_hold_pairs_and_the_long_run(tmp_path):
+    for kind in ("graph", "matrix"):
+        shown = TransitionsDisplay.from_model(CHAIN, kind=kind, title="moves")
+        np.testing.assert_array_equal(shown.frame["probability"].reshape(3, 3), CHAIN.transmat_)
+        np.testing.assert_allclose(shown.stationary, CHAIN.stationary_)
+        assert shown.ax_.get_title() == "moves" and written(shown, tmp_path) > 3000
+    apart = estep.GaussianHMM(2, random_state=0).fit(FAITHFUL)
+    apart.transmat_ = np.eye(2)
+    assert np.isnan(TransitionsDisplay.from_model(apart).stationary).all()
+
+
+def test_the_bound_by_iteration(tmp_path):
+    shown = BoundDisplay.from_estimator(MIXTURE)
+    np.testing.assert_array_equal(shown.frame["bound"], MIXTURE.fit_.trace.bounds)
+    assert len(shown.restarts) == 3 and written(shown, tmp_path) > 3000
+    assert BoundDisplay.from_model(MIXTURE.fit_).frame["iteration"][-1] == MIXTURE.n_iter_
+
+
+def test_axes_that_are_given_are_drawn_on():
+    from matplotlib.figure import Figure
+
+    ax = Figure().subplots(1, 2)
+    assert ComponentsDisplay.from_model(MIXTURE, FAITHFUL, ax=ax[0]).ax_ is ax[0]
+    assert StatesDisplay.from_model(CHAIN, QUAKES, ax=ax[1]).figure_ is ax[1].figure
