@@ -5,11 +5,23 @@ import pandas as pd
 import pytest
 
 import estep
-from estep.plots import BoundDisplay, ComponentsDisplay, StatesDisplay, TransitionsDisplay, component_colours
+from estep.plots import (
+    BoundDisplay,
+    ComponentsDisplay,
+    DurationsDisplay,
+    EmissionsDisplay,
+    ForecastDisplay,
+    ResidualsDisplay,
+    SelectionDisplay,
+    StatesDisplay,
+    TransitionsDisplay,
+    component_colours,
+)
 
 FAITHFUL = estep.datasets.load_faithful().X
 QUAKES = estep.datasets.load_earthquakes().X
 MIXTURE = estep.GaussianMixture(2, random_state=0, n_init=3).fit(pd.DataFrame(FAITHFUL, columns=["length", "wait"]))
+CHOSEN = estep.select(FAITHFUL, [1, 2, 3], covariance_type=["tied", "full"], random_state=0)
 CHAIN = estep.PoissonHMM(3, random_state=0).fit(QUAKES)
 
 
@@ -58,6 +70,10 @@ def test_what_cannot_be_drawn_is_named():
         (lambda: StatesDisplay.from_model(CHAIN, QUAKES, times="day"), "no such column"),
         (lambda: TransitionsDisplay.from_model(MIXTURE), "has no transitions"),
         (lambda: TransitionsDisplay.from_model(CHAIN, kind="tree"), "kind is 'tree'"),
+        (lambda: DurationsDisplay.from_model(MIXTURE), "has no stays"),
+        (lambda: ForecastDisplay.from_model(MIXTURE, FAITHFUL), "is of a chain"),
+        (lambda: EmissionsDisplay.from_model(CHAIN, column="size"), "no column 'size'"),
+        (lambda: SelectionDisplay.from_model(CHOSEN, criterion="cv"), "criterion is 'cv'"),
     ):
         with pytest.raises(ValueError, match=text):
             make()
@@ -103,3 +119,63 @@ def test_axes_that_are_given_are_drawn_on():
     ax = Figure().subplots(1, 2)
     assert ComponentsDisplay.from_model(MIXTURE, FAITHFUL, ax=ax[0]).ax_ is ax[0]
     assert StatesDisplay.from_model(CHAIN, QUAKES, ax=ax[1]).figure_ is ax[1].figure
+
+
+def test_distributions_of_components(tmp_path):
+    from scipy import stats
+
+    counts = EmissionsDisplay.from_model(CHAIN)
+    for k in range(3):
+        np.testing.assert_allclose(
+            counts.frame[f"state_{k}"], stats.poisson(CHAIN.rates_[k, 0]).pmf(counts.frame["x0"]), atol=1e-12
+        )
+    waits = EmissionsDisplay.from_estimator(MIXTURE, "wait")
+    density = stats.norm(MIXTURE.means_[0, 1], MIXTURE.covariances_[0, 1, 1] ** 0.5).pdf(waits.frame["wait"])
+    np.testing.assert_allclose(waits.frame["component_0"], density, atol=2e-4)
+    table = pd.DataFrame({"a": FAITHFUL[:, 0], "kind": np.where(FAITHFUL[:, 1] > 70, "long", "short")})
+    mixed = estep.MixtureModel({"kind": "categorical", "a": "gaussian"}, 2, random_state=0).fit(table)
+    symbols = EmissionsDisplay.from_model(mixed, "kind")
+    assert list(symbols.frame["kind"]) == ["long", "short"]
+    np.testing.assert_allclose(symbols.heights.T, mixed.kind_emissionprob_)
+    angles = estep.MixtureModel("von_mises", 2, random_state=0).fit(np.random.default_rng(0).vonmises(0, 2, (80, 1)))
+    turn = EmissionsDisplay.from_model(angles)
+    np.testing.assert_allclose(np.trapezoid(turn.heights, turn.values, axis=0), 1, atol=1e-3)
+    for shown in (counts, waits, symbols, turn):
+        assert written(shown, tmp_path) > 3000
+    regression = estep.MixtureModel("linear_regression", 1).fit(FAITHFUL[:, 1:], given=FAITHFUL[:, :1])
+    with pytest.raises(ValueError, match="depend on covariates"):
+        EmissionsDisplay.from_model(regression)
+
+
+def test_how_long_states_last(tmp_path):
+    shown = DurationsDisplay.from_model(CHAIN, longest=40)
+    np.testing.assert_allclose(shown.p, CHAIN.dwell_times(40))
+    np.testing.assert_allclose(shown.expected, CHAIN.expected_durations_)
+    assert written(shown, tmp_path) > 3000
+
+
+def test_forecasts_are_drawn_after_what_was_seen(tmp_path):
+    shown = ForecastDisplay.from_model(CHAIN, QUAKES, steps=6, level=0.8, seen=20)
+    frame = CHAIN.forecast(QUAKES, steps=6, level=0.8)
+    for name in frame.columns:
+        np.testing.assert_allclose(shown.frame[name], frame[name])
+    np.testing.assert_array_equal(shown.seen, QUAKES[-20:, 0])
+    assert written(shown, tmp_path) > 3000
+
+
+def test_residuals_and_their_autocorrelations(tmp_path):
+    shown = ResidualsDisplay.from_model(CHAIN, QUAKES, lags=5)
+    found = CHAIN.model_.pseudo_residuals(QUAKES)[:, 0]
+    np.testing.assert_array_equal(shown.frame["residual"], np.sort(found))
+    centred = found - found.mean()
+    assert shown.autocorrelations[2] == pytest.approx(centred[2:] @ centred[:-2] / (centred @ centred))
+    assert written(shown, tmp_path) > 3000
+
+
+def test_a_selection_by_its_criterion(tmp_path):
+    shown = SelectionDisplay.from_model(CHOSEN)
+    np.testing.assert_array_equal(shown.frame["bic"], [c.bic for c in CHOSEN.candidates])
+    assert set(shown.frame["kind"]) == {"gaussian, tied", "gaussian, full"} and written(shown, tmp_path) > 3000
+    assert list(SelectionDisplay.from_model(CHOSEN, criterion="aic").frame["aic"]) == [c.aic for c in CHOSEN.candidates]
+    with pytest.raises(TypeError, match="is no selection"):
+        SelectionDisplay.from_model(CHAIN)

@@ -6,13 +6,21 @@ matplotlib: ``pip install "estep[plot]"``.
 
 from estep.plots.bound import BoundDisplay
 from estep.plots.components import ComponentsDisplay
+from estep.plots.emissions import DurationsDisplay, EmissionsDisplay
 from estep.plots.figure import component_colours, require_matplotlib
+from estep.plots.forecasts import ForecastDisplay, ResidualsDisplay
+from estep.plots.selections import SelectionDisplay
 from estep.plots.states import StatesDisplay
 from estep.plots.transitions import TransitionsDisplay
 
 __all__ = [
     "BoundDisplay",
     "ComponentsDisplay",
+    "DurationsDisplay",
+    "EmissionsDisplay",
+    "ForecastDisplay",
+    "ResidualsDisplay",
+    "SelectionDisplay",
     "StatesDisplay",
     "TransitionsDisplay",
     "component_colours",

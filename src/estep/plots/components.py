@@ -49,7 +49,7 @@ class ComponentsDisplay(Display):
         if X is None:
             raise ValueError("X is missing: the rows to draw")
         names = column_names(model)
-        places = [_place(c, names) for c in (columns if columns is not None else range(min(len(names), 2)))]
+        places = [place_of(c, names) for c in (columns if columns is not None else range(min(len(names), 2)))]
         if len(places) not in (1, 2):
             raise ValueError(f"{len(places)} columns are asked for: one or two are drawn")
         source = held(model.source(X))
@@ -100,7 +100,8 @@ class ComponentsDisplay(Display):
         ax.legend(frameon=False)
 
 
-def _place(column: Any, names: Sequence[str]) -> int:
+def place_of(column: Any, names: Sequence[str]) -> int:
+    """The number of a column, by name or number. Raises ValueError naming one that there is none of."""
     if isinstance(column, str) and column in names:
         return names.index(column)
     if isinstance(column, int | np.integer) and 0 <= column < len(names):

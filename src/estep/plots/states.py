@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from estep.data.columns import frame_of, is_frame
-from estep.plots.components import _place
+from estep.plots.components import place_of
 from estep.plots.display import Display
 from estep.plots.figure import as_model, column_names, component_colours, new_axes
 from estep.statistics import Array
@@ -54,7 +54,7 @@ class StatesDisplay(Display):
         source = model.source(X)
         if source.n_sequences != 1:
             raise ValueError(f"{source.n_sequences} sequences: give the one to draw")
-        place = _place(column, column_names(model))
+        place = place_of(column, column_names(model))
         values = np.asarray(source.X[0 : len(source)])[:, model.emission.n_covariates + place]
         states, _ = model.decode(source)
         p = model.predict_proba(source, kind=kind)
