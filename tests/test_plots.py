@@ -17,10 +17,13 @@ from estep.plots import (
     TransitionsDisplay,
     component_colours,
 )
+from test_cli import run
 
 FAITHFUL = estep.datasets.load_faithful().X
 QUAKES = estep.datasets.load_earthquakes().X
-MIXTURE = estep.GaussianMixture(2, random_state=0, n_init=3).fit(pd.DataFrame(FAITHFUL, columns=["length", "wait"]))
+MIXTURE = estep.GaussianMixture(2, random_state=0, n_init=3).fit(
+    pd.DataFrame(FAITHFUL, columns=["eruptions", "waiting"])
+)
 CHOSEN = estep.select(FAITHFUL, [1, 2, 3], covariance_type=["tied", "full"], random_state=0)
 CHAIN = estep.PoissonHMM(3, random_state=0).fit(QUAKES)
 
@@ -33,13 +36,13 @@ def written(display, tmp_path):
 
 def test_components_hold_their_rows_and_responsibilities(tmp_path):
     shown = ComponentsDisplay.from_estimator(MIXTURE, FAITHFUL)
-    assert list(shown.frame) == ["length", "wait", "component_0", "component_1"]
-    np.testing.assert_array_equal(shown.frame["wait"], FAITHFUL[:, 1])
+    assert list(shown.frame) == ["eruptions", "waiting", "component_0", "component_1"]
+    np.testing.assert_array_equal(shown.frame["waiting"], FAITHFUL[:, 1])
     np.testing.assert_allclose(shown.frame["component_0"], MIXTURE.predict_proba(FAITHFUL)[:, 0])
-    assert shown.ax_.get_xlabel() == "length" and written(shown, tmp_path) > 5000
+    assert shown.ax_.get_xlabel() == "eruptions" and written(shown, tmp_path) > 5000
     colours = shown.ax_.collections[0].get_facecolors()[:, :3]
     np.testing.assert_allclose(colours, MIXTURE.predict_proba(FAITHFUL) @ component_colours(2), atol=1e-6)
-    one = ComponentsDisplay.from_model(MIXTURE.model_, FAITHFUL, columns=["wait"])
+    one = ComponentsDisplay.from_model(MIXTURE.model_, FAITHFUL, columns=["waiting"])
     total = next(line for line in one.ax_.lines if line.get_label() == "all")
     assert np.trapezoid(*total.get_data()[::-1]) == pytest.approx(1, abs=0.05)
     assert isinstance(shown.to_frame(), pd.DataFrame)
@@ -129,8 +132,8 @@ def test_distributions_of_components(tmp_path):
         np.testing.assert_allclose(
             counts.frame[f"state_{k}"], stats.poisson(CHAIN.rates_[k, 0]).pmf(counts.frame["x0"]), atol=1e-12
         )
-    waits = EmissionsDisplay.from_estimator(MIXTURE, "wait")
-    density = stats.norm(MIXTURE.means_[0, 1], MIXTURE.covariances_[0, 1, 1] ** 0.5).pdf(waits.frame["wait"])
+    waits = EmissionsDisplay.from_estimator(MIXTURE, "waiting")
+    density = stats.norm(MIXTURE.means_[0, 1], MIXTURE.covariances_[0, 1, 1] ** 0.5).pdf(waits.frame["waiting"])
     np.testing.assert_allclose(waits.frame["component_0"], density, atol=2e-4)
     table = pd.DataFrame({"a": FAITHFUL[:, 0], "kind": np.where(FAITHFUL[:, 1] > 70, "long", "short")})
     mixed = estep.MixtureModel({"kind": "categorical", "a": "gaussian"}, 2, random_state=0).fit(table)
@@ -179,3 +182,35 @@ def test_a_selection_by_its_criterion(tmp_path):
     assert list(SelectionDisplay.from_model(CHOSEN, criterion="aic").frame["aic"]) == [c.aic for c in CHOSEN.candidates]
     with pytest.raises(TypeError, match="is no selection"):
         SelectionDisplay.from_model(CHAIN)
+
+
+def test_what_suits_is_drawn(tmp_path):
+    assert isinstance(CHAIN.plot(QUAKES), StatesDisplay) and isinstance(CHAIN.plot(), EmissionsDisplay)
+    assert isinstance(MIXTURE.plot(FAITHFUL), ComponentsDisplay)
+    assert isinstance(estep.MixtureModel("poisson", 2, random_state=0).fit(QUAKES).plot(QUAKES), EmissionsDisplay)
+    for what, kind in estep.plots.DISPLAYS.items():
+        fitted, X = (MIXTURE, FAITHFUL) if what == "components" else (CHAIN, QUAKES)
+        assert type(estep.plots.draw(fitted, X, what)) is kind
+    with pytest.raises(ValueError, match="what is 'all'"):
+        CHAIN.plot(QUAKES, "all")
+    with pytest.raises(ValueError, match="states are drawn of data"):
+        CHAIN.plot(what="states")
+
+
+def test_pictures_from_the_command_line(tmp_path):
+    estep.save(CHAIN, tmp_path / "m.json")
+    estep.save(MIXTURE, tmp_path / "g.json")
+    for words, name in (
+        (("m.json", "earthquakes"), "states.png"), (("m.json", "--what", "transitions"), "moves.svg"),
+        (("m.json", "earthquakes", "--what", "forecast"), "ahead.pdf"),
+        (("g.json", "faithful", "--what", "components", "--column", "waiting"), "one.png"),
+    ):  # fmt: skip
+        done = run("plot", *words, "-o", name, cwd=tmp_path)
+        assert done.returncode == 0 and f"picture written to {name}" in done.stderr, done.stderr
+        assert (tmp_path / name).stat().st_size > 3000
+    for words, said in (
+        (("m.json", "-o", "x.txt"), "ends in .png, .pdf, .svg"), (("m.json", "--what", "tree"), "--what 'tree'"),
+        (("m.json", "--what", "states", "-o", "x.png"), "states are drawn of data"),
+    ):  # fmt: skip
+        wrong = run("plot", *words, cwd=tmp_path)
+        assert wrong.returncode == 2 and said in wrong.stderr

@@ -53,7 +53,8 @@ from estep.util.memory import require_memory
 SOME = 65536  # rows at a time that are written
 
 
-def _load(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
+def loaded(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
+    """A model, and DATA as it reads them. Raises ValueError where its sequences are not told."""
     model = read(path).model
     if ask.sequence is not None and not model.latent.sequential:
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
@@ -89,7 +90,7 @@ def score(
 ) -> None:
     """Log-likelihood of DATA under MODEL: one line for each sequence, then the total (weighted with --weight)."""
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = _load(model, data, Ask(columns, sequence, weight, None, given, dialect, memory))
+    fitted, table = loaded(model, data, Ask(columns, sequence, weight, None, given, dialect, memory))
     units = fitted.score_units(table.source, execute=threads(n_threads))
     chain = fitted.latent.sequential
     names = tuple(table.sequences()) if chain else ()
@@ -141,7 +142,7 @@ def decode(
     if out is not None:
         check_target(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = _load(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
+    fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
     source, execute = table.source, threads(n_threads)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -193,7 +194,7 @@ def forecast(
     """What comes after each sequence of DATA, given all of it: states, and each column's mean and limits, as CSV."""
     if out is not None:
         check_target(out)
-    fitted, table = _load(
+    fitted, table = loaded(
         model, data, Ask(columns, sequence, None, None, None, dialect_of(sep, decimal, thousands, na, header), memory)
     )
     if not fitted.latent.sequential:

@@ -74,6 +74,13 @@ class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
         """The family; that which was proposed for "auto"."""
         return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
 
+    def plot(self, X: Any = None, what: str | None = None, **options: Any) -> Any:
+        """Draws the model, over X where it is given: what suits, or ``what`` of :data:`estep.plots.DISPLAYS`, with its
+        ``options``; see :func:`estep.plots.draw`."""
+        from estep.plots import draw
+
+        return draw(self, X, what, **options)
+
     def _check_known(self, known: Mapping[str, Any]) -> None:
         """Raises TypeError for what no question takes."""
         if unknown := sorted(set(known) - {"labels", "given", "sequence"}):

@@ -11,9 +11,11 @@ from estep.plots.figure import component_colours, require_matplotlib
 from estep.plots.forecasts import ForecastDisplay, ResidualsDisplay
 from estep.plots.selections import SelectionDisplay
 from estep.plots.states import StatesDisplay
+from estep.plots.suited import DISPLAYS, draw
 from estep.plots.transitions import TransitionsDisplay
 
 __all__ = [
+    "DISPLAYS",
     "BoundDisplay",
     "ComponentsDisplay",
     "DurationsDisplay",
@@ -24,5 +26,6 @@ __all__ = [
     "StatesDisplay",
     "TransitionsDisplay",
     "component_colours",
+    "draw",
     "require_matplotlib",
 ]

@@ -1,0 +1,73 @@
+"""The command that draws a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from estep.cli.ask import loaded
+from estep.cli.choose import Ask
+from estep.cli.errors import guarded
+from estep.cli.options import (
+    Columns,
+    Decimal,
+    Header,
+    Memory,
+    Missing,
+    ModelPath,
+    Sep,
+    Sequence,
+    Thousands,
+    app,
+)
+from estep.cli.tables import dialect_of
+from estep.cli.text import say
+from estep.io.model_file import read
+from estep.util.files import check_target
+
+DRAWN = ("components", "states", "forecast", "residuals", "transitions", "emissions", "durations")
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+@app.command()
+@guarded
+def plot(
+    model: ModelPath,
+    data: Annotated[
+        str | None, typer.Argument(help="As for fit; transitions, emissions and durations want none.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Picture to write: .png, .pdf or .svg.")] = Path("estep.png"),
+    what: Annotated[str | None, typer.Option(help=f"{'|'.join(DRAWN)} (default: what suits MODEL and DATA)")] = None,
+    column: Annotated[str | None, typer.Option(help="The column to draw, by name.")] = None,
+    dpi: Annotated[int, typer.Option(min=10, max=2400, help="Dots an inch of a .png.")] = 150,
+    columns: Columns = None,
+    sequence: Sequence = None,
+    sep: Sep = None,
+    decimal: Decimal = ".",
+    thousands: Thousands = None,
+    na: Missing = None,
+    header: Header = None,
+    memory: Memory = None,
+) -> None:
+    """Draw MODEL over DATA: estep plot model.json data.csv -o states.png"""
+    from estep.plots import draw, require_matplotlib
+
+    require_matplotlib()
+    if out.suffix not in SUFFIXES:
+        raise ValueError(f"{out}: the name of a picture ends in {', '.join(SUFFIXES)}")
+    if what is not None and what not in DRAWN:
+        raise ValueError(f"--what {what!r}: it is one of {', '.join(DRAWN)}")
+    check_target(out)
+    options: dict[str, Any] = {}
+    if column is not None:
+        options = {"columns": column.split(",")} if what == "components" else {"column": column}
+    if data is None:
+        shown = draw(read(model).model, what=what, **options)
+    else:
+        ask = Ask(columns, sequence, None, None, None, dialect_of(sep, decimal, thousands, na, header), memory)
+        fitted, table = loaded(model, data, ask)
+        shown = draw(fitted, table.source, what, **options)
+    shown.figure_.savefig(out, dpi=dpi)
+    say(f"picture written to {out}")
