@@ -335,3 +335,30 @@ def test_covariates_of_conditionals_are_checked():
             mixture.conditional({"x0": [1.0, 2.0]}, given=given)
     with pytest.raises(ValueError, match="take no covariates"):
         from_model(make_model("poisson", "independent", 2, D=2)).conditional({"x0": 1}, given=[[1.0]])
+
+
+def test_profiles_are_tidy_and_in_the_units_of_the_data():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "income": rng.lognormal(3, 0.5, 300), "visits": rng.poisson(3, 300), "job": rng.choice(["nurse", "smith"], 300),
+    })  # fmt: skip
+    kinds = {"job": "categorical", "income": "log_normal", "visits": "poisson"}
+    mixture = estep.MixtureModel(kinds, 2, random_state=0).fit(frame)
+    found = mixture.profile()
+    assert list(found.columns) == ["component", "column", "statistic", "value"]
+    values = found.set_index(["component", "column", "statistic"])["value"]
+    for k in range(2):
+        assert values[k, "", "weight"] == mixture.weights_[k]
+        assert values[k, "visits", "mean"] == pytest.approx(mixture.visits_rates_[k, 0])
+        assert values[k, "visits", "standard deviation"] == pytest.approx(mixture.visits_rates_[k, 0] ** 0.5)
+        assert values[k, "job", "probability of nurse"] == pytest.approx(mixture.job_emissionprob_[k, 0])
+        drawn = mixture.model_.emission.sample(np.full(200_000, k), rng)
+        assert values[k, "income", "mean"] == pytest.approx(drawn[:, 1].mean(), rel=0.02)  # parts are in their order
+    chain = estep.PoissonHMM(2, random_state=0).fit(estep.datasets.load_earthquakes().X)
+    shares = chain.profile().query("statistic == 'weight'")["value"]
+    np.testing.assert_allclose(shares, chain.stationary_)
+    angles = estep.MixtureModel("von_mises", 1).fit(rng.vonmises(1, 4, (200, 1))).profile()
+    assert angles["statistic"].tolist() == ["weight", "mean direction", "mean resultant length"]
+    regression = estep.MixtureModel("linear_regression", 1).fit(frame[["visits"]], given=frame[["income"]])
+    with pytest.raises(ValueError, match="depend on covariates"):
+        regression.profile()

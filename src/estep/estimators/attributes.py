@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from estep.data.columns import frame_like
 from estep.emissions import make_emission
 from estep.estimators.array_api import AnswersInKind, to_numpy
 from estep.estimators.settings import choices, regulated, rounded, same
@@ -73,6 +74,14 @@ class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
     def _resolved(self) -> Emission:
         """The family; that which was proposed for "auto"."""
         return self.emission_ if self._emission() == "auto" else make_emission(self._emission())
+
+    def profile(self) -> Any:
+        """A tidy pandas data frame of what each component is like: ``component``, ``column``, ``statistic`` (weight,
+        mean, standard deviation, probabilities of symbols by name ...) and ``value``, in the units of the data.
+
+        Raises ValueError for regressions, whose rows depend on covariates, and ModuleNotFoundError without pandas.
+        """
+        return frame_like(None, self.to_model().profile())
 
     def plot(self, X: Any = None, what: str | None = None, **options: Any) -> Any:
         """Draws the model, over X where it is given: what suits, or ``what`` of :data:`estep.plots.DISPLAYS`, with its

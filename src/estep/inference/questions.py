@@ -6,7 +6,7 @@ from typing import Any
 
 from estep.data.source import Source
 from estep.execution.base import Execute
-from estep.inference import decode, filter, forecast, k_best, residuals, sample, score, smooth, smooth_lag
+from estep.inference import decode, filter, forecast, k_best, profile, residuals, sample, score, smooth, smooth_lag
 from estep.inference.reading import read
 from estep.inference.stream import Stream
 from estep.interface import AnyModel
@@ -182,6 +182,10 @@ class Questions:
     def path_log_probability(self: AnyModel, source: Source, states: Array, execute: Execute | None = None) -> Array:
         """log p(rows, states) of each row or sequence of a prepared source."""
         return score.path_log_probability(self, source, states, execute)
+
+    def profile(self: AnyModel) -> dict[str, Any]:
+        """What each component is like, column by column: see :func:`estep.inference.profile.profile`."""
+        return profile.profile(self)
 
     def sample(self: AnyModel, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).

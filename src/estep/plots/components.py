@@ -103,7 +103,7 @@ class ComponentsDisplay(Display):
 def place_of(column: Any, names: Sequence[str]) -> int:
     """The number of a column, by name or number. Raises ValueError naming one that there is none of."""
     if isinstance(column, str) and column in names:
-        return names.index(column)
+        return list(names).index(column)
     if isinstance(column, int | np.integer) and 0 <= column < len(names):
         return int(column)
     raise ValueError(f"there is no column {column!r}: they are {', '.join(names)}")

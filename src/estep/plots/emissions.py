@@ -7,11 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from estep.inference.predictive import predictive
 from estep.interface import Margin
 from estep.latents import Moving
 from estep.plots.components import place_of
 from estep.plots.display import Display
-from estep.plots.figure import as_model, column_names, component_colours, new_axes
+from estep.plots.figure import as_model, component_colours, new_axes
 from estep.statistics import Array
 
 POINTS = 400
@@ -25,7 +26,7 @@ class EmissionsDisplay(Display):
     def __init__(self, name: str, values: Array, heights: Array, margin: str, symbols: Sequence[str], unit: str):
         self.name, self.values, self.heights, self.margin = name, values, heights, margin
         self.symbols, self.unit = tuple(symbols), unit
-        shown = np.array(symbols, dtype=object) if symbols else values
+        shown = np.array(symbols, dtype=object) if len(symbols) else values
         self.frame = {name: shown} | {f"{unit}_{k}": heights[:, k] for k in range(heights.shape[1])}
 
     @classmethod
@@ -38,16 +39,11 @@ class EmissionsDisplay(Display):
         model = as_model(fitted)
         if model.emission.n_covariates:
             raise ValueError("a regression's rows depend on covariates: there is no one distribution to draw")
-        names = column_names(model)
-        place = place_of(column, names)
-        margins = model.emission.margins()
-        if margins is None:
-            raise ValueError(f"{model.emission.name} emissions do not say how their columns are distributed (margins)")
-        margin = margins[_own(model, names, place)]
-        texts = dict(model.symbols).get(names[place], ()) if model.emission.rows == "table" else model.symbols
+        found = predictive(model, np.eye(model.n_components))
+        place = place_of(column, found.names)
+        margin, symbols = found.margins[place], found.symbols[place]
         values, heights = _heights(margin)
-        symbols = texts if margin.kind == "symbol" else ()
-        new = cls(names[place], values, heights, margin.kind, symbols, model.latent.unit)
+        new = cls(found.names[place], values, heights, margin.kind, symbols, model.latent.unit)
         return new.plot(ax, **options)
 
     def plot(self, ax: Any = None, title: str = "") -> Self:
@@ -71,18 +67,6 @@ class EmissionsDisplay(Display):
         ax.set_title(title)
         ax.legend(frameon=False, title=self.unit, ncols=1 + K // 9)
         return self._drawn(ax)
-
-
-def _own(model: Any, names: list[str], place: int) -> int:
-    """The place of a column among the family's margins: of tables these are part after part."""
-    if model.emission.rows != "table":
-        return place
-    from estep.emissions._shared.tables import place_in
-
-    places = place_in(model.emission, names)
-    if place not in places:
-        raise ValueError(f"column {names[place]!r} has no family")
-    return places.index(place)
 
 
 def _heights(margin: Margin) -> tuple[Array, Array]:
