@@ -214,3 +214,47 @@ def test_pictures_from_the_command_line(tmp_path):
     ):  # fmt: skip
         wrong = run("plot", *words, cwd=tmp_path)
         assert wrong.returncode == 2 and said in wrong.stderr
+
+
+def test_a_film_shows_each_iteration_of_the_best_start(tmp_path):
+    from PIL import Image
+
+    film = estep.plots.Film()
+    mixture = estep.GaussianMixture(2, init_params="random", random_state=0, n_init=3, callbacks=[film]).fit(FAITHFUL)
+    assert film.best[-1].bound == max(own[-1].bound for own in film.starts.values())
+    assert [it.iteration for it in film.best] == list(range(len(film.best)))
+    path = film.write(tmp_path / "em.gif", FAITHFUL, rate=10, dpi=40)
+    assert Image.open(path).n_frames == len(film.shown()) <= estep.plots.film.MOST_FRAMES
+    assert mixture.score(FAITHFUL) * 272 == pytest.approx(film.best[-1].bound, rel=1e-6)
+    with pytest.raises(ValueError, match="ends in .gif, .mp4, .html"):
+        film.write(tmp_path / "em.avi", FAITHFUL)
+    with pytest.raises(ValueError, match="no frames"):
+        estep.plots.Film().write(tmp_path / "em.gif", FAITHFUL)
+    other = estep.plots.Film()
+    estep.MixtureModel("poisson", 2, random_state=0, callbacks=[other]).fit(QUAKES)
+    with pytest.raises(ValueError, match="not of poisson mixtures"):
+        other.write(tmp_path / "em.gif", QUAKES)
+
+
+def test_a_long_film_has_fewer_of_its_later_frames():
+    film = estep.plots.Film()
+    estep.GaussianMixture(4, init_params="random", random_state=0, tol=0, max_iter=300, callbacks=[film]).fit(FAITHFUL)
+    shown = [it.iteration for it in film.shown()]
+    assert len(shown) <= estep.plots.film.MOST_FRAMES and shown[:5] == [0, 1, 2, 3, 4]
+
+
+def test_films_from_the_command_line(tmp_path):
+    for words, name in (
+        (("faithful", "-k", "2", "--max-iter", "4"), "em.gif"),
+        (("earthquakes", "-k", "2", "--kind", "hmm", "--emission", "poisson", "--max-iter", "3"), "em.html"),
+    ):
+        done = run("animate", *words, "-o", name, cwd=tmp_path)
+        assert done.returncode == 0 and f"frames written to {name}" in done.stderr, done.stderr
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert "<img" in (tmp_path / "em.html").read_text() and "http://" not in (tmp_path / "em.html").read_text()[:2000]
+    for words, said in (
+        (("-k", "2", "-o", "x.txt"), "ends in .gif"),
+        (("-k", "2", "-o", "x.gif", "--kind", "tree"), "'tree'"),
+    ):
+        wrong = run("animate", "faithful", *words, cwd=tmp_path)
+        assert wrong.returncode == 2 and said in wrong.stderr

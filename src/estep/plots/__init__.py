@@ -8,6 +8,7 @@ from estep.plots.bound import BoundDisplay
 from estep.plots.components import ComponentsDisplay
 from estep.plots.emissions import DurationsDisplay, EmissionsDisplay
 from estep.plots.figure import component_colours, require_matplotlib
+from estep.plots.film import Film
 from estep.plots.forecasts import ForecastDisplay, ResidualsDisplay
 from estep.plots.selections import SelectionDisplay
 from estep.plots.states import StatesDisplay
@@ -20,6 +21,7 @@ __all__ = [
     "ComponentsDisplay",
     "DurationsDisplay",
     "EmissionsDisplay",
+    "Film",
     "ForecastDisplay",
     "ResidualsDisplay",
     "SelectionDisplay",
