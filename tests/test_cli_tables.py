@@ -201,3 +201,32 @@ def test_families_of_some_columns_by_name(tmp_path):
         assert wrong.returncode == 2 and said in wrong.stderr, wrong.stderr
     both = run("fit", "mixture", "t.csv", "-k", "2", "--family", "age=gamma", "--emission", "poisson", cwd=tmp_path)
     assert both.returncode == 2 and "give one of them" in both.stderr
+
+
+def test_missing_cells_are_filled_in(tmp_path):
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["long", "short"], 80)
+    wait = np.where(kind == "long", 80.0, 54.0) + rng.normal(0, 3, 80)
+    frame = pd.DataFrame({"wait": wait.round(3), "n": rng.poisson(3, 80), "kind": kind})
+    frame.to_csv(tmp_path / "whole.csv", index=False)
+    gaps = frame.copy()
+    gaps.loc[3, "wait"], gaps.loc[5, "kind"], gaps.loc[7, "n"] = np.nan, None, np.nan
+    gaps.to_csv(tmp_path / "gaps.csv", index=False)
+    families = "wait=gaussian,n=poisson,kind=categorical"
+    assert (
+        run("fit", "mixture", "whole.csv", "-k", "2", "--family", families, "-o", "m.json", cwd=tmp_path).returncode
+        == 0
+    )
+    done = run("impute", "m.json", "gaps.csv", "-o", "filled.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    filled = pd.read_csv(tmp_path / "filled.csv")
+    there = gaps.notna()
+    assert list(filled.columns) == list(frame.columns) and filled.notna().all().all()
+    for name in frame.columns:
+        assert (filled[name][there[name]] == frame[name][there[name]]).all()
+    assert filled.loc[5, "kind"] == frame.loc[5, "kind"] and abs(filled.loc[3, "wait"] - frame.loc[3, "wait"]) < 15
+    model = estep.load(tmp_path / "m.json")
+    expected = estep.estimators.from_model(model).impute(gaps)
+    assert filled.loc[3, "wait"] == expected.loc[3, "wait"]
+    drawn = [run("impute", "m.json", "gaps.csv", "--draw", seed, cwd=tmp_path).stdout for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]

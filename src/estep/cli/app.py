@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from estep.cli import animate, ask, convert, fit, plot  # noqa: F401  the commands are registered as they are imported
+from estep.cli import animate, ask, convert, fit, impute, plot  # noqa: F401  the commands are registered as they are imported
 from estep.cli.errors import UsageError, fail, give_up_output
 from estep.cli.options import app
 

@@ -158,7 +158,7 @@ def decode(
     if table.ids is not None and source.ends is not None:
         rows = ([name, *row] for name, row in zip(table.ids(), rows, strict=True))
         heading = ["sequence", *heading]
-    _write_csv(heading, rows, out)
+    write_csv(heading, rows, out)
 
 
 def _together(*columns: Array) -> Iterator[tuple[Any, ...]]:
@@ -206,7 +206,7 @@ def forecast(
     if as_json:
         print(json.dumps({name: values.tolist() for name, values in found.items()}))
         return
-    _write_csv(list(found), _together(*found.values()), out)
+    write_csv(list(found), _together(*found.values()), out)
 
 
 @app.command()
@@ -238,10 +238,11 @@ def sample(
     state = next(
         name for name in ("state", *(f"estep_state{i or ''}" for i in range(len(columns) + 1))) if name not in columns
     )
-    _write_csv([state, *columns], rows, out)
+    write_csv([state, *columns], rows, out)
 
 
-def _write_csv(heading: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
+def write_csv(heading: Cells[Any], rows: Iterable[Cells[Any]], out: Path | None) -> None:
+    """Writes CSV to a file, or to standard output."""
     if out is not None:
         write_text(out, csv_text(heading, rows))
     else:
