@@ -39,9 +39,7 @@ from estep.cli.show import (
 )
 from estep.cli.tables import Table, dialect_of, read_table
 from estep.cli.text import csv_text, plain, say
-from estep.data.source import Source
 from estep.emissions._shared.tables import place_in
-from estep.execution.base import Execute
 from estep.execution.threads import threads
 from estep.inference.forecast import forecast_columns
 from estep.io.model_file import read, to_document
@@ -151,8 +149,12 @@ def decode(
         say(f"{warning.message}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same again
-        probability = fitted.state_probability(states, source, execute=execute)
-        every = _all_states(fitted, source, execute, on_impossible) if proba == "all" else np.empty((len(states), 0))
+        if proba == "all":
+            every = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
+            probability = np.where(states < 0, np.nan, every[np.arange(len(every)), states])
+        else:
+            every = np.empty((len(states), 0))
+            probability = fitted.state_probability(states, source, execute=execute)
     rows: Iterable[Cells[Any]] = ([s, p, *others] for s, p, others in _together(states, probability, every))
     heading = ["state", "probability", *(f"state_{k}" for k in range(every.shape[1]))]
     if table.ids is not None and source.ends is not None:
@@ -165,11 +167,6 @@ def _together(*columns: Array) -> Iterator[tuple[Any, ...]]:
     """All of each row, some rows at a time."""
     for i in range(0, len(columns[0]), SOME):
         yield from zip(*(column[i : i + SOME].tolist() for column in columns), strict=True)
-
-
-def _all_states(model: Model, source: Source, execute: Execute, on_impossible: str) -> Array:
-    """The probabilities (n, K) of all states, in the order of the data."""
-    return model.predict_proba(source, execute=execute, on_impossible=on_impossible)
 
 
 @app.command()

@@ -17,7 +17,7 @@ class SelectionDisplay(Display):
     """``frame``: number of components, family and type of each candidate, and its criterion."""
 
     def __init__(self, selection: Any, criterion: str):
-        self.criterion, self.best = criterion, selection.best
+        self.criterion = criterion
         candidates = selection.candidates
         kinds = [c.label.partition(" ")[2] for c in candidates]
         self.frame = {

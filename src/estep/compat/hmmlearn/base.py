@@ -263,8 +263,13 @@ def mode(old: Array, concentration: Any, counts: Array) -> Array:
     """The mode of probabilities under Dirichlet priors; negative ones are zero. Rows without counts stay as they are,
     and so do zeros."""
     found = np.where(old == 0, 0, np.maximum(np.asarray(concentration) - 1 + counts, 0))
-    total = found.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, found / np.where(total > 0, total, 1), old)
+    return shares(found, old)
+
+
+def shares(counts: Array, old: Array) -> Array:
+    """Counts (..., M) as probabilities; rows without counts stay as they were."""
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1), old)
 
 
 _AbstractHMM, _BaseHMM = AbstractHMM, BaseHMM  # names of before

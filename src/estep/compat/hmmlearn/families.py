@@ -133,14 +133,11 @@ class OfGaussians(Questions):
         shift = origin - about
         stats = {"post": N, "obs": S + N[:, None] * shift} | ({} if self._about_zero() else {"origin": about})
         if emission.covariance_type == "tied":
-            stats["obs*obs.T"] = unpack(s["second"][None], D)[0]
-        elif emission.covariance_type == "full":
-            cross = S[:, :, None] * shift
-            more = cross + cross.transpose(0, 2, 1) + N[:, None, None] * np.outer(shift, shift)
-            stats["obs*obs.T"] = unpack(s["moments"][:, 1 + D :], D) + more
-        else:
-            stats["obs**2"] = s["moments"][:, 1 + D :] + 2 * S * shift + N[:, None] * shift**2
-        return stats
+            return {**stats, "obs*obs.T": unpack(s["second"][None], D)[0]}
+        second, centre = s["moments"][:, 1 + D :], np.broadcast_to(-shift, S.shape)
+        if emission.covariance_type == "full":
+            return {**stats, "obs*obs.T": squares_about("full", centre, N, S, unpack(second, D))}
+        return {**stats, "obs**2": squares_about("diag", centre, N, S, second)}
 
     def _drawing(self, rng: np.random.RandomState) -> Callable[[int], Any]:
         """As one by one, with the covariances' factors found once; those are NumPy's for the same draws."""

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
-from estep.compat.hmmlearn.base import BaseHMM
+from estep.compat.hmmlearn.base import BaseHMM, shares
 from estep.compat.hmmlearn.families import OfGaussians, OfSymbols, check_type, outer, squares_about
 from estep.compat.hmmlearn.mixtures import OfMixtures
 from estep.compat.hmmlearn.utils import normalize
@@ -66,8 +66,7 @@ class CategoricalHMM(OfSymbols, BaseHMM):
         super()._do_mstep(stats)
         if "e" in self.params:
             counts = np.maximum(self.emissionprob_prior - 1 + stats["obs"], 0)
-            total = counts.sum(axis=1, keepdims=True)
-            self.emissionprob_ = np.where(total > 0, counts / np.where(total > 0, total, 1), self.emissionprob_)
+            self.emissionprob_ = shares(counts, self.emissionprob_)
 
 
 class GaussianHMM(OfGaussians, BaseHMM):
@@ -249,8 +248,7 @@ class MultinomialHMM(BaseHMM):
     def _do_mstep(self, stats: dict[str, Any]) -> None:
         super()._do_mstep(stats)
         if "e" in self.params:
-            total = stats["obs"].sum(axis=1, keepdims=True)
-            self.emissionprob_ = np.where(total > 0, stats["obs"] / np.where(total > 0, total, 1), self.emissionprob_)
+            self.emissionprob_ = shares(stats["obs"], self.emissionprob_)
 
     def _generate_sample_from_state(self, state: int, random_state: Any) -> Array:
         if np.unique(self.n_trials).size != 1:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 
+from estep.compat.hmmlearn.base import shares
 from estep.compat.hmmlearn.families import check_type, gaussians, outer, positive, squares_about
 from estep.compat.hmmlearn.questions import Questions
 from estep.compat.hmmlearn.utils import fill_covars
@@ -167,8 +168,7 @@ class OfMixtures(Questions):
         N = stats["post_mix_sum"]
         if "w" in self.params:
             counts = N + np.broadcast_to(self.weights_prior, (K, M)) - 1
-            total = counts.sum(axis=1, keepdims=True)
-            self.weights_ = np.where(total > 0, counts / np.where(total > 0, total, 1), self.weights_)
+            self.weights_ = shares(counts, self.weights_)
         weight = np.broadcast_to(self.means_weight, (K, M))
         prior = np.broadcast_to(self.means_prior, (K, M, D))
         if "m" in self.params:
