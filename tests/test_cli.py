@@ -95,13 +95,13 @@ def test_fit_a_range_of_components(tmp_path):
     assert min(c["bic"] for c in result["candidates"]) == result["bic"] == pytest.approx(2322.191743, abs=1e-5)
     assert len(result["parameters"]["means"]) == len(estep.load(model).emission.means) == 2
     table = ok("fit", "hmm", "earthquakes", "--emission", "poisson", "-k", "1-3", "--criterion", "aic")
-    assert "lowest aic" in table and "-391.919" in table and "<" in table
+    assert "the lowest aic kept" in table and "-391.919" in table and "<" in table
 
 
 def test_other_families():
     out = ok("fit", "mixture", "faithful", "--emission", "student", "-k", 2, "--covariance", "diag")
-    assert "dof" in out and "dof of" not in out and "converged" in out
-    assert "shape of" in ok("fit", "hmm", "faithful", "--emission", "gamma", "-k", 2)
+    assert "degrees of freedom" in out and "squared scale" in out and "converged" in out
+    assert "shape" in ok("fit", "hmm", "faithful", "--emission", "gamma", "-k", 2)
     done = run("fit", "mixture", "faithful", "--emission", "bernoulli", "-k", 2)
     assert done.returncode == 2 and "row 0, column 0 is 3.6; bernoulli emissions want 0 or 1" in done.stderr
     done = run("fit", "mixture", "faithful", "--emission", "gamma", "-k", 2, "--covariance", "full")
@@ -141,7 +141,7 @@ def test_symbols_keep_their_names(tmp_path):
             assert total == pytest.approx(5 * np.log(3 / 11))
     data.write_text("code,n\n,0\n" + data.read_text()[7:])
     out = ok("fit", "hmm", data, "-k", 1, "--emission", "categorical", "--columns", "code")
-    assert "of 1, 2, B" in " ".join(out.replace("┃", " ").split())
+    assert [f"probability of {symbol}" in out for symbol in "12B3"] == [True, True, True, False]
     done = run("score", model, tmp_path / "new.csv", "--columns", "n")
     assert done.returncode == 2
 
@@ -190,7 +190,16 @@ def test_what_is_not_a_number_of_components(k):
 def test_fit_faithful_and_what_follows(tmp_path):
     model = tmp_path / "m.json"
     out = ok("fit", "gmm", "faithful", "-k", 3, "--covariance", "tied", "--n-init", 20, "-o", model)
-    for text in ("log-likelihood", "-1126.3159", "AIC", "BIC", "iterations", "converged", "eruptions", "shared by all"):
+    for text in (
+        "log-likelihood",
+        "-1126.3159",
+        "AIC",
+        "BIC",
+        "iterations",
+        "converged",
+        "eruptions",
+        "shared variance",
+    ):
         assert text in out
     assert ok("score", model, "faithful").startswith("total\t-1126.3159")
     assert json.loads(ok("score", model, "faithful", "--json"))["log_likelihood"] >= -1126.3160
@@ -224,7 +233,7 @@ def test_sequences_and_symbols(table, tmp_path):
 def test_gmm_hmm(tmp_path):
     model = tmp_path / "m.json"
     out = ok("fit", "hmm", "faithful", "-k", 2, "--mix", 2, "-o", model, "--tol", 1e-5)
-    assert "mix_weights" in out and estep.load(model).emission.n_mix == 2
+    assert "part 1: weight" in out and "part 1: standard deviation" in out and estep.load(model).emission.n_mix == 2
     assert len(ok("decode", model, "faithful").splitlines()) == 273
     assert "more components (-k)" in run("fit", "gmm", "faithful", "-k", 2, "--mix", 2).stderr
 

@@ -1,5 +1,6 @@
 """Which columns of a file the command line reads, as what, and under which names."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_what_is_impossible_is_skipped_where_asked(tmp_path):
     )
     words = ("decode", "m.json", "d.csv", "--sequence", "who", "--columns", "v", "--on-impossible", "skip")
     done = run(*words, cwd=tmp_path)
-    assert done.returncode == 0 and done.stdout.splitlines()[3:] == ["b,-1,nan", "b,-1,nan"]
+    assert done.returncode == 0 and done.stdout.splitlines()[3:] == ["b,-1,", "b,-1,"]
     assert "1 sequence is impossible under the model and skipped: sequence 1" in done.stderr
 
 
@@ -230,3 +231,56 @@ def test_missing_cells_are_filled_in(tmp_path):
     assert filled.loc[3, "wait"] == expected.loc[3, "wait"]
     drawn = [run("impute", "m.json", "gaps.csv", "--draw", seed, cwd=tmp_path).stdout for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_columns_go_along(tmp_path):
+    csv(tmp_path / "d.csv", who=["007", "8", None, "10"], x=["1.50", "2", "8", "9.0"], state=["a", "b", "c", "d"])
+    model = estep.GaussianMixture(2, means_init=[[1.75], [8.5]], random_state=0).fit(np.array([[1.5], [2], [8], [9]]))
+    estep.save(dataclasses.replace(model.to_model(), columns=("x",)), tmp_path / "m.json")
+    done = run("decode", "m.json", "d.csv", "--keep", "who,x", cwd=tmp_path)
+    assert [line.split(",")[:3] for line in done.stdout.splitlines()] == [
+        ["who", "x", "state"], ["007", "1.50", "0"], ["8", "2", "0"], ["", "8", "1"], ["10", "9.0", "1"],
+    ]  # fmt: skip
+    done = run("decode", "m.json", "d.csv", "--all-columns", "--proba", "all", "-o", "all.parquet", cwd=tmp_path)
+    assert "'state' is in 'estep_state'" in done.stderr
+    frame = pd.read_parquet(tmp_path / "all.parquet")
+    assert frame["who"].fillna("").tolist() == ["007", "8", "", "10"] and frame["x"].tolist() == [1.5, 2, 8, 9]
+    assert frame["state"].tolist() == list("abcd") and frame["estep_state"].tolist() == [0, 0, 1, 1]
+    p = model.predict_proba(np.array([[1.5], [2], [8], [9]]))
+    assert np.array_equal(frame[["state_0", "state_1"]], p)
+    blocks = run("decode", "m.json", "d.csv", "--keep", "who,x", "--memory", "10MB", cwd=tmp_path)
+    assert blocks.returncode == 0, blocks.stderr
+    assert blocks.stdout == run("decode", "m.json", "d.csv", "--keep", "who,x", cwd=tmp_path).stdout
+    drawn = json.loads(run("sample", "m.json", "-n", "3", "--json", cwd=tmp_path).stdout)
+    assert drawn.keys() == {"state", "x"} and len(drawn["x"]) == 3
+    for words, said in ((("--keep", "y"), "no column 'y'"), (("--keep", "x", "--all-columns"), "give one of them")):
+        check_one_line(run("decode", "m.json", "d.csv", *words, cwd=tmp_path), said)
+
+
+def test_models_are_compared(tmp_path):
+    words = ("-k", "1-3", "--covariance", "all", "-o", "best.json", "--plot", "bic.svg", "--json")
+    result = json.loads(run("select", "gmm", "faithful", *words, cwd=tmp_path).stdout)
+    best = result["candidates"][result["chosen_candidate"]]
+    assert (best["n_components"], best["covariance_type"]) == (3, "tied") and len(result["candidates"]) == 12
+    assert best["bic"] == min(c["bic"] for c in result["candidates"]) == pytest.approx(2314.2957, abs=1e-3)
+    assert len(estep.load(tmp_path / "best.json").emission.means) == 3 and (tmp_path / "bic.svg").exists()
+    out = run("select", "gmm", "faithful", "-k", "1,2", "--criterion", "icl", cwd=tmp_path).stdout
+    assert "the lowest icl of 2" in out and "ICL" in out
+    check_one_line(
+        run("select", "hmm", "faithful", "--emission", "gaussian,categorical", cwd=tmp_path), "cannot be comp"
+    )
+    check_one_line(run("select", "gmm", "faithful", "--plot", "bic.txt", cwd=tmp_path), "ends in .png")
+
+
+def test_a_model_is_adapted(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, shift in (("all", 0.0), ("ann", 1.0)):
+        csv(tmp_path / f"{name}.csv", x=np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)]) + shift)
+    assert run("fit", "gmm", "all.csv", "-k", 2, "-o", "all.json", cwd=tmp_path).returncode == 0
+    done = run("adapt", "all.json", "ann.csv", "-o", "ann.json", "--relevance", 4, cwd=tmp_path)
+    assert done.returncode == 0 and "before" in done.stderr
+    X = pd.read_csv(tmp_path / "ann.csv")
+    expected = estep.adapt(estep.load(tmp_path / "all.json"), X, 4.0)
+    assert np.array_equal(estep.load(tmp_path / "ann.json").emission.means, expected.emission.means)
+    words = ("adapt", "all.json", "ann.csv", "-o", "b.json", "--parameters", "rates")
+    check_one_line(run(*words, cwd=tmp_path), "parameters names 'rates'")

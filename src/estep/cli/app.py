@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from estep.cli import animate, ask, convert, fit, impute, plot  # noqa: F401  the commands are registered as they are imported
+from estep.cli import (  # noqa: F401  the commands are registered as they are imported
+    about,
+    adapt,
+    ahead,
+    animate,
+    ask,
+    convert,
+    fit,
+    impute,
+    plot,
+    select,
+)
 from estep.cli.errors import UsageError, fail, give_up_output
 from estep.cli.options import app
 

@@ -48,11 +48,11 @@ def chosen(data: str, columns: Sequence[Column], rows: str, ask: Ask, model: Mod
     find = _finder(data, columns)
     roles = {role: find(name, f"--{role}") for role, name in ask.named().items()}
     if ask.given is not None:
-        given = tuple(_split(ask.given, "--given"))
+        given = tuple(split_names(ask.given, "--given"))
     elif P and not all(given):
         raise ValueError(f"the model has {P} covariates without names: name their columns with --given")
     covariates = [find(name, "--given") for name in given]
-    if ask.columns is not None and (both := sorted(set(_split(ask.columns, "--columns")) & set(given))):
+    if ask.columns is not None and (both := sorted(set(split_names(ask.columns, "--columns")) & set(given))):
         raise ValueError(f"column {both[0]!r} is in --columns and in --given: it cannot be both")
     aside = {c.name for c in (*roles.values(), *covariates)} | (
         set() if model is None else set(dict(model.roles).values())
@@ -72,7 +72,7 @@ def _finder(data: str, columns: Sequence[Column]) -> Callable[[str, str], Column
     return find
 
 
-def _split(names: str, option: str) -> list[str]:
+def split_names(names: str, option: str) -> list[str]:
     """The names of an option. Raises ValueError where there are none, or one comes twice."""
     split = [n.strip() for n in names.split(",") if n.strip()]
     if not split:
@@ -93,7 +93,7 @@ def _choose(
 ) -> list[Column]:
     """The features."""
     if asked is not None:
-        chosen = [find(name, "--columns") for name in _split(asked, "--columns")]
+        chosen = [find(name, "--columns") for name in split_names(asked, "--columns")]
         names = [c.name for c in chosen]
         if any(wanted) and (unknown := [n for n in names if n not in wanted]):
             raise ValueError(

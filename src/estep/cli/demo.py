@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from estep.cli.show import parameter_table
+from estep.cli.parameters import parameter_table
 from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.datasets import load_earthquakes, load_faithful
@@ -47,7 +47,7 @@ def run(folder: Path, console: Console) -> None:
 def _fit(latent: Latent, emission: Emission, source: Source, K: int, path: Path, console: Console) -> Model:
     fit = select(source, [K], emission, latent, n_init=10, execute=threads()).best.fit
     save(fit.model, path, {"log_likelihood": fit.bound, "stop_reason": fit.stop_reason})
-    console.print(parameter_table(fit.model))
+    console.print(parameter_table(fit.model, console.width))
     console.print(f"log-likelihood {fit.bound:.6f} after {fit.n_iter} iterations, {fit.stop_reason}; model: {path}\n")
     return fit.model
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.choose import Ask
-from estep.cli.errors import fail, guarded
+from estep.cli.errors import guarded
+from estep.cli.families import components_of, families_by_column, family_of
+from estep.cli.finish import finish, provenance_of
 from estep.cli.options import (
     Columns,
     Data,
     Decimal,
+    Full,
     Given,
     Header,
     Json,
@@ -34,30 +34,22 @@ from estep.cli.options import (
 from estep.cli.show import (
     Progress,
     console,
-    parameter_table,
     result_dict,
     selection_dict,
-    selection_table,
-    summary_table,
 )
 from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
-from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, MixtureOf, Student
+from estep.emissions import FAMILIES, MixtureOf
 from estep.emissions.propose import proposed, said, with_families
 from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
-from estep.fitting.results import Fit
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
 from estep.fitting.subsample import held
-from estep.interface import Emission
-from estep.io.model_file import save, to_document
+from estep.io.model_file import to_document
 from estep.latents import TOPOLOGIES, Chain, Independent
-from estep.model import Model
 from estep.util.files import check_target
-
-MOST_CANDIDATES = 1000
 
 
 @app.command("fit")
@@ -121,12 +113,16 @@ def fit_command(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers do the work (tcp://host:8786).")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write.")] = None,
+    full: Full = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a mixture or a hidden Markov model to DATA."""
+    """Fit a mixture or a hidden Markov model to DATA.
+
+    estep fit gmm data.csv -k 1-8 --n-init 20 -o model.json
+    """
     if families is not None and emission not in ("gaussian", "auto"):
         raise ValueError(f"--family is of some columns, --emission {emission} of all: give one of them")
-    family = _family(kind, emission if families is None else "auto", covariance, factors)
+    family = family_of(kind, emission if families is None else "auto", covariance, factors)
     if mix > 1 and kind != "hmm":
         raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
     if sequence is not None and kind != "hmm":
@@ -140,7 +136,7 @@ def fit_command(
     table = read_table(data, "table" if family is None else family.rows, ask)
     if family is None:
         family, left_out = proposed(held(table.source).X, table.source.columns, table.symbols)
-        chosen = _chosen(families)
+        chosen = families_by_column(families)
         family = with_families(family, chosen, table.source.columns) if chosen else family
         if left_out := {column: why for column, why in left_out.items() if column not in chosen}:
             say(said(left_out))
@@ -157,7 +153,7 @@ def fit_command(
     with Progress(console(error=True), execute) as progress:
         selection = select(
             source,
-            _components(components, len(source)),
+            components_of(components, len(source)),
             family,
             latent,
             criterion=criterion,
@@ -175,122 +171,8 @@ def fit_command(
     seconds = time.perf_counter() - begun
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
-    provenance = _provenance(data, len(source), best)
+    provenance = provenance_of(data, len(source), best)
     result = result_dict(best, seconds, to_document(model, provenance))
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
-    _report(model, best, result, out, provenance, as_json)
-
-
-def _family(kind: str, emission: str, covariance: str | None, factors: int) -> Emission | None:
-    """The family; None for "auto", which depends on the data."""
-    if kind not in ("mixture", "gmm", "hmm"):
-        raise ValueError(f"{kind!r} is not a kind of model: it is mixture, gmm or hmm")
-    if emission not in (*FAMILIES, "auto"):
-        raise ValueError(f"--emission {emission!r} is unknown: it is one of {', '.join(FAMILIES)}, auto")
-    if kind == "gmm" and emission != "gaussian":
-        raise ValueError(f"gmm is a Gaussian mixture: write mixture --emission {emission}")
-    if factors > 1 and emission != "factor_analysis":
-        raise ValueError(f"--factors is for factor_analysis emissions, not {emission}")
-    gaussian = Gaussian(covariance or ("diag" if kind == "hmm" else "full"))
-    around: dict[str, Emission] = {
-        "gaussian": gaussian,
-        "student": Student(gaussian),
-        "log_normal": LogNormal(gaussian),
-    }
-    if emission in around:
-        return around[emission]
-    if covariance is not None:
-        raise ValueError(f"--covariance is for {', '.join(around)} emissions, not {emission}")
-    if emission == "factor_analysis":
-        return FactorAnalysis(factors)
-    return None if emission == "auto" else FAMILIES[emission]()
-
-
-def _chosen(families: str | None) -> dict[str, Emission]:
-    """``--family``: families by column."""
-    chosen: dict[str, Emission] = {}
-    for part in families.split(",") if families else ():
-        column, equals, name = part.partition("=")
-        if not equals or not column.strip():
-            raise ValueError(f"--family {families!r}: it is COLUMN=FAMILY, separated by commas")
-        if name.strip() not in FAMILIES:
-            raise ValueError(f"--family: {name.strip()!r} is unknown: it is one of {', '.join(FAMILIES)}")
-        family = FAMILIES[name.strip()]()
-        chosen[column.strip()] = Gaussian("diag") if isinstance(family, Gaussian) else family
-    return chosen
-
-
-def _components(text: str, n_rows: int) -> list[int]:
-    """``-k``: "3", a range "1-8", or some "2,4,8"; as many as there are rows at most."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"-k {text!r}: it is a number (3), a range (1-8), or some of both (1-4,8)")
-        if max(len(first), len(last)) > 18 or (most := max(int(first), int(last or 0))) > n_rows:
-            wanted = max(first, last, key=lambda t: int(t or 0) if len(t) <= 18 else 10**18)
-            raise ValueError(
-                f"-k {text[:40]!r}: {wanted[:20]} components want at least as many rows; DATA has {n_rows}"
-            )
-        if most - int(first) >= MOST_CANDIDATES:
-            raise ValueError(f"-k {text!r}: {MOST_CANDIDATES} numbers of components are compared at most")
-        numbers += range(int(first), int(last if dash else first) + 1)
-    if not numbers or min(numbers) < 1:
-        raise ValueError(f"-k {text!r}: numbers of components are from 1, the smaller first")
-    return numbers
-
-
-def _provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
-    from estep import __version__
-
-    return {
-        "estep": __version__,
-        "data": data,
-        "rows": n_rows,
-        "log_likelihood": fit.log_likelihood,
-        "n_iter": fit.n_iter,
-        "stop_reason": fit.stop_reason,
-    }
-
-
-def _report(
-    model: Model, fit: Fit, result: dict[str, Any], out: Path | None, provenance: dict[str, Any], as_json: bool
-) -> None:
-    """Saves first, then prints; an interrupted fit ends with 130."""
-    failure = None if out is None else _save(model, out, provenance)
-    if as_json:
-        print(json.dumps(result, allow_nan=False))
-    else:
-        shown = console()
-        if "candidates" in result:
-            shown.print(selection_table(result))
-        shown.print(parameter_table(model))
-        shown.print(summary_table(result))
-    for note in (*fit.notes, *fit.remarks):
-        say(f"{note}")
-    if failure:
-        raise fail(failure)
-    if out is not None:
-        say(f"model written to {out}")
-    if fit.stop_reason == "interrupted":
-        kept = (
-            f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
-        )
-        say(f"interrupted after {fit.n_iter} iterations; {kept}")
-        raise typer.Exit(130)
-
-
-def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
-    """Writes the model; where that fails, beside the temporary files. What went wrong, None: nothing."""
-    try:
-        save(model, out, provenance)
-        return None
-    except (OSError, ValueError, KeyboardInterrupt) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "interrupted"
-    instead = Path(tempfile.gettempdir()) / f"estep-model-{os.getpid()}.json"
-    try:
-        save(model, instead, provenance)
-    except (OSError, ValueError):
-        return f"{out}: {reason}; the model is not saved: --json prints all of it"
-    return f"{out}: {reason}; the model is in {instead}"
+    finish(model, best, result, out, provenance, full, as_json)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from estep.cli.ask import loaded, write_csv
+from estep.cli.ask import loaded
 from estep.cli.choose import Ask
 from estep.cli.errors import guarded
 from estep.cli.options import (
+    AllColumns,
     Columns,
     Data,
     Decimal,
     Given,
     Header,
+    Json,
+    Keep,
     Memory,
     Missing,
     ModelPath,
@@ -27,9 +29,10 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.tables import dialect_of
+from estep.cli.write import check_out, kept, named, write_table
 from estep.execution.threads import threads
 from estep.inference.impute import impute as imputed
-from estep.util.files import check_target
+from estep.inference.predictive import columns_of, own_columns
 
 
 @app.command()
@@ -48,27 +51,20 @@ def impute(
     header: Header = None,
     memory: Memory = None,
     n_threads: ThreadCount = None,
+    keep: Keep = None,
+    all_columns: AllColumns = False,
+    as_json: Json = False,
     out: Out = None,
 ) -> None:
     """The columns of MODEL in DATA with missing cells filled in given all that is there, as CSV.
 
-    estep impute model.json data.csv -o whole.csv
+    estep impute model.json data.csv --all-columns -o whole.csv
     """
-    if out is not None:
-        check_target(out)
+    check_out(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
     fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
-    source = table.source
-    rows = imputed(fitted, source, draw, threads(n_threads))
-    names = source.columns[source.n_given :] or tuple(f"x{d}" for d in range(rows.shape[1]))
-    texts = {names[0]: fitted.symbols} if fitted.emission.rows == "symbols" else dict(fitted.symbols)
-    known = [texts.get(name, ()) for name in names]
-    write_csv(names, ([_cell(v, t) for v, t in zip(row.tolist(), known, strict=True)] for row in rows), out)
-
-
-def _cell(value: float, texts: tuple[str, ...]) -> str:
-    if np.isnan(value):
-        return ""
-    if texts:
-        return texts[int(value)]
-    return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    rows = imputed(fitted, table.source, draw, threads(n_threads))
+    names, symbols = columns_of(fitted)
+    places = own_columns(fitted) - fitted.emission.n_covariates
+    found = {name: named(rows[:, d], s) for name, d, s in zip(names, places, symbols, strict=True)}
+    write_table({**kept(table, keep, all_columns, out, as_json), **found}, out, as_json)

@@ -9,7 +9,6 @@ import typer
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -67,6 +66,13 @@ Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="Read DATA some rows at a time, in so much memory (500MB)."),
 ]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="File to write; else standard output.")]
+Keep = Annotated[
+    str | None, typer.Option("--keep", metavar="COLUMNS", help="Columns of DATA that go along, separated by commas.")
+]
+AllColumns = Annotated[bool, typer.Option("--all-columns", help="All columns of DATA go along.")]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", help="CSV or .parquet file to write; else CSV on standard output.")
+]
 ThreadCount = Annotated[int | None, typer.Option("--threads", min=1, help="Threads; default: all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
+Full = Annotated[bool, typer.Option("--full", help="All parameters, where a summary is shown otherwise.")]

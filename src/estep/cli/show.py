@@ -6,16 +6,12 @@ import sys
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table as RichTable
-from rich.text import Text
 
-from estep.cli.text import plain
-from estep.estimators.candidates import Selection
+from estep.estimators.candidates import CRITERIA, Selection
 from estep.execution.base import Execute
 from estep.fitting.results import Fit, Iteration
-from estep.model import Model
-from estep.statistics import Array
 
 
 class _Console(Console):
@@ -53,62 +49,6 @@ class Progress:
             self.status.update(f"{restart}iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}{workers}")
 
 
-def number(x: float) -> str:
-    """Six digits."""
-    return f"{x:.6g}"
-
-
-def _vector(values: Array) -> str:
-    return "  ".join(number(v) for v in np.ravel(values))
-
-
-def _cell(value: Array) -> str:
-    """One component's parameter: a number, a row, or a matrix by rows."""
-    array = np.asarray(value)
-    return "\n".join(_vector(row) for row in array) if array.ndim == 2 else _vector(array)
-
-
-def parameter_table(model: Model) -> RichTable:
-    """One row a component: weight or start, transitions, and the emission's parameters."""
-    table = RichTable(title=Text(_title(model)), title_justify="left")
-    table.add_column(model.latent.unit, justify="right")
-    values, shared = model.latent.shown(), []
-    for name, value in model.emission.values().items():
-        assert value is not None
-        if name in model.emission.shared:
-            shared.append((name, value))
-        else:
-            values.append((_heading(model, name, value), value))
-    for name, _ in values:
-        table.add_column(Text(plain(name)), justify="right")
-    for k in range(model.n_components):
-        table.add_row(str(k), *(_cell(value[k]) for _, value in values), end_section=_tall(values))
-    for name, value in shared:
-        table.caption = Text(f"{plain(name)}, shared by all components:\n{_cell(value)}")
-        table.caption_justify = "left"
-    return table
-
-
-def _tall(values: list[tuple[str, Array]]) -> bool:
-    return any(value.ndim == 3 for _, value in values)
-
-
-def _title(model: Model) -> str:
-    return f"{model.emission.name} {model.latent.kind}, {model.n_components} components"
-
-
-def _heading(model: Model, name: str, value: Array) -> str:
-    features = model.columns[model.emission.n_covariates :]
-    column, _, own = name.rpartition(".")  # of a table, parameters are called by their columns
-    names = dict(model.symbols).get(column, ()) if model.emission.rows == "table" else model.symbols or features
-    heading = f"{column} {model.emission.describe()[name].one or own}".strip()
-    return (
-        f"{heading} of {', '.join(names)}"
-        if value.ndim == 2 and value.shape[1] == len(names) <= 8 and all(names)
-        else heading
-    )
-
-
 def summary_table(result: dict[str, Any]) -> RichTable:
     """Log-likelihood, criteria, iterations and the reason for stopping."""
     table = RichTable(show_header=False, box=None)
@@ -127,27 +67,43 @@ def selection_dict(selection: Selection) -> dict[str, Any]:
     candidates = [
         {
             "n_components": c.n_components,
+            "emission": c.emission,
+            "covariance_type": c.covariance_type,
             "log_likelihood": c.fit.log_likelihood,
+            "n_parameters": c.fit.model.n_parameters,
             "n_iter": c.fit.n_iter,
             "stop_reason": c.fit.stop_reason,
-            "aic": c.aic,
-            "bic": c.bic,
+            **{name: value for name in CRITERIA if np.isfinite(value := getattr(c, name))},
         }
         for c in selection.candidates
     ]
-    return {"criterion": selection.criterion, "chosen": selection.best.n_components, "candidates": candidates}
+    best = selection.candidates.index(selection.best)
+    failed = [{"n_components": f.n_components, "emission": f.emission, "reason": f.reason} for f in selection.failed]
+    return {
+        "criterion": selection.criterion,
+        "chosen": selection.best.n_components,
+        "chosen_candidate": best,
+        "candidates": candidates,
+        "failed": failed,
+        "why": selection.reasons(),
+    }
 
 
-def selection_table(result: dict[str, Any]) -> RichTable:
-    """The candidates, the chosen one marked."""
-    table = RichTable(title=f"{len(result['candidates'])} numbers of components, the lowest {result['criterion']} kept")
-    for heading in ("components", "log-likelihood", "AIC", "BIC", "iterations", ""):
+def selection_table(result: dict[str, Any]) -> Group:
+    """The candidates, the chosen one marked, and why it is."""
+    candidates, by = result["candidates"], result["criterion"]
+    shown = [name for name in CRITERIA if name in ("aic", "bic", by)]
+    table = RichTable(title=f"{len(candidates)} models, the lowest {by} kept", title_justify="left", box=None)
+    several = [key for key in ("emission", "covariance_type") if len({c[key] for c in candidates}) > 1]
+    kinds = [" ".join(c[key] for key in several if c[key]) for c in candidates]
+    headings = ["components", *(["model"] if several else []), "log-likelihood"]
+    for heading in (*headings, *(name.upper() for name in shown), "iterations", ""):
         table.add_column(heading, justify="right")
-    for c in result["candidates"]:
-        mark = "<" if c["n_components"] == result["chosen"] else ""
-        numbers = (f"{c[key]:.3f}" for key in ("log_likelihood", "aic", "bic"))
-        table.add_row(str(c["n_components"]), *numbers, str(c["n_iter"]), mark)
-    return table
+    for i, (c, kind) in enumerate(zip(candidates, kinds, strict=True)):
+        numbers = (f"{c[key]:.3f}" if key in c else "" for key in ("log_likelihood", *shown))
+        row = [str(c["n_components"]), *([kind] if several else []), *numbers, str(c["n_iter"])]
+        table.add_row(*row, "<" if i == result["chosen_candidate"] else "")
+    return Group(table, result["why"], "")
 
 
 def _reason(reason: str) -> str:

@@ -50,6 +50,13 @@ class Table:
     ids: Callable[[], Iterator[str]] | None = None
     names: tuple[str, ...] = ()
     """Of all columns of DATA."""
+    columns: Callable[[str, bool], Any] | None = None
+    """The cells of a column by its name: as the file shows them, or typed."""
+
+    def cells(self, name: str, typed: bool = False) -> Any:
+        """The cells (n,) of a column of DATA: an array, objects where it is texts, or an iterator of texts."""
+        assert self.columns is not None
+        return self.columns(name, typed)
 
     def sequences(self) -> Iterator[str]:
         """The names of the sequences: their numbers where they have none."""
@@ -94,7 +101,22 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
         symbols,
         partial(_repeated, sequences, lengths) if lengths is not None and sequences else None,
         tuple(c.name for c in columns),
+        partial(_cells_of, {c.name: c for c in columns}),
     )
+
+
+def _cells_of(columns: dict[str, Column], name: str, typed: bool) -> Array:
+    column = columns[name]
+    if typed and column.numbers is not None and not _padded(column):
+        return column.numbers
+    if typed and isinstance(column.cells, np.ndarray) and column.cells.dtype.kind == "M":
+        return column.cells
+    return np.array(column.texts, dtype=object)
+
+
+def _padded(column: Column) -> bool:
+    """Whether numbers are ids that begin with a 0, which they would lose."""
+    return any(re.fullmatch(r"0\d+", str(t)) for t in column.texts)
 
 
 def _repeated(names: Sequence[str], lengths: Array) -> Iterator[str]:
@@ -142,7 +164,8 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
         memory=ask.memory,
     )
     ids = partial(_ids, blocks, roles["sequence"]) if "sequence" in roles else None
-    return Table(source, source.symbols or (() if model is None else model.symbols), ids, blocks.names)
+    symbols = source.symbols or (() if model is None else model.symbols)
+    return Table(source, symbols, ids, blocks.names, lambda name, typed: _texts(blocks, name))
 
 
 def _cells(column: Any) -> Any:
@@ -155,8 +178,12 @@ def _cells(column: Any) -> Any:
 
 
 def _ids(blocks: Blocks, name: str) -> Iterator[str]:
+    return map(str, _texts(blocks, name))
+
+
+def _texts(blocks: Blocks, name: str) -> Iterator[str | None]:
     for block in blocks.read(0, [name], FIRST):
-        yield from (str(v) for v in block.data.column(name).to_pylist())
+        yield from (None if v is None else str(v) for v in block.data.column(name).to_pylist())
 
 
 def _values(data: str, features: list[Column], rows: str, symbols: Any, new: bool) -> tuple[Array, tuple[Any, ...]]:

@@ -116,7 +116,7 @@ class FactorAnalysis(Emission):
 
     def describe(self) -> dict[str, Parameter]:
         loadings = Parameter(Loadings(own_noise=self.noise_type == "diag"), one="loading")
-        noise = Parameter(Numbers(ABOVE_0), one="noise")
+        noise = Parameter(Numbers(ABOVE_0), one="noise variance")
         return {"means": Parameter(Numbers(), one="mean"), "loadings": loadings, "noise_variance": noise}
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -61,7 +61,7 @@ class LogNormal(ConjugateEmission):
         return self.evolve(logs=self.logs.comparable(summary))
 
     def describe(self) -> dict[str, Parameter]:
-        return self.logs.describe()
+        return {n: replace(p, one=f"{p.one} of logarithms") for n, p in self.logs.describe().items()}
 
     @property
     def work(self) -> int:

@@ -7,7 +7,7 @@ Each row has a hidden scale, a gamma variable around 1, given which it is Gaussi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -92,7 +92,9 @@ class Student(Emission):
         return self.evolve(gaussian=self.gaussian.comparable(summary))
 
     def describe(self) -> dict[str, Parameter]:
-        return {**self.gaussian.describe(), "dofs": Parameter(Numbers(LEAST, MOST), one="dof")}
+        inner = self.gaussian.describe()
+        scale = replace(inner["covariances"], one="scale matrix")
+        return {**inner, "covariances": scale, "dofs": Parameter(Numbers(LEAST, MOST), one="degrees of freedom")}
 
     @property
     def layout(self) -> Layout:

@@ -34,7 +34,7 @@ class VonMises(PseudoCells):
 
     def describe(self) -> dict[str, Parameter]:
         concentrations = Parameter(Numbers(0.0, MOST_CONCENTRATED), one="concentration")
-        return {"means": Parameter(Angles(), one="mean"), "concentrations": concentrations}
+        return {"means": Parameter(Angles(), one="mean direction"), "concentrations": concentrations}
 
     @property
     def rounding(self) -> float:

@@ -7,7 +7,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,33 +57,41 @@ def write_text(path: str | os.PathLike[str], text: str | Iterable[str]) -> None:
     Raises OSError naming the file, or ValueError (see :func:`check_target`); no part of a file is left then.
     """
     parts = [text] if isinstance(text, str) else text
-    try:
-        target, descriptor = check_target(path), _descriptor(path)
-        if descriptor is not None:
-            sys.stdout.flush()
-            with os.fdopen(os.dup(descriptor), "w", encoding="utf-8", newline="") as file:
-                file.writelines(parts)
-        elif target.exists() and not target.is_file():
-            with target.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(parts)
-        else:
-            _replace(target, parts)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+    _write(path, lambda file: file.writelines(parts), {"mode": "w", "encoding": "utf-8", "newline": ""})
+
+
+def write_into(path: str | os.PathLike[str], fill: Callable[[Any], object]) -> None:
+    """As :func:`write_text`, of what ``fill`` writes to an open binary file."""
+    _write(path, fill, {"mode": "wb"})
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file in one step, as :func:`write_text` does. Raises OSError."""
-    _replace(path, [data], text=False)
+    _replace(path, lambda file: file.write(data), {"mode": "wb"})
 
 
-def _replace(target: Path, parts: Iterable[Any], text: bool = True) -> None:
-    how: dict[str, Any] = {"mode": "w", "encoding": "utf-8", "newline": ""} if text else {"mode": "wb"}
+def _write(path: str | os.PathLike[str], fill: Callable[[Any], object], how: dict[str, Any]) -> None:
+    try:
+        target, descriptor = check_target(path), _descriptor(path)
+        if descriptor is not None:
+            sys.stdout.flush()
+            with os.fdopen(os.dup(descriptor), **how) as file:
+                fill(file)
+        elif target.exists() and not target.is_file():
+            with target.open(**how) as file:
+                fill(file)
+        else:
+            _replace(target, fill, how)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+
+
+def _replace(target: Path, fill: Callable[[Any], object], how: dict[str, Any]) -> None:
     temporary = target.parent / f".estep-{secrets.token_hex(8)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # as the umask has it
     try:
         with os.fdopen(handle, **how) as file:
-            file.writelines(parts)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

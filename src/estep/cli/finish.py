@@ -1,0 +1,81 @@
+"""The end of a fit: the model saved, whatever goes wrong, and shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from estep.cli.errors import fail
+from estep.cli.parameters import parameter_table
+from estep.cli.show import console, selection_table, summary_table
+from estep.cli.text import say
+from estep.fitting.results import Fit
+from estep.io.model_file import save
+from estep.model import Model
+
+
+def provenance_of(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
+    """Where a fit comes from, as its file says."""
+    from estep import __version__
+
+    return {
+        "estep": __version__,
+        "data": data,
+        "rows": n_rows,
+        "log_likelihood": fit.log_likelihood,
+        "n_iter": fit.n_iter,
+        "stop_reason": fit.stop_reason,
+    }
+
+
+def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
+    """Writes the model; where that fails, beside the temporary files. What went wrong, None: nothing."""
+    try:
+        save(model, out, provenance)
+        return None
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "interrupted"
+    instead = Path(tempfile.gettempdir()) / f"estep-model-{os.getpid()}.json"
+    try:
+        save(model, instead, provenance)
+    except (OSError, ValueError):
+        return f"{out}: {reason}; the model is not saved: --json prints all of it"
+    return f"{out}: {reason}; the model is in {instead}"
+
+
+def finish(
+    model: Model,
+    fit: Fit,
+    result: dict[str, Any],
+    out: Path | None,
+    provenance: dict[str, Any],
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Saves first, then prints; an interrupted fit ends with 130."""
+    failure = None if out is None else _save(model, out, provenance)
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    else:
+        shown = console()
+        if "candidates" in result:
+            shown.print(selection_table(result))
+        shown.print(parameter_table(model, shown.width, full))
+        shown.print(summary_table(result))
+    for note in (*fit.notes, *fit.remarks):
+        say(f"{note}")
+    if failure:
+        raise fail(failure)
+    if out is not None:
+        say(f"model written to {out}")
+    if fit.stop_reason == "interrupted":
+        kept = (
+            f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"
+        )
+        say(f"interrupted after {fit.n_iter} iterations; {kept}")
+        raise typer.Exit(130)
