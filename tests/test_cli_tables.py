@@ -248,7 +248,7 @@ def test_columns_go_along(tmp_path):
     assert frame["state"].tolist() == list("abcd") and frame["estep_state"].tolist() == [0, 0, 1, 1]
     p = model.predict_proba(np.array([[1.5], [2], [8], [9]]))
     assert np.array_equal(frame[["state_0", "state_1"]], p)
-    blocks = run("decode", "m.json", "d.csv", "--keep", "who,x", "--memory", "10MB", cwd=tmp_path)
+    blocks = run("decode", "m.json", "d.csv", "--keep", "who,x", "--memory", "500MB", cwd=tmp_path)
     assert blocks.returncode == 0, blocks.stderr
     assert blocks.stdout == run("decode", "m.json", "d.csv", "--keep", "who,x", cwd=tmp_path).stdout
     drawn = json.loads(run("sample", "m.json", "-n", "3", "--json", cwd=tmp_path).stdout)
