@@ -165,7 +165,7 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
     )
     ids = partial(_ids, blocks, roles["sequence"]) if "sequence" in roles else None
     symbols = source.symbols or (() if model is None else model.symbols)
-    return Table(source, symbols, ids, blocks.names, lambda name, typed: _texts(blocks, name))
+    return Table(source, symbols, ids, blocks.names, lambda name, typed: _as_written(data, ask, name))
 
 
 def _cells(column: Any) -> Any:
@@ -179,6 +179,14 @@ def _cells(column: Any) -> Any:
 
 def _ids(blocks: Blocks, name: str) -> Iterator[str]:
     return map(str, _texts(blocks, name))
+
+
+def _as_written(data: str, ask: Ask, name: str) -> Iterator[str | None]:
+    """The cells of a column as the file shows them, from a reading of its own."""
+    blocks = blocks_of(data, ask.dialect, ask.execute)
+    assert blocks is not None
+    blocks.check([name], ids=name)
+    return _texts(blocks, name)
 
 
 def _texts(blocks: Blocks, name: str) -> Iterator[str | None]:
