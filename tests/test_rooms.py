@@ -8,8 +8,8 @@ import estep
 ROOT = Path(estep.__file__).parent
 ORDER = (
     "statistics", "util", "kernels", "parameters", "tables", "data", "interface", "priors", "execution",
-    "emissions", "latents", "inference", "model", "algorithms", "fitting", "io", "datasets", "plots", "estimators",
-    "compat", "cli",
+    "emissions", "latents", "inference", "model", "algorithms", "fitting", "io", "datasets", "plots", "reports",
+    "estimators", "compat", "cli",
 )  # fmt: skip
 """A room imports only from those before it, and from itself."""
 

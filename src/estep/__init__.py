@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from estep.interface import Algorithm, Emission, Evaluation, Latent
     from estep.io.model_file import load, save
     from estep.model import Model
+    from estep.reports import Report, report
     from estep.statistics import Layout, Statistics
 
 __version__ = "0.1.0"
@@ -84,6 +85,7 @@ HOMES = {
     "interface": ("Algorithm", "Emission", "Evaluation", "Latent"),
     "io.model_file": ("load", "save"),
     "model": ("Model",),
+    "reports": ("Report", "report"),
     "statistics": ("Layout", "Statistics"),
 }  # fmt: skip
 """Where what the package exports lives: it is imported when it is first asked for."""
@@ -107,6 +109,7 @@ __all__ = [
     "MixtureModel",
     "Model",
     "PoissonHMM",
+    "Report",
     "Selection",
     "SequenceClassifier",
     "Serial",
@@ -136,6 +139,7 @@ __all__ = [
     "log_likelihood_ratios",
     "priors",
     "propose",
+    "report",
     "save",
     "select",
     "start_model",

@@ -39,7 +39,8 @@ def info(
         shown = console()
         shown.print(parameter_table(document.model, shown.width, full))
         for key, value in document.provenance.items():
-            print(plain(f"{key}: {value}"))
+            if not isinstance(value, dict | list):
+                print(plain(f"{key}: {value}"))
         return
     active = kernels.active().level
     if as_json:

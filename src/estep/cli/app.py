@@ -17,6 +17,7 @@ from estep.cli import (  # noqa: F401  the commands are registered as they are i
     fit,
     impute,
     plot,
+    report,
     select,
 )
 from estep.cli.errors import UsageError, fail, give_up_output

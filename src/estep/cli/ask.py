@@ -58,6 +58,21 @@ def loaded(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
     return model, table
 
 
+def dates_of(table: Table, time: str | None) -> Any:
+    """The cells (n,) of ``--time``, or of the one column of dates; as dates where they are year, month and day."""
+    known = table.kinds("dates")
+    if time is None and len(known) != 1:
+        return None
+    name = time or known[0]
+    if name not in table.names:
+        raise ValueError(f"DATA has no column {name!r}; it has {', '.join(table.names)} (--time)")
+    cells = np.array(list(table.cells(name)), dtype=object)
+    try:
+        return np.array([t or "NaT" for t in cells], dtype="datetime64[ms]")
+    except ValueError:
+        return cells
+
+
 @app.command()
 @guarded
 def score(

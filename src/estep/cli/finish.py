@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,23 +16,18 @@ from estep.cli.errors import fail
 from estep.cli.parameters import parameter_table
 from estep.cli.show import console, selection_table, summary_table
 from estep.cli.text import say
+from estep.fitting.provenance import provenance_of
 from estep.fitting.results import Fit
 from estep.io.model_file import save
 from estep.model import Model
 
 
-def provenance_of(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
+def provenance(data: str, n_rows: int, fit: Fit) -> dict[str, Any]:
     """Where a fit comes from, as its file says."""
     from estep import __version__
 
-    return {
-        "estep": __version__,
-        "data": data,
-        "rows": n_rows,
-        "log_likelihood": fit.log_likelihood,
-        "n_iter": fit.n_iter,
-        "stop_reason": fit.stop_reason,
-    }
+    command = shlex.join(["estep", *sys.argv[1:]])
+    return {"estep": __version__, "command": command, "data": data, "rows": n_rows, **provenance_of(fit)}
 
 
 def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
@@ -53,12 +50,12 @@ def finish(
     fit: Fit,
     result: dict[str, Any],
     out: Path | None,
-    provenance: dict[str, Any],
+    origin: dict[str, Any],
     full: bool,
     as_json: bool,
 ) -> None:
     """Saves first, then prints; an interrupted fit ends with 130."""
-    failure = None if out is None else _save(model, out, provenance)
+    failure = None if out is None else _save(model, out, origin)
     if as_json:
         print(json.dumps(result, allow_nan=False))
     else:

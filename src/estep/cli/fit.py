@@ -13,7 +13,7 @@ from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.choose import Ask
 from estep.cli.errors import guarded
 from estep.cli.families import components_of, families_by_column, family_of
-from estep.cli.finish import finish, provenance_of
+from estep.cli.finish import finish, provenance
 from estep.cli.options import (
     Columns,
     Data,
@@ -171,8 +171,8 @@ def fit_command(
     seconds = time.perf_counter() - begun
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
-    provenance = provenance_of(data, len(source), best)
-    result = result_dict(best, seconds, to_document(model, provenance))
+    origin = provenance(data, len(source), best)
+    result = result_dict(best, seconds, to_document(model, origin))
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
-    finish(model, best, result, out, provenance, full, as_json)
+    finish(model, best, result, out, origin, full, as_json)

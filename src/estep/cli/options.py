@@ -45,6 +45,9 @@ Sequence = Annotated[
 Weight = Annotated[
     str | None, typer.Option("--weight", metavar="COLUMN", help="Column of weights of rows, or of sequences.")
 ]
+Time = Annotated[
+    str | None, typer.Option("--time", metavar="COLUMN", help="Column of dates (default: the one there is).")
+]
 Given = Annotated[
     str | None, typer.Option("--given", metavar="COLUMNS", help="Columns of covariates, separated by commas.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from estep.cli.ask import loaded
+from estep.cli.ask import dates_of, loaded
 from estep.cli.choose import Ask
 from estep.cli.errors import guarded
 from estep.cli.options import (
@@ -20,6 +20,7 @@ from estep.cli.options import (
     Sep,
     Sequence,
     Thousands,
+    Time,
     app,
 )
 from estep.cli.tables import dialect_of
@@ -41,6 +42,7 @@ def plot(
     out: Annotated[Path, typer.Option("-o", "--out", help="Picture to write: .png, .pdf or .svg.")] = Path("estep.png"),
     what: Annotated[str | None, typer.Option(help=f"{'|'.join(DRAWN)} (default: what suits MODEL and DATA)")] = None,
     column: Annotated[str | None, typer.Option(help="The column to draw, by name.")] = None,
+    time: Time = None,
     dpi: Annotated[int, typer.Option(min=10, max=2400, help="Dots an inch of a .png.")] = 150,
     columns: Columns = None,
     sequence: Sequence = None,
@@ -68,6 +70,8 @@ def plot(
     else:
         ask = Ask(columns, sequence, None, None, None, dialect_of(sep, decimal, thousands, na, header), memory)
         fitted, table = loaded(model, data, ask)
+        if what in ("states", None) and fitted.latent.sequential and (times := dates_of(table, time)) is not None:
+            options["times"] = times
         shown = draw(fitted, table.source, what, **options)
     shown.figure_.savefig(out, dpi=dpi)
     say(f"picture written to {out}")

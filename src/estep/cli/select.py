@@ -13,7 +13,7 @@ from estep.algorithms import make_algorithm
 from estep.cli.choose import Ask, split_names
 from estep.cli.errors import guarded
 from estep.cli.families import components_of, family_of
-from estep.cli.finish import finish, provenance_of
+from estep.cli.finish import finish, provenance
 from estep.cli.options import (
     Columns,
     Data,
@@ -125,14 +125,14 @@ def select_command(
         )
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
-    provenance = provenance_of(data, len(source), best)
-    result = result_dict(best, time.perf_counter() - begun, to_document(model, provenance)) | selection_dict(selection)
+    origin = provenance(data, len(source), best)
+    result = result_dict(best, time.perf_counter() - begun, to_document(model, origin)) | selection_dict(selection)
     if picture is not None:
         from estep.plots import SelectionDisplay
 
         SelectionDisplay.from_estimator(selection).figure_.savefig(picture, dpi=150)
         say(f"picture written to {picture}")
-    finish(model, best, result, out, provenance, full, as_json)
+    finish(model, best, result, out, origin, full, as_json)
 
 
 def _check_picture(path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from glob import has_magic
 from pathlib import Path
@@ -52,6 +52,13 @@ class Table:
     """Of all columns of DATA."""
     columns: Callable[[str, bool], Any] | None = None
     """The cells of a column by its name: as the file shows them, or typed."""
+
+    kept_out: Mapping[str, str] = field(default_factory=dict)
+    """What makes a column no feature by itself, of those that are none: "ids", "dates" or "an index"."""
+
+    def kinds(self, kind: str) -> list[str]:
+        """The columns that are of a kind."""
+        return [name for name, what in self.kept_out.items() if what == kind]
 
     def cells(self, name: str, typed: bool = False) -> Any:
         """The cells (n,) of a column of DATA: an array, objects where it is texts, or an iterator of texts."""
@@ -102,6 +109,7 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
         partial(_repeated, sequences, lengths) if lengths is not None and sequences else None,
         tuple(c.name for c in columns),
         partial(_cells_of, {c.name: c for c in columns}),
+        {c.name: c.kept_out for c in columns if c.kept_out},
     )
 
 
@@ -165,7 +173,8 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
     )
     ids = partial(_ids, blocks, roles["sequence"]) if "sequence" in roles else None
     symbols = source.symbols or (() if model is None else model.symbols)
-    return Table(source, symbols, ids, blocks.names, lambda name, typed: _as_written(data, ask, name))
+    aside = {c.name: c.kept_out for c in columns if c.kept_out}
+    return Table(source, symbols, ids, blocks.names, partial(_as_written, data, ask), aside)
 
 
 def _cells(column: Any) -> Any:
@@ -181,7 +190,7 @@ def _ids(blocks: Blocks, name: str) -> Iterator[str]:
     return map(str, _texts(blocks, name))
 
 
-def _as_written(data: str, ask: Ask, name: str) -> Iterator[str | None]:
+def _as_written(data: str, ask: Ask, name: str, typed: bool) -> Iterator[str | None]:
     """The cells of a column as the file shows them, from a reading of its own."""
     blocks = blocks_of(data, ask.dialect, ask.execute)
     assert blocks is not None

@@ -90,6 +90,12 @@ class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
 
         return draw(self, X, what, **options)
 
+    def report(self, X: Any, path: Any = None, **options: Any) -> Any:
+        """A page about the fit over X, written to ``path`` ("report.html"); see :func:`estep.report`."""
+        from estep.reports import report
+
+        return report(self, X, path, **options)
+
     def _check_known(self, known: Mapping[str, Any]) -> None:
         """Raises TypeError for what no question takes."""
         if unknown := sorted(set(known) - {"labels", "given", "sequence"}):

@@ -25,7 +25,7 @@ SAME = 1e-6
 def remarks(fit: Fit, source: Source) -> tuple[str, ...]:
     """All of them, in plain words."""
     clusters = [f"component {k} is a cluster of {n} rows of one value" for k, n in fit.one_value.items()]
-    return (*_of_starts(fit), *_of_columns(source), *clusters, *_of_components(fit.model))
+    return (*_of_starts(fit), *_of_columns(source), *clusters, *identical(fit.model))
 
 
 def of_one_value(fit: Fit, source: Source, execute: Execute) -> dict[int, int]:
@@ -79,7 +79,8 @@ def _of_columns(source: Source) -> list[str]:
     return [f"{column} is constant: its variances are at the floor" for column in said]
 
 
-def _of_components(model: Model) -> list[str]:
+def identical(model: Model) -> list[str]:
+    """Components that are the same, in words."""
     what = "states" if model.latent.sequential else "components"
     pairs = _identical(model.emission)
     return [f"{what} {j} and {k} are identical" for j, k in pairs]

@@ -50,7 +50,7 @@ def listing(model: AnyModel, whole: bool = False) -> Listing:
     """All parameters, variances with standard deviations and correlations; unless it is the ``whole``, of more than
     ``MOST`` columns, symbols or states those that tell most."""
     names, symbols = columns_of(model)
-    kept = [names[d] for d in _kept_columns(model, names, whole)]
+    kept = [names[d] for d in telling_columns(model, names, whole)]
     list_of = _Lister(model, dict(zip(names, symbols, strict=True)), whole, [])
     if len(kept) < len(names):
         list_of.out.append(f"{len(names) - len(kept)} of {len(names)} columns, in which components differ less")
@@ -62,7 +62,7 @@ def listing(model: AnyModel, whole: bool = False) -> Listing:
     return Listing((*of_latent, *shown), tuple(dict.fromkeys(list_of.out)))
 
 
-def _kept_columns(model: AnyModel, names: Sequence[str], whole: bool) -> list[int]:
+def telling_columns(model: AnyModel, names: Sequence[str], whole: bool = False) -> list[int]:
     """The columns in which components differ most: by the variance of their means over the mean of their variances."""
     D = len(names)
     if whole or D <= MOST:

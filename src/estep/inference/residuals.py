@@ -50,3 +50,24 @@ def pseudo_residuals(
         u = below + rng.random(own.shape) * (upto - below)
         out[i : i + LEAF_ROWS] = ndtri(np.clip(u, LEAST, 1 - LEAST))[:, order]
     return out
+
+
+def against_normal(residuals: Array) -> tuple[Array, Array]:
+    """Residuals (n,) in their order, and the quantiles of a normal distribution that they are compared with; those that
+    are NaN are left out."""
+    from scipy.special import ndtri
+
+    known = np.sort(residuals[~np.isnan(residuals)])
+    return np.asarray(ndtri((np.arange(len(known)) + 0.5) / max(len(known), 1))), known
+
+
+def autocorrelations(residuals: Array, lags: int, ends: Array | None = None) -> Array:
+    """Of lags 0, 1, ... of residuals (n,) of sequences with ``ends``, which NaN take no part in."""
+    apart = np.nan_to_num(residuals - np.nanmean(residuals))
+    n = len(apart)
+    place = np.zeros(n, np.int64) if ends is None else np.searchsorted(ends, np.arange(n), side="right")
+    sums = []
+    for lag in range(min(lags, n - 1) + 1):
+        together = place[: n - lag] == place[lag:]
+        sums.append(float((apart[: n - lag] * together) @ apart[lag:]))
+    return np.array(sums) / (sums[0] or 1.0)

@@ -17,6 +17,8 @@ from typing import Any
 from estep.algorithms import Online
 from estep.algorithms.online import Running
 from estep.emissions import COMPOSED, FAMILIES
+from estep.fitting.provenance import provenance_of
+from estep.fitting.results import Fit
 from estep.interface import Emission, Latent
 from estep.io.model_validation import FORMAT, VERSION, Document, parse
 from estep.model import Model
@@ -26,7 +28,8 @@ from estep.util.files import write_text
 def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> None:
     """Writes a :class:`Model`, or a fitted estimator's, to ``path``; an older file is replaced in one step.
 
-    An estimator's file has what ``partial_fit`` keeps of the data too, for :func:`estep.load_estimator` to go on from.
+    An estimator's file has its settings and how the fit went, and what ``partial_fit`` keeps of the data, for
+    :func:`estep.load_estimator` to go on from.
     Raises TypeError for anything else, and OSError or ValueError naming the file where it cannot be written.
     """
     online = None
@@ -34,6 +37,8 @@ def save(model: Any, path: str | os.PathLike[str], provenance: Mapping[str, Any]
         running = getattr(model, "running_", None)
         if running is not None:
             online = model.algorithm if isinstance(model.algorithm, Online) else Online(), running
+        if provenance is None and isinstance(fit := getattr(model, "fit_", None), Fit):
+            provenance = {"settings": repr(model), **provenance_of(fit)}
         model = _estimator_model(model)
     text = json.dumps(to_document(model, provenance, online), indent=1, allow_nan=False) + "\n"
     write_text(path, text)

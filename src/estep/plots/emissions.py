@@ -7,16 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from estep.inference.curves import curves
 from estep.inference.predictive import predictive
-from estep.interface import Margin
 from estep.latents import Moving
 from estep.plots.components import place_of
 from estep.plots.display import Display
 from estep.plots.figure import as_model, component_colours, new_axes
 from estep.statistics import Array
 
-POINTS = 400
-TAIL = 1e-3
 STYLES = ("-", "--", "-.", ":")
 
 
@@ -42,7 +40,7 @@ class EmissionsDisplay(Display):
         found = predictive(model, np.eye(model.n_components))
         place = place_of(column, found.names)
         margin, symbols = found.margins[place], found.symbols[place]
-        values, heights = _heights(margin)
+        values, heights = curves(margin)
         new = cls(found.names[place], values, heights, margin.kind, symbols, model.latent.unit)
         return new.plot(ax, **options)
 
@@ -67,21 +65,6 @@ class EmissionsDisplay(Display):
         ax.set_title(title)
         ax.legend(frameon=False, title=self.unit, ncols=1 + K // 9)
         return self._drawn(ax)
-
-
-def _heights(margin: Margin) -> tuple[Array, Array]:
-    """Values, and the density or probability of each in each component (n, K), from the distribution functions."""
-    if margin.kind == "symbol":
-        assert margin.table is not None
-        return np.arange(margin.table.shape[1]), margin.table.T
-    if margin.kind == "angle":
-        x = np.linspace(-np.pi, np.pi, POINTS)
-    else:
-        low, high = float(np.min(margin.around(TAIL)[0])), float(np.max(margin.around(1 - TAIL)[1]))
-        x = np.arange(np.floor(low), np.ceil(high) + 1) if margin.kind == "count" else np.linspace(low, high, POINTS)
-    if margin.kind == "count":
-        return x, margin.cdf(x) - margin.below(x)
-    return x, np.gradient(margin.cdf(x), x, axis=0)
 
 
 class DurationsDisplay(Display):

@@ -39,10 +39,7 @@ def new_axes(width: float, height: float, rows: int = 1, **options: Any) -> Any:
 
 def component_colours(K: int) -> Array:
     """RGB colours (K, 3): eight of Okabe and Ito's, then hues apart in three lightnesses."""
-    require_matplotlib()
-    from matplotlib.colors import to_rgb
-
-    own = [to_rgb(c) for c in COLOURS[:K]]
+    own = [tuple(int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)) for c in COLOURS[:K]]
     more = max(K - len(COLOURS), 0)
     lightness = (0.35, 0.6, 0.78)
     own += [colorsys.hls_to_rgb((0.05 + i * 0.618034) % 1, lightness[i % 3], 0.65) for i in range(more)]

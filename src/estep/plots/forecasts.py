@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from estep.inference.forecast import forecast_columns
+from estep.inference.residuals import against_normal, autocorrelations
 from estep.plots.components import place_of
 from estep.plots.display import Display
 from estep.plots.figure import COLOURS, GREY, as_model, column_names, new_axes
@@ -69,15 +70,10 @@ class ResidualsDisplay(Display):
     ``autocorrelations``: of lags 0, 1, ..."""
 
     def __init__(self, residuals: Array, lags: int):
-        from scipy.special import ndtri
-
-        known = np.sort(residuals[~np.isnan(residuals)])
-        self.frame = {"normal": ndtri((np.arange(len(known)) + 0.5) / len(known)), "residual": known}
-        apart = np.nan_to_num(residuals - np.nanmean(residuals))
-        n = len(apart)
-        sums = [float(apart[: n - lag] @ apart[lag:]) for lag in range(min(lags, n - 1) + 1)]
-        self.autocorrelations = np.array(sums) / sums[0]
-        self.n = n
+        normal, known = against_normal(residuals)
+        self.frame = {"normal": normal, "residual": known}
+        self.autocorrelations = autocorrelations(residuals, lags)
+        self.n = len(residuals)
 
     @classmethod
     def from_model(

@@ -1,0 +1,133 @@
+"""Charts of what components are like."""
+
+from __future__ import annotations
+
+from estep.reports.charts.specs import PICKED, ROUND, Spec, chart, choice, colour, lit, name, panels, quantity, tooltip
+
+WIDTH = 260
+NUMBERS = ("number", "count")
+BLUES = {"scheme": "blues", "domain": [0, 1]}
+
+
+def shares(report: Spec) -> Spec:
+    """How many rows each has."""
+    unit, n = report["model"]["unit"], max(report["data"]["rows"], 1)
+    rows = [
+        {"component": c["component"], "rows": c["rows"], "found": c["rows"] / n, "expected": c["share"]}
+        for c in report["components"]
+    ]
+    told = tooltip(component=unit, rows="rows", found="share of the rows|.1%", expected="share the model expects|.1%")
+    x = quantity("found", "share of the rows", axis={"format": "%"})
+    bar = {
+        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "encoding": {"x": x, "color": colour(report, legend=None), "opacity": lit(1.0, 0.25), "tooltip": told},
+    }
+    tick = {
+        "mark": {"type": "tick", "color": "#111", "thickness": 2},
+        "encoding": {"x": quantity("expected"), "tooltip": told},
+    }
+    spec = {
+        "data": {"name": "shares"},
+        "params": [PICKED],
+        "height": {"step": 26 if len(rows) <= 20 else 14},
+        "encoding": {"y": name("component", unit)},
+        "layer": [bar, tick],
+    }
+    text = f"How many rows each {unit} has; the black mark is the share that the model expects."
+    return chart("shares", "components", "Size", text, spec, shares=rows)
+
+
+def profile(report: Spec) -> Spec | None:
+    """Mean and deviation, a panel a column."""
+    rows = [
+        {"column": c["name"], "component": k, "mean": m, "low": m - s, "high": m + s, "deviation": s}
+        for c in report["columns"]
+        if c["kind"] in NUMBERS
+        for k, (m, s) in enumerate(zip(c["mean"], c["deviation"], strict=True))
+        if m is not None and s is not None
+    ]
+    if not rows:
+        return None
+    near: Spec = {"scale": {"zero": False}}
+    unit = report["model"]["unit"]
+    encoding = {
+        "y": name("component"),
+        "color": colour(report, legend=None),
+        "opacity": lit(1.0, 0.15),
+        "tooltip": tooltip(column="column", component=unit, mean="mean|.4~g", deviation="standard deviation|.4~g"),
+    }
+    rule = {
+        "mark": {"type": "rule", "strokeWidth": 3},
+        "encoding": {"x": quantity("low", **near), "x2": {"field": "high"}},
+    }
+    point = {"mark": {"type": "point", "filled": True, "size": 70}, "encoding": {"x": quantity("mean", **near)}}
+    step = {"step": 20 if report["model"]["n_components"] <= 12 else 12}
+    spec = {
+        "data": {"name": "profile"},
+        "params": [PICKED],
+        "facet": panels("column"),
+        "spec": {"width": WIDTH, "height": step, "encoding": encoding, "layer": [rule, point]},
+        "resolve": {"scale": {"x": "independent"}},
+    }
+    text = f"Mean and one standard deviation of each column in each {unit}, in the units of the data."
+    return chart("profile", "components", f"What each {unit} is like", text, spec, profile=rows)
+
+
+def curves(report: Spec) -> Spec | None:
+    """The density of a column in each."""
+    shown = [c for c in report["columns"] if c["kind"] in (*NUMBERS, "angle")]
+    rows = [
+        {"column": c["name"], "component": k, "value": v, "height": h}
+        for c in shown
+        for k, heights in enumerate(c["heights"])
+        for v, h in zip(c["values"], heights, strict=True)
+    ]
+    if not rows:
+        return None
+    names, unit = [c["name"] for c in shown], report["model"]["unit"]
+    encoding = {
+        "x": quantity("value", None if len(names) > 1 else names[0]),
+        "y": quantity("height", "density, of counts probability"),
+        "color": colour(report),
+        "opacity": lit(1.0, 0.1),
+        "tooltip": tooltip(component=unit, value=f"value|{ROUND}"),
+    }
+    spec = {
+        "data": {"name": "curves"},
+        "params": [PICKED, choice("shown", "Column", names, names)],
+        "transform": [{"filter": "datum.column == shown"}],
+        "mark": {"type": "line", "strokeWidth": 2},
+        "encoding": encoding,
+    }
+    text = f"How the values of a column are distributed in each {unit}."
+    return chart("curves", "components", "Distributions", text, spec, curves=rows)
+
+
+def symbols(report: Spec) -> Spec | None:
+    """How probable each symbol is in each."""
+    rows = [
+        {"column": c["name"], "component": k, "symbol": s, "p": p}
+        for c in report["columns"]
+        if c["kind"] == "symbol"
+        for k, heights in enumerate(c["heights"])
+        for s, p in zip(c["values"], heights, strict=True)
+    ]
+    if not rows:
+        return None
+    unit = report["model"]["unit"]
+    encoding = {
+        "x": name("component", unit, axis={"labelAngle": 0}),
+        "y": name("symbol", sort=None),
+        "color": quantity("p", "probability", scale=BLUES, legend={"gradientLength": 120}),  # or the rows' height
+        "opacity": lit(1.0, 0.3),
+        "tooltip": tooltip(column="column", symbol="symbol", component=unit, p="probability|.3~g"),
+    }
+    spec = {
+        "data": {"name": "symbols"},
+        "params": [PICKED],
+        "facet": panels("column"),
+        "spec": {"width": WIDTH, "height": {"step": 20}, "mark": "rect", "encoding": encoding},
+        "resolve": {"scale": {"y": "independent"}},
+    }
+    text = f"How probable each symbol is in each {unit}."
+    return chart("symbols", "components", "Symbols", text, spec, symbols=rows)
