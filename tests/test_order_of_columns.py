@@ -89,7 +89,7 @@ def test_texts_that_are_numbers():
     text = mixture.conditional({"t": ["1", "2"]})
     np.testing.assert_array_equal(mixture.conditional(pd.DataFrame({"t": [1, 2]})).mean(), text.mean())
     assert text.mean()[0, 0] < 5 < text.mean()[1, 0]
-    with pytest.raises(ValueError, match="'3'; the model knows 1, 2"):
+    with pytest.raises(ValueError, match="no symbol '3'; it knows 1, 2"):
         mixture.conditional({"t": 3})
 
 

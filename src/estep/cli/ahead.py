@@ -27,7 +27,8 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.tables import dialect_of
-from estep.cli.write import check_out, named, write_table
+from estep.cli.write import check_out, write_table
+from estep.data.frames import named
 from estep.execution.threads import threads
 from estep.inference.forecast import forecast_columns
 from estep.inference.predictive import columns_of

@@ -29,7 +29,8 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.tables import dialect_of
-from estep.cli.write import check_out, kept, named, write_table
+from estep.cli.write import check_out, kept, write_table
+from estep.data.frames import named
 from estep.execution.threads import threads
 from estep.inference.impute import impute as imputed
 from estep.inference.predictive import columns_of, own_columns

@@ -20,6 +20,7 @@ from estep.data.inputs import as_source
 from estep.data.opened import blocks_of
 from estep.data.source import Source
 from estep.datasets import NAMES
+from estep.inference.reading import known_symbols
 from estep.model import Model
 from estep.statistics import Array
 from estep.tables.blocks import Blocks
@@ -87,7 +88,7 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
     if blocks is not None:
         return _opened(data, blocks, rows, ask, model)
     columns, lengths, symbols = _columns_of(data, ask.dialect)
-    symbols = model.symbols if model is not None and model.symbols else symbols
+    symbols = known_symbols(model) if model is not None and model.symbols else symbols
     found = chosen(data, columns, rows, ask, model)
     sequences: tuple[str, ...] = ()
     if "sequence" in found.roles:
@@ -166,7 +167,7 @@ def _opened(data: str, blocks: Blocks, rows: str, ask: Ask, model: Model | None)
         rows=rows,  # type: ignore[arg-type]
         columns=tuple(c.name for c in found.features),
         labels=roles.get("labels"),
-        symbols=() if model is None else model.symbols,
+        symbols=() if model is None else known_symbols(model),
         given=given or None,
         sequence=roles.get("sequence"),
         memory=ask.memory,
@@ -243,10 +244,6 @@ def _codes(column: Column, symbols: tuple[str, ...]) -> tuple[Array, tuple[str, 
     """Whole numbers are symbols as they are, where the model has no names; texts are numbered in the order of these."""
     if column.numbers is not None and not symbols:
         return column.numbers[:, None], symbols
-    if symbols:
-        for row, text in enumerate(column.texts):
-            if text is not None and text not in symbols:
-                raise ValueError(f"column {column.name!r}, row {row}: the model has no symbol {column.text_of(row)}")
     numbers, names = codes(column.texts, column.name, symbols)
     return numbers[:, None], names
 

@@ -64,16 +64,6 @@ def _whole(values: Any) -> Any:
     return new
 
 
-def named(values: Array, symbols: Any) -> Array:
-    """A column's values (n,) with the names of its ``symbols``, None where there is no value; as they are without."""
-    if not len(symbols):
-        return values
-    there = ~np.isnan(np.asarray(values, float))
-    new = np.full(len(values), None, dtype=object)
-    new[there] = np.array([str(s) for s in symbols], dtype=object)[np.asarray(values)[there].astype(int)]
-    return new
-
-
 def _list(values: Any) -> list[Any]:
     """Cells as Python has them, None where there is none."""
     if isinstance(values, np.ndarray):

@@ -18,7 +18,7 @@ Roles = tuple[tuple[str, str], ...]
 
 
 def is_frame(data: Any) -> bool:
-    """Whether the data are a data frame (pandas, polars, pyarrow)."""
+    """Whether the data are a data frame (pandas, polars, pyarrow), in memory."""
     speaks = any(hasattr(data, name) for name in ("__dataframe__", "__arrow_c_stream__", "__narwhals_dataframe__"))
     return speaks and (hasattr(data, "columns") or hasattr(data, "column_names"))
 
@@ -34,6 +34,10 @@ def frame_of(data: Any) -> Any:
         raise ValueError(f"the data frame has two columns of one name, {twice!r}: rename one")
     if any(not isinstance(label, str) for label in labels):
         data = data.set_axis(names, axis="columns")
+    if type(data).__name__ == "RecordBatch":
+        import pyarrow as pa
+
+        data = pa.Table.from_batches([data])
     return nw.from_native(data, eager_only=True)
 
 

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from estep.data.columns import frame_numbers, frame_of, is_frame, names_of
+from estep.data.frames import SHOWN, codes, encode, is_text, texts_of
 from estep.statistics import Array
+from estep.tables.cells import is_number
 from estep.util.numbers import as_numbers
 
 
 def unpacked(data: Any, lengths: Any) -> tuple[Any, Any]:
     """(rows, lengths) of any accepted form; rows are a frame or an array."""
+    data = _as_table(data)
     if hasattr(data, "__array__") and not (is_frame(data) or isinstance(data, np.ndarray) or _is_series(data)):
         data = np.asarray(data)
     data, lengths = joined(data, lengths)
@@ -28,9 +31,23 @@ def unpacked(data: Any, lengths: Any) -> tuple[Any, Any]:
     if not is_frame(data) and np.ndim(data) == 3:
         if lengths is not None:
             raise ValueError("a 3-D array (sequences, steps, columns) has its lengths already: leave lengths out")
-        array = as_numbers(data)
+        array = np.asarray(data)
+        array = as_numbers(data) if array.dtype.kind not in "UTO" else array
         return array.reshape(-1, array.shape[2]), np.full(array.shape[0], array.shape[1])
     return data, lengths
+
+
+def _as_table(data: Any) -> Any:
+    """A frame of what stands for one: a dictionary of columns, or a lazy frame."""
+    if isinstance(data, dict):
+        import pyarrow as pa
+
+        if not all(isinstance(name, str) and np.ndim(values) == 1 for name, values in data.items()) or not data:
+            raise TypeError("the data are a dict: give columns by name, {'x': values (n,), ...}")
+        return pa.table({name: pa.array(np.asarray(values)) for name, values in data.items()})
+    if type(data).__name__ == "LazyFrame" and hasattr(data, "collect"):
+        return data.collect()
+    return data
 
 
 def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
@@ -78,7 +95,10 @@ def _kind(part: Any) -> str:
 def _join(parts: Sequence[Any]) -> tuple[Array, Array]:
     arrays = []
     for i, part in enumerate(parts):
-        a = frame_numbers(frame_of(part)) if is_frame(part) else as_numbers(part, f"the data of sequence {i}")
+        texts = None if is_frame(part) else texts_of(part)
+        a = np.array(texts, dtype=object) if texts is not None else None
+        if a is None:
+            a = frame_numbers(frame_of(part)) if is_frame(part) else as_numbers(part, f"the data of sequence {i}")
         arrays.append(a.reshape(-1, 1) if a.ndim == 1 else a)
         if arrays[i].ndim != 2 or arrays[i].shape[1] != arrays[0].shape[1]:
             first = arrays[0].shape[1] if arrays[0].ndim == 2 else 0
@@ -100,12 +120,24 @@ def features(
                 f"Expected 2D array (rows, columns), got 1D array instead: a {type(data).__name__}. Reshape your data: "
                 "X.to_frame() makes it a data frame of one column"
             )
-        return as_numbers(data), (), ()
-    if rows == "table":
-        from estep.data.frames import encode
-
-        return encode(data, symbols, only, new)
+        texts = texts_of(data) if rows == "symbols" else None
+        if texts is not None:
+            if not new and not symbols:
+                raise ValueError("the data are texts; the model has no names of symbols for them, only numbers")
+            values, names = codes(texts, "of the data", symbols)
+            return values[:, None], (), names
+        numbers = as_numbers(data)
+        if rows == "symbols" and symbols and all(map(is_number, symbols)):
+            known = ", ".join(map(repr, symbols[:SHOWN]))
+            raise ValueError(f"the model's symbols are texts that look like numbers ({known}): give texts, not numbers")
+        return numbers, (), ()
     frame = frame_of(data)
+    if rows == "symbols" and len(frame.columns) == 1 and is_text(frame, frame.columns[0]):
+        of_one = ((frame.columns[0], symbols),) if symbols else ()
+        values, names, found = encode(data, of_one, (), new)
+        return values, names_of(frame), found[0][1]
+    if rows == "table":
+        return encode(data, symbols, only, new)
     return frame_numbers(frame), names_of(frame), ()
 
 

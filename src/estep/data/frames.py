@@ -8,9 +8,19 @@ import numpy as np
 
 from estep.data.columns import frame_of, series_numbers
 from estep.statistics import Array
+from estep.tables.cells import is_number
+from estep.util.numbers import is_missing
 
 Symbols = tuple[tuple[str, tuple[str, ...]], ...]
 """The names of the symbols of each column of texts."""
+
+
+SHOWN = 5
+"""Symbols that an error names."""
+
+
+class Lenient(tuple[str, ...]):
+    """Names of symbols of a model for which texts that are none of them are missing cells."""
 
 
 def encode(
@@ -50,13 +60,51 @@ def _numeric(series: Any) -> Array | None:
         return None
 
 
+def is_text(frame: Any, column: str) -> bool:
+    """Whether a column holds texts, or categories of them."""
+    return _numeric(frame[column]) is None
+
+
 def codes(texts: list[str | None], column: str, known: tuple[str, ...] = ()) -> tuple[Array, tuple[str, ...]]:
     """Numbers of texts, in the order of their names or of those ``known``, NaN for None; and these names."""
     names = known or tuple(sorted({t for t in texts if t is not None}))
     if not names:
         raise ValueError(f"column {column!r} has no values: leave it out")
     number: dict[str | None, float] = {None: np.nan, **{t: float(i) for i, t in enumerate(names)}}
-    unknown = next((t for t in texts if t not in number), None)
+    if isinstance(known, Lenient):
+        return np.array([number.get(t, np.nan) for t in texts]), tuple(names)
+    unknown = next((i for i, t in enumerate(texts) if t not in number), None)
     if unknown is not None:
-        raise ValueError(f"column {column!r} has {unknown!r}; the model knows {', '.join(names)}")
+        some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        raise ValueError(
+            f"column {column!r}, row {unknown}: the model has no symbol {str(texts[unknown])[:40]!r}; it knows {some} "
+            '(Categorical(unknown="missing") takes others as missing cells)'
+        )
     return np.array([number[t] for t in texts]), names
+
+
+def named(values: Array, names: Any) -> Array:
+    """The reverse of :func:`codes`: texts (n,), None for NaN and -1; the values where there are no names."""
+    if not len(names):
+        return values
+    there = ~np.isnan(np.asarray(values, float)) & (np.asarray(values) >= 0)
+    new = np.full(len(values), None, dtype=object)
+    new[there] = np.array([str(s) for s in names], dtype=object)[np.asarray(values)[there].astype(int)]
+    return new
+
+
+def texts_of(data: Any) -> list[str | None] | None:
+    """One column of texts, None where empty; None where the data are something else, or texts that are numbers."""
+    array = np.asarray(data)
+    if array.dtype.kind == "O":
+        cells = array.ravel().tolist()
+        if not any(isinstance(c, str) for c in cells):
+            return None
+    elif array.dtype.kind in "UT":
+        cells = array.ravel().tolist()
+    else:
+        return None
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
+        raise ValueError(f"symbols come in one column; the data have shape {array.shape}")
+    texts = [None if is_missing(c) else str(c) for c in cells]
+    return None if all(t is None or is_number(t) for t in texts) else texts

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from estep.data.columns import frame_of, is_frame
+from estep.data.frames import named, texts_of
 from estep.data.source import Source
 from estep.statistics import Array
 from estep.util.numbers import is_missing
@@ -31,6 +32,8 @@ def _one(data: Any, source: Source, values: Array) -> Any:
         return _frame(data, source, values)
     shape = np.shape(data)
     array = np.asarray(data) if not isinstance(data, np.ma.MaskedArray) else data
+    if source.symbols and texts_of(data) is not None:
+        return named(values[:, 0], source.symbols).reshape(shape)
     own = values.reshape(shape) if len(shape) != 1 else values[:, 0]
     return own.astype(array.dtype) if array.dtype == np.float32 else own
 
@@ -39,9 +42,11 @@ def _frame(data: Any, source: Source, values: Array) -> Any:
     """A data frame of the same kind, with its other columns."""
     import narwhals as nw
 
-    frame, P, texts = frame_of(data), source.n_given, dict(source.symbols)
+    frame, P = frame_of(data), source.n_given
     names = source.columns[P:]
     names = names if any(names) else tuple(frame.columns)
+    flat = bool(source.symbols) and isinstance(source.symbols[0], str)
+    texts = {names[0]: source.symbols} if flat else dict(source.symbols)
     filled = []
     for name, column in zip(names, values.T, strict=True):
         if name not in frame.columns:

@@ -24,11 +24,13 @@ from estep.util.memory import require_memory
 class Categorical(ConjugateEmission):
     """Symbol probabilities ``emissionprob`` (K, M), rows adding up to 1; zeros stay zero.
 
-    ``n_symbols``: M, where it is more than the largest symbol seen plus one.
+    ``n_symbols``: M, where it is more than the largest symbol seen plus one. ``unknown``: what texts are that no fit
+    has seen, an "error" or "missing" cells.
     """
 
     emissionprob: Array | None = None
     n_symbols: int | None = None
+    unknown: Literal["error", "missing"] = field(default="error", kw_only=True, metadata={"optional": True})
 
     has_missing: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
@@ -43,6 +45,8 @@ class Categorical(ConjugateEmission):
     def __post_init__(self) -> None:
         if self.n_symbols is not None and (not isinstance(self.n_symbols, int) or self.n_symbols < 1):
             raise ValueError(f"n_symbols is {self.n_symbols!r}: it is a whole number from 1")
+        if self.unknown not in ("error", "missing"):
+            raise ValueError(f"unknown is {self.unknown!r}: it is 'error' or 'missing'")
         if self.emissionprob is not None:
             shape = np.shape(self.emissionprob)
             if len(shape) != 2:
@@ -53,6 +57,10 @@ class Categorical(ConjugateEmission):
     @property
     def rows(self) -> Literal["real", "symbols"]:
         return "symbols"
+
+    @property
+    def takes_unknown(self) -> bool:
+        return self.unknown == "missing"
 
     def _probabilities(self) -> Array:
         if self.emissionprob is None:
@@ -87,7 +95,7 @@ class Categorical(ConjugateEmission):
         if self.emissionprob is not None:
             return self.adapt(summary)
         require_memory(f"symbols up to {M - 1}: tables of as many for {n_components} components", 32 * M * n_components)
-        return type(self)(np.full((n_components, M), 1 / M), M).adapt(summary)
+        return self.evolve(emissionprob=np.full((n_components, M), 1 / M), n_symbols=M).adapt(summary)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)

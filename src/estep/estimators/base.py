@@ -231,7 +231,7 @@ class ModelEstimator(Sureness):
         """One line every ``verbose_interval`` iterations."""
         if it.iteration % self.verbose_interval == 0:
             start = f"start {it.restart + 1}/{it.n_restarts}  iteration {it.iteration}"
-            print(f"{start}  bound {it.bound:.6f}  gain {it.gain:.3g}")
+            print(f"{start}  bound {it.bound:.6f}" + (f"  gain {it.gain:.3g}" if it.iteration else ""))
 
     def _store(self, fit: Fit, dtype: type[np.floating[Any]]) -> None:
         if self.order_by is not None:

@@ -15,6 +15,7 @@ from estep.data.source import Source
 from estep.estimators.features import AsFeatures
 from estep.estimators.imputation import imputed
 from estep.inference.forecast import forecast_columns
+from estep.inference.predictive import with_names
 from estep.inference.reading import read
 from estep.inference.stream import Stream
 from estep.latents import Moving
@@ -206,9 +207,14 @@ class ChainAnswers(AsFeatures):
         model, source = self._ask(X, lengths, known)
         return model.simulate(source, steps, n, self._seed(random_state), execute=self._execute(), ahead=ahead)
 
-    def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
-        """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates."""
-        return self.to_model().sample(n, self._seed(random_state), given)
+    def sample(self, n: int = 1, random_state: Any = None, given: Any = None) -> tuple[Any, Array]:
+        """Draws one sequence of ``n`` steps: (X (n, D), states (n,)); ``given``: their covariates.
+
+        Symbols that have names are texts; a table with columns of texts is a data frame.
+        """
+        model = self.to_model()
+        X, states = model.sample(n, self._seed(random_state), given)
+        return with_names(model, X), states
 
     def _seed(self, random_state: Any) -> Any:
         return as_seed(self.random_state if random_state is None else random_state)

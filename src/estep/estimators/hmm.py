@@ -210,11 +210,12 @@ class GMMHMM(Hidden):
 
 
 class CategoricalHMM(Hidden):
-    """Hidden Markov model with categorical emissions: X holds symbols 0 .. M - 1 in one column.
+    """Hidden Markov model with categorical emissions: X holds symbols in one column, numbers 0 .. M - 1 or texts.
 
-    ``n_symbols``: M, where it is more than the largest symbol plus one. ``emissionprob_init`` (K, M) starts the
-    emission, its zeros stay zero; the other parameters are those of :class:`GaussianHMM`. Fitted: ``emissionprob_``
-    (K, M).
+    Texts are numbered in the order of their names, ``symbols_``; ``unknown``: what those are that the fit has not seen,
+    an "error" or "missing" cells. ``n_symbols``: M, where it is more than the largest symbol plus one.
+    ``emissionprob_init`` (K, M) starts the emission, its zeros stay zero; the other parameters are those of
+    :class:`GaussianHMM`. Fitted: ``emissionprob_`` (K, M).
     """
 
     def __init__(
@@ -222,6 +223,7 @@ class CategoricalHMM(Hidden):
         n_components: int = 1,
         *,
         n_symbols: int | None = None,
+        unknown: str = "error",
         tol: float = 1e-8,
         stop_rule: str = "gain",
         max_iter: int = 1000,
@@ -253,7 +255,12 @@ class CategoricalHMM(Hidden):
         self._keep(locals())
 
     def _emission(self) -> Categorical:
-        return Categorical(self.emissionprob_init, self.n_symbols)
+        return Categorical(self.emissionprob_init, self.n_symbols, unknown=self.unknown)
+
+    @property
+    def symbols_(self) -> tuple[str, ...]:
+        """The names of the symbols 0 .. M - 1, none where they are numbers."""
+        return tuple(self.to_model().symbols)
 
 
 class PoissonHMM(Hidden):

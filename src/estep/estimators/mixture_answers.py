@@ -18,6 +18,7 @@ from estep.estimators.settings import as_dtype
 from estep.fitting.merging import Merging, merge
 from estep.inference.conditional import Conditional, conditional, marginal
 from estep.inference.outliers import outlier_probabilities
+from estep.inference.predictive import with_names
 from estep.inference.reading import read
 from estep.interface.latent import LEAF_ROWS
 from estep.model import Model
@@ -71,10 +72,10 @@ class MixtureAnswers(DensityMixin, AsFeatures):  # type: ignore[misc]
         model, source = self._ask(X, given, labels=labels)
         return source.unsorted(model.decode(source, execute=self._execute(), on_impossible=on_impossible)[0])
 
-    def sample(self, n_samples: int = 1, given: Any = None) -> tuple[Array, Array]:
+    def sample(self, n_samples: int = 1, given: Any = None) -> tuple[Any, Array]:
         """Draws rows: (X (n, D), components (n,)), grouped by component as scikit-learn does.
 
-        With covariates ``given`` (n, P) rows are in their order.
+        With covariates ``given`` (n, P) rows are in their order. A table with columns of texts is a data frame.
         """
         rng = self.random_state
         rng = rng if isinstance(rng, np.random.Generator) or rng is None else np.random.default_rng(as_seed(rng))
@@ -82,10 +83,8 @@ class MixtureAnswers(DensityMixin, AsFeatures):  # type: ignore[misc]
         if isinstance(n_samples, int | np.integer) and n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples}: at least one row is drawn")
         X, states = model.sample(n_samples, rng, given)
-        if given is not None:
-            return X, states
-        order = np.argsort(states, kind="stable")
-        return X[order], states[order]
+        order = np.argsort(states, kind="stable") if given is None else np.arange(len(states))
+        return with_names(model, X[order]), states[order]
 
     def _n_parameters(self) -> int:
         """Free parameters, by scikit-learn's name."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.columns import frame_like
+from estep.data.frames import named
 from estep.data.missing import is_missing
 from estep.emissions._shared.tables import as_table, place_in
 from estep.interface import AnyModel, Margin
@@ -176,6 +178,16 @@ def columns_of(model: AnyModel) -> tuple[tuple[str, ...], list[Sequence[Any]]]:
         names = tuple(f"x{d}" for d in range(emission.n_columns - P))
     texts = {names[0]: model.symbols} if emission.rows == "symbols" else dict(model.symbols)
     return names, [texts.get(name, ()) for name in names]
+
+
+def with_names(model: AnyModel, X: Array) -> Any:
+    """Rows that were drawn with the names of symbols: texts (n, 1), or of a table a data frame; as they are where the
+    model has none."""
+    if not model.symbols:
+        return X
+    names, symbols = columns_of(model)
+    columns = {name: named(X[:, d], texts) for d, (name, texts) in enumerate(zip(names, symbols, strict=True))}
+    return frame_like(None, columns) if model.emission.rows == "table" else columns[names[0]][:, None]
 
 
 def own_columns(model: AnyModel) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from estep.data.columns import frame_of, is_frame
+from estep.data.frames import Lenient
 from estep.data.inputs import as_source
 from estep.data.opened import is_blocks
 from estep.data.rows import chunks
@@ -42,7 +43,7 @@ def read(
         weights,
         model.emission.rows,
         labels=labels,
-        symbols=model.symbols,
+        symbols=known_symbols(model),
         only=used,
         given=given,
         wanted=() if used else model.columns[P:],
@@ -72,6 +73,17 @@ def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
             f"the model was fitted to the sequences of column {column!r}, which the data have: give lengths, or "
             "leave the column out where all rows are one sequence"
         )
+
+
+def known_symbols(model: AnyModel) -> tuple[Any, ...]:
+    """The names of a model's symbols; :class:`Lenient` where it takes others as missing cells."""
+    emission, symbols = model.emission, model.symbols
+    if emission.rows != "table":
+        return Lenient(symbols) if symbols and emission.takes_unknown else symbols
+    product: Any = getattr(emission, "inner", emission)
+    lenient = {c for key, family in product.parts if family.takes_unknown for c in key}
+    lenient = {model.columns[c] if isinstance(c, int) and model.columns else c for c in lenient}
+    return tuple((column, Lenient(texts) if column in lenient else texts) for column, texts in symbols)
 
 
 def as_read(model: Any, source: Source) -> Any:

@@ -317,6 +317,11 @@ class Emission(Values, ABC):
         """How many symbols it knows; None where rows are none."""
         return None
 
+    @property
+    def takes_unknown(self) -> bool:
+        """Whether texts that are none of its symbols are missing cells; else they are an error."""
+        return False
+
     def check_names(self, columns: Sequence[str], symbols: Sequence[Any]) -> None:
         """Raises ValueError unless a model's names of columns and symbols name what is read, each once."""
         M = self.symbols_read

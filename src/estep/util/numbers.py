@@ -62,7 +62,11 @@ def _of_objects(array: Array, what: str) -> Array:
             text = isinstance(value, str)
             raise type(error)(
                 f"{what} are not numbers: {where} is {str(value)[:40]!r}"
-                + (". Texts are turned into symbols by np.unique(X, return_inverse=True)" if text else f" ({error})")
+                + (
+                    ". CategoricalHMM reads texts, and families of tables do (MixtureModel('auto'))"
+                    if text
+                    else f" ({error})"
+                )
             ) from None
     return out
 

@@ -69,6 +69,8 @@ def begun(
     if method == "short":
         return _short_runs(latent, emission, source, n_components, rng)
     blank = emission.start(n_components, source.summary)
+    if source.symbols and emission.rows == "symbols":
+        blank.check_names((), source.symbols)
     if complete(latent) and complete(emission):
         return Model(latent, blank, source.columns, source.symbols, source.roles)
     whole, labelled = source, source.evidence is not None
