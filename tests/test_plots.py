@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import estep
+from estep import plots
 from estep.plots import (
     BoundDisplay,
     ComponentsDisplay,
@@ -189,7 +190,7 @@ def test_what_suits_is_drawn(tmp_path):
     assert isinstance(MIXTURE.plot(FAITHFUL), ComponentsDisplay)
     assert isinstance(estep.MixtureModel("poisson", 2, random_state=0).fit(QUAKES).plot(QUAKES), EmissionsDisplay)
     for what, kind in estep.plots.DISPLAYS.items():
-        fitted, X = (MIXTURE, FAITHFUL) if what == "components" else (CHAIN, QUAKES)
+        fitted, X = (MIXTURE, FAITHFUL) if what in ("components", "pairs") else (CHAIN, QUAKES)
         assert type(estep.plots.draw(fitted, X, what)) is kind
     with pytest.raises(ValueError, match="what is 'all'"):
         CHAIN.plot(QUAKES, "all")
@@ -259,3 +260,49 @@ def test_films_from_the_command_line(tmp_path):
     ):
         wrong = run("animate", "faithful", *words, cwd=tmp_path)
         assert wrong.returncode == 2 and said in wrong.stderr
+
+
+def test_pairs_and_panels_of_many_columns():
+    X = np.random.default_rng(0).normal(size=(200, 7))
+    X[:100, [2, 5]] += 6
+    mixture = estep.GaussianMixture(2, random_state=0).fit(X)
+    pairs = mixture.plot(X)
+    assert type(pairs) is plots.PairsDisplay and {"x2", "x5"} <= set(pairs.names) and len(pairs.names) == 5
+    assert len(pairs.parts) == 15 and np.array_equal(pairs.frame["x2"], X[:, 2])
+    own = plots.PairsDisplay.from_model(mixture, X, columns=["x2", 5])
+    assert own.names == ["x2", "x5"] and len(own.figure_.axes) == 4
+    means = own.parts[1, 0].means
+    assert np.array_equal(means, mixture.means_[:, [2, 5]])
+    panels = mixture.plot()
+    assert type(panels) is plots.ProfileDisplay and len(panels.columns) == 7
+    frame = pd.DataFrame({"a": X[:, 2], "kind": np.where(X[:, 2] > 3, "high", "low")})
+    table = estep.MixtureModel({"a": "gaussian", "kind": "categorical"}, 2, random_state=0).fit(frame)
+    display = table.plot(frame)
+    texts = [t.get_text() for t in display.ax_[1].get_legend().get_texts()] if len(display.ax_) > 1 else []
+    assert texts == ["high", "low"]
+    assert display.to_frame().equals(table.profile())
+
+
+def test_confusion_and_contours():
+    labels = np.where(FAITHFUL[:, 0] > 3, "long", "short")
+    display = plots.ConfusionDisplay.from_model(MIXTURE, FAITHFUL, labels)
+    states = MIXTURE.predict(FAITHFUL)
+    expected = [[((labels == c) & (states == k)).sum() for k in range(2)] for c in ("long", "short")]
+    assert np.array_equal(display.counts, expected) and display.counts.sum() == 272
+    with pytest.raises(ValueError, match="one for each of 272 rows"):
+        plots.ConfusionDisplay.from_model(MIXTURE, FAITHFUL, labels[:9])
+    drawn = plots.ComponentsDisplay.from_model(MIXTURE, FAITHFUL, contours=True)
+    assert any(len(c.get_paths()) == 5 for c in drawn.ax_.collections)
+    density = drawn._density(FAITHFUL)
+    np.testing.assert_allclose(np.log(density), MIXTURE.score_samples(FAITHFUL), rtol=1e-9)
+    with pytest.raises(ValueError, match="contours are of two columns"):
+        plots.ComponentsDisplay.from_model(MIXTURE, FAITHFUL, columns=[0], contours=True)
+
+
+def test_states_of_several_columns():
+    X = np.column_stack([QUAKES[:, 0], -QUAKES[:, 0]]).astype(float)
+    chain = estep.GaussianHMM(2, random_state=0).fit(X)
+    display = plots.StatesDisplay.from_model(chain, X, column=[0, 1])
+    assert len(display.ax_) == 3 and np.array_equal(display.frame["x1"], X[:, 1])
+    with pytest.raises(ValueError, match="1 axes are given"):
+        display.plot(display.ax_[:1])

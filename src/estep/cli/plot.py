@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from estep.cli.ask import dates_of, loaded
-from estep.cli.choose import Ask
+from estep.cli.choose import Ask, split_names
 from estep.cli.errors import guarded
 from estep.cli.options import (
     Columns,
@@ -28,7 +28,11 @@ from estep.cli.text import say
 from estep.io.model_file import read
 from estep.util.files import check_target
 
-DRAWN = ("components", "states", "forecast", "residuals", "transitions", "emissions", "durations")
+DRAWN = (
+    "components", "pairs", "profile", "states", "forecast", "residuals", "transitions", "emissions", "durations"
+)  # fmt: skip
+SEVERAL = ("components", "pairs", "profile")
+"""Those of several columns."""
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -37,11 +41,11 @@ SUFFIXES = (".png", ".pdf", ".svg")
 def plot(
     model: ModelPath,
     data: Annotated[
-        str | None, typer.Argument(help="As for fit; transitions, emissions and durations want none.")
+        str | None, typer.Argument(help="As for fit; profile, transitions, emissions and durations want none.")
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Picture to write: .png, .pdf or .svg.")] = Path("estep.png"),
     what: Annotated[str | None, typer.Option(help=f"{'|'.join(DRAWN)} (default: what suits MODEL and DATA)")] = None,
-    column: Annotated[str | None, typer.Option(help="The column to draw, by name.")] = None,
+    column: Annotated[str | None, typer.Option(help="Columns to draw, by name.")] = None,
     time: Time = None,
     dpi: Annotated[int, typer.Option(min=10, max=2400, help="Dots an inch of a .png.")] = 150,
     columns: Columns = None,
@@ -54,7 +58,7 @@ def plot(
     memory: Memory = None,
 ) -> None:
     """Draw MODEL over DATA: estep plot model.json data.csv -o states.png"""
-    from estep.plots import draw, require_matplotlib
+    from estep.plots import draw, require_matplotlib, suited
 
     require_matplotlib()
     if out.suffix not in SUFFIXES:
@@ -62,16 +66,19 @@ def plot(
     if what is not None and what not in DRAWN:
         raise ValueError(f"--what {what!r}: it is one of {', '.join(DRAWN)}")
     check_target(out)
-    options: dict[str, Any] = {}
-    if column is not None:
-        options = {"columns": column.split(",")} if what == "components" else {"column": column}
+    table = None
     if data is None:
-        shown = draw(read(model).model, what=what, **options)
+        fitted = read(model).model
     else:
         ask = Ask(columns, sequence, None, None, None, dialect_of(sep, decimal, thousands, na, header), memory)
         fitted, table = loaded(model, data, ask)
-        if what in ("states", None) and fitted.latent.sequential and (times := dates_of(table, time)) is not None:
-            options["times"] = times
-        shown = draw(fitted, table.source, what, **options)
+    what = what or suited(fitted, table is not None)
+    options: dict[str, Any] = {}
+    if column is not None:
+        names = split_names(column, "--column")
+        options = {"columns": names} if what in SEVERAL else {"column": names if len(names) > 1 else names[0]}
+    if table is not None and what == "states" and (times := dates_of(table, time)) is not None:
+        options["times"] = times
+    shown = draw(fitted, None if table is None else table.source, what, **options)
     shown.figure_.savefig(out, dpi=dpi)
     say(f"picture written to {out}")

@@ -50,7 +50,7 @@ def listing(model: AnyModel, whole: bool = False) -> Listing:
     """All parameters, variances with standard deviations and correlations; unless it is the ``whole``, of more than
     ``MOST`` columns, symbols or states those that tell most."""
     names, symbols = columns_of(model)
-    kept = [names[d] for d in telling_columns(model, names, whole)]
+    kept = [names[d] for d in telling_columns(model, names, len(names) if whole else MOST)]
     list_of = _Lister(model, dict(zip(names, symbols, strict=True)), whole, [])
     if len(kept) < len(names):
         list_of.out.append(f"{len(names) - len(kept)} of {len(names)} columns, in which components differ less")
@@ -62,19 +62,19 @@ def listing(model: AnyModel, whole: bool = False) -> Listing:
     return Listing((*of_latent, *shown), tuple(dict.fromkeys(list_of.out)))
 
 
-def telling_columns(model: AnyModel, names: Sequence[str], whole: bool = False) -> list[int]:
-    """The columns in which components differ most: by the variance of their means over the mean of their variances."""
+def telling_columns(model: AnyModel, names: Sequence[str], most: int = MOST) -> list[int]:
+    """The ``most`` columns in which components differ most: by the variance of their means over the mean of their variances."""
     D = len(names)
-    if whole or D <= MOST:
+    if most >= D:
         return list(range(D))
     if model.emission.n_covariates:
-        return list(range(MOST))
+        return list(range(most))
     try:
         margins = predictive(model, np.eye(model.n_components)).margins
     except ValueError:
-        return list(range(MOST))
+        return list(range(most))
     apart = [_apart(margin) for margin in margins]
-    return sorted(np.argsort(apart, kind="stable")[::-1][:MOST].tolist())
+    return sorted(np.argsort(apart, kind="stable")[::-1][:most].tolist())
 
 
 def _apart(margin: Any) -> float:

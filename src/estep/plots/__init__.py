@@ -10,19 +10,23 @@ from estep.plots.emissions import DurationsDisplay, EmissionsDisplay
 from estep.plots.figure import component_colours, require_matplotlib
 from estep.plots.film import Film
 from estep.plots.forecasts import ForecastDisplay, ResidualsDisplay
+from estep.plots.panels import ConfusionDisplay, PairsDisplay, ProfileDisplay
 from estep.plots.selections import SelectionDisplay
 from estep.plots.states import StatesDisplay
-from estep.plots.suited import DISPLAYS, draw
+from estep.plots.suited import DISPLAYS, draw, suited
 from estep.plots.transitions import TransitionsDisplay
 
 __all__ = [
     "DISPLAYS",
     "BoundDisplay",
     "ComponentsDisplay",
+    "ConfusionDisplay",
     "DurationsDisplay",
     "EmissionsDisplay",
     "Film",
     "ForecastDisplay",
+    "PairsDisplay",
+    "ProfileDisplay",
     "ResidualsDisplay",
     "SelectionDisplay",
     "StatesDisplay",
@@ -30,4 +34,5 @@ __all__ = [
     "component_colours",
     "draw",
     "require_matplotlib",
+    "suited",
 ]

@@ -7,8 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from estep.data.source import Source
 from estep.emissions import Gaussian
 from estep.fitting.subsample import held
+from estep.model import Model
 from estep.parameters.covariance import full
 from estep.plots.display import Display
 from estep.plots.figure import GREY, as_model, column_names, component_colours, mark_size, new_axes
@@ -17,6 +19,8 @@ from estep.statistics import Array
 MOST = 20_000
 """Marks that are drawn; of more rows a sample."""
 DEVIATIONS = (1, 2)
+GRID = 160
+"""Points of a density's contours, each way."""
 
 
 class ComponentsDisplay(Display):
@@ -43,31 +47,40 @@ class ComponentsDisplay(Display):
         Raises ValueError for another family, and naming a column that there is none of.
         """
         model = as_model(fitted)
-        emission = model.emission
-        if not isinstance(emission, Gaussian) or emission.means is None:
-            raise ValueError(f"ComponentsDisplay draws Gaussian components, not {emission.name} ones")
         if X is None:
             raise ValueError("X is missing: the rows to draw")
         names = column_names(model)
         places = [place_of(c, names) for c in (columns if columns is not None else range(min(len(names), 2)))]
         if len(places) not in (1, 2):
             raise ValueError(f"{len(places)} columns are asked for: one or two are drawn")
-        source = held(model.source(X))
-        r = model.predict_proba(source)
-        some = np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int)
-        rows = np.asarray(source.X)[some]
+        return cls.of(model, model.source(X), places).plot(ax, **options)
+
+    @classmethod
+    def of(cls, model: Model, source: Source, places: Sequence[int]) -> Self:
+        """The display of some columns of prepared rows, not drawn yet."""
+        emission = model.emission
+        if not isinstance(emission, Gaussian) or emission.means is None:
+            raise ValueError(f"{cls.__name__} draws Gaussian components, not {emission.name} ones")
+        names, some_rows = column_names(model), held(source)
+        r = model.predict_proba(some_rows)
+        some = np.linspace(0, len(some_rows) - 1, min(len(some_rows), MOST)).astype(int)
+        rows = np.asarray(some_rows.X)[some]
         C = full(np.asarray(emission.covariances), emission.covariance_type, *emission.means.shape)
         pair = np.ix_(range(len(C)), places, places)
         weights = model.latent.shares()
-        new = cls([names[d] for d in places], rows[:, places], r[some], emission.means[:, places], C[pair], weights)
-        return new.plot(ax, **options)
+        return cls([names[d] for d in places], rows[:, places], r[some], emission.means[:, places], C[pair], weights)
 
-    def plot(self, ax: Any = None, labels: Sequence[str] | None = None, title: str = "") -> Self:
-        """Draws; ``labels``: of the axes, the columns' names unless given."""
+    def plot(
+        self, ax: Any = None, labels: Sequence[str] | None = None, title: str = "", contours: bool = False
+    ) -> Self:
+        """Draws; ``labels``: of the axes, the columns' names unless given; ``contours``: of the density of two columns,
+        each with as much of the probability between it and the next."""
         ax = new_axes(7, 5) if ax is None else ax
         labels = list(self.names if labels is None else labels)
         colours = component_colours(len(self.weights))
         (self._plane if len(self.names) == 2 else self._line)(ax, colours)
+        if contours:
+            self._contours(ax)
         ax.set_xlabel(labels[0])
         ax.set_ylabel(labels[1] if len(self.names) == 2 else "density")
         ax.set_title(title)
@@ -84,6 +97,25 @@ class ComponentsDisplay(Display):
                 str(k), mean, color="black", fontsize="small", fontweight="bold", ha="center", va="center",
                 bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colours[k], "alpha": 0.85},
             )  # fmt: skip
+
+    def _contours(self, ax: Any) -> None:
+        """Lines of equal density about 10, 30, 50, 70 and 90% of the rows that are drawn."""
+        if len(self.names) != 2:
+            raise ValueError("contours are of two columns; one has its density drawn")
+        (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+        at = np.stack(np.meshgrid(np.linspace(x0, x1, GRID), np.linspace(y0, y1, GRID)), axis=-1)
+        of_rows = self._density(self.rows[~np.isnan(self.rows).any(axis=1)])
+        levels = np.unique(np.quantile(of_rows, (0.1, 0.3, 0.5, 0.7, 0.9)))
+        density = self._density(at.reshape(-1, 2)).reshape(GRID, GRID)
+        ax.contour(at[..., 0], at[..., 1], density, levels=levels, colors="0.25", linewidths=0.8)
+
+    def _density(self, rows: Array) -> Array:
+        """The density (n,) of two columns."""
+        apart = rows[:, None] - self.means
+        inverse = np.linalg.inv(self.covariances)
+        squares = np.einsum("nkd,kde,nke->nk", apart, inverse, apart)
+        parts = np.exp(-0.5 * squares) / (2 * np.pi * np.sqrt(np.linalg.det(self.covariances)))
+        return np.asarray(parts @ self.weights)
 
     def _line(self, ax: Any, colours: Array) -> None:
         x = self.rows[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -23,9 +24,10 @@ WIDE = 0.04
 class StatesDisplay(Display):
     """``frame``: time, value, the decoded state and the probabilities of all states, a line a row."""
 
-    def __init__(self, times: Array, values: Array, states: Array, p: Array, name: str, kind: str):
-        self.times, self.values, self.states, self.p, self.name, self.kind = times, values, states, p, name, kind
-        columns = {"time": times, name: values, "state": states}
+    def __init__(self, times: Array, values: Array, states: Array, p: Array, names: Sequence[str], kind: str):
+        self.times, self.values, self.states, self.p, self.kind = times, values, states, p, kind
+        self.names = list(names)
+        columns = {"time": times} | {name: values[:, d] for d, name in enumerate(names)} | {"state": states}
         self.frame = columns | {f"state_{k}": p[:, k] for k in range(p.shape[1])}
 
     @classmethod
@@ -39,8 +41,8 @@ class StatesDisplay(Display):
         ax: Any = None,
         **options: Any,
     ) -> Self:
-        """Draws one ``column`` of one sequence X, by name or number, with its Viterbi path and the probabilities of the
-        states: "smoothed", which look ahead, or "filtered".
+        """Draws a ``column`` of one sequence X, by name or number, or several, with its Viterbi path and the
+        probabilities of the states: "smoothed", which look ahead, or "filtered".
 
         ``times`` (n,): dates or numbers, or the name of a column of the frame; of a pandas frame with dates as its
         index these, else the numbers of the rows. Raises ValueError for a mixture, for several sequences, and naming
@@ -54,32 +56,37 @@ class StatesDisplay(Display):
         source = model.source(X)
         if source.n_sequences != 1:
             raise ValueError(f"{source.n_sequences} sequences: give the one to draw")
-        place = place_of(column, column_names(model))
-        values = np.asarray(source.X[0 : len(source)])[:, model.emission.n_covariates + place]
+        names = column_names(model)
+        places = [place_of(c, names) for c in (column if isinstance(column, list | tuple) else [column])]
+        values = np.asarray(source.X[0 : len(source)])[:, [model.emission.n_covariates + d for d in places]]
         states, _ = model.decode(source)
         p = model.predict_proba(source, kind=kind)
-        new = cls(_times(X, times, len(source)), values, states, p, column_names(model)[place], kind)
+        new = cls(_times(X, times, len(source)), values, states, p, [names[d] for d in places], kind)
         return new.plot(ax, **options)
 
     def plot(self, ax: Any = None, labels: tuple[str, str] | None = None, title: str = "") -> Self:
-        """Draws on two axes, ``ax`` (2,): the series over bands of states, and their probabilities; on one the series
-        alone."""
-        ax = new_axes(9, 5.5, 2, sharex=True, height_ratios=(2.4, 1)) if ax is None else ax
-        top, below = (ax[0], ax[1]) if hasattr(ax, "__len__") else (ax, None)
+        """Draws on an axis for each column and one more, ``ax`` (n + 1,): the series over bands of states, and their
+        probabilities; on as many as there are columns the series alone. ``labels``: of time, and of one column."""
+        n = len(self.names)
+        if ax is None:
+            ax = new_axes(9, 3.2 + 2.3 * n, n + 1, sharex=True, height_ratios=(*[2.4] * n, 1 + 0.4 * (n - 1)))
+        axes = list(ax) if hasattr(ax, "__len__") else [ax]
+        if len(axes) not in (n, n + 1):
+            raise ValueError(f"{len(axes)} axes are given: {n} column(s) want {n}, or {n + 1} with the probabilities")
         colours = component_colours(self.p.shape[1])
-        self._bands(top, colours)
-        top.plot(self.times, self.values, color="0.15", lw=0.9, marker="." if len(self.values) < 400 else None, ms=4)
-        names = ("", self.name) if labels is None else labels
-        top.set_ylabel(names[1])
-        top.set_title(title)
-        if below is not None:
-            below.stackplot(self.times, np.nan_to_num(self.p).T, colors=colours, linewidth=0)
-            below.set(ylim=(0, 1), ylabel="probability")
-            below.set_title(KINDS[self.kind], fontsize="small", loc="left")
-        (top if below is None else below).set_xlabel(names[0])
-        for one in (top, below):
-            if one is not None:
-                one.margins(x=0)
+        marker = "." if len(self.values) < 400 else None
+        for d, one in enumerate(axes[:n]):
+            self._bands(one, colours)
+            one.plot(self.times, self.values[:, d], color="0.15", lw=0.9, marker=marker, ms=4)
+            one.set_ylabel(self.names[d] if labels is None else labels[1])
+        axes[0].set_title(title)
+        if len(axes) > n:
+            axes[n].stackplot(self.times, np.nan_to_num(self.p).T, colors=colours, linewidth=0)
+            axes[n].set(ylim=(0, 1), ylabel="probability")
+            axes[n].set_title(KINDS[self.kind], fontsize="small", loc="left")
+        axes[-1].set_xlabel("" if labels is None else labels[0])
+        for one in axes:
+            one.margins(x=0)
         return self._drawn(ax)
 
     def _bands(self, ax: Any, colours: Array) -> None:
