@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from estep.execution.threads import Threads, threads
     from estep.fitting.bayes import with_prior
     from estep.fitting.constraints import constrained
+    from estep.fitting.progress import Progress
     from estep.fitting.restarts import fit
     from estep.fitting.results import Fit, Trace
     from estep.fitting.starts import start_model
@@ -70,6 +71,7 @@ HOMES = {
     "execution.threads": ("Threads", "threads"),
     "fitting.bayes": ("with_prior",),
     "fitting.constraints": ("constrained",),
+    "fitting.progress": ("Progress",),
     "fitting.restarts": ("fit",),
     "fitting.results": ("Fit", "Trace"),
     "estimators.classifier": ("SequenceClassifier",),
@@ -109,6 +111,7 @@ __all__ = [
     "MixtureModel",
     "Model",
     "PoissonHMM",
+    "Progress",
     "Report",
     "Selection",
     "SequenceClassifier",

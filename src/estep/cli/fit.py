@@ -150,7 +150,7 @@ def fit_command(
     latent = Chain(topology=topology) if kind == "hmm" else Independent()
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     begun = time.perf_counter()
-    with Progress(console(error=True), execute) as progress:
+    with Progress(console(error=True), execute, tol * len(source)) as progress:
         selection = select(
             source,
             components_of(components, len(source)),

@@ -13,21 +13,12 @@ from estep.cli.text import plain
 from estep.emissions import MixtureOf
 from estep.inference.listing import Line, Listing, listing
 from estep.model import Model
+from estep.util.figures import figures
 
-DIGITS = 4
-LEAST = 1e-6
-"""Probabilities below it are not written out."""
 BETWEEN = 2
 """Blanks between columns."""
 WIDEST = 24
 """Of the names of columns of the data, which go on on a new line."""
-
-
-def number(x: float, probability: bool = False) -> str:
-    """Four digits; whole thousands without an exponent."""
-    if probability and 0 < x < LEAST:
-        return f"< {LEAST:.0e}".replace("e-0", "e-")
-    return f"{x:.0f}" if 1e4 <= abs(x) < 1e7 else f"{x:.{DIGITS}g}"
 
 
 def parameter_table(model: Model, width: int, whole: bool = False) -> Group:
@@ -72,4 +63,4 @@ def _table(lines: list[tuple[Line, list[str]]], components: range, of: int) -> R
 
 def _cell(line: Line, k: int) -> str:
     value = line.values[k]
-    return plain(value) if isinstance(value, str) else number(float(value), line.probability)
+    return plain(value) if isinstance(value, str) else figures(float(value), probability=line.probability)

@@ -109,7 +109,7 @@ def select_command(
     latent = Chain() if kind == "hmm" else Independent()
     how: dict[str, Any] = {"random_state": seed, "execute": execute, "algorithm": make_algorithm("em")}
     begun = time.perf_counter()
-    with Progress(console(error=True), execute) as progress:
+    with Progress(console(error=True), execute, Stop().tol * len(source)) as progress:
         selection = select(
             source,
             components_of(components, len(source)),

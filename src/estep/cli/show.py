@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from estep.estimators.candidates import CRITERIA, Selection
 from estep.execution.base import Execute
+from estep.fitting.progress import Course
 from estep.fitting.results import Fit, Iteration
 
 
@@ -26,11 +27,12 @@ def console(error: bool = False) -> Console:
 
 
 class Progress:
-    """A line on a terminal that follows the fit; nothing where standard error is not one."""
+    """A line on a terminal that follows the fit; nothing where standard error is not one. ``target``: the gain at which
+    a fit stops."""
 
-    def __init__(self, console: Console, execute: Execute) -> None:
-        self._execute = execute
-        self.status = console.status("starting") if console.is_terminal else None
+    def __init__(self, console: Console, execute: Execute, target: float | None = None) -> None:
+        self._execute, self._course = execute, Course(target)
+        self.status = console.status(self._course.text()) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
         if self.status is not None:
@@ -44,9 +46,9 @@ class Progress:
     def __call__(self, it: Iteration) -> None:
         """The callback of the fit."""
         if self.status is not None:
-            restart = f"start {it.restart + 1}/{it.n_restarts}  " if it.n_restarts > 1 else ""
+            self._course.take(it)
             workers = f"  workers {self._execute.workers}" if self._execute.workers is not None else ""
-            self.status.update(f"{restart}iteration {it.iteration}  bound {it.bound:.6f}  gain {it.gain:.3g}{workers}")
+            self.status.update(f"{self._course.text()}{workers}")
 
 
 def summary_table(result: dict[str, Any]) -> RichTable:

@@ -39,7 +39,7 @@ def unpacked(data: Any, lengths: Any) -> tuple[Any, Any]:
 
 def _as_table(data: Any) -> Any:
     """A frame of what stands for one: a dictionary of columns, or a lazy frame."""
-    if isinstance(data, dict):
+    if isinstance(data, dict) and not hasattr(data, "toarray"):  # as a sparse matrix is one
         import pyarrow as pa
 
         if not all(isinstance(name, str) and np.ndim(values) == 1 for name, values in data.items()) or not data:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_html_repr
 
 from estep.data.columns import frame_like
 from estep.emissions import make_emission
@@ -16,6 +17,7 @@ from estep.estimators.array_api import AnswersInKind, to_numpy
 from estep.estimators.settings import choices, regulated, rounded, same
 from estep.execution.base import Execute
 from estep.execution.threads import threads
+from estep.inference.html import model_html
 from estep.interface import Algorithm, Emission, Latent
 from estep.model import Model
 
@@ -95,6 +97,11 @@ class Attributes(AnswersInKind, BaseEstimator):  # type: ignore[misc]
         from estep.reports import report
 
         return report(self, X, path, **options)
+
+    def _html_repr(self) -> str:
+        """scikit-learn's picture of the estimator, and the parameters that a fit has found."""
+        shown: str = estimator_html_repr(self)
+        return shown + model_html(self.model_) if isinstance(getattr(self, "model_", None), Model) else shown
 
     def _check_known(self, known: Mapping[str, Any]) -> None:
         """Raises TypeError for what no question takes."""

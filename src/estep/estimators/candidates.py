@@ -9,6 +9,8 @@ import numpy as np
 
 from estep.data.columns import frame_like
 from estep.fitting.results import Fit
+from estep.inference.html import table_html
+from estep.util.figures import figures
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "cv")
 
@@ -99,6 +101,18 @@ class Selection:
             for f in self.failed
         ]
         return frame_like(None, {name: [line[name] for line in lines] for name in lines[0]})  # type: ignore[misc]
+
+    def _repr_html_(self) -> str:
+        shown = [name for name in CRITERIA if np.isfinite([getattr(c, name) for c in self.candidates]).any()]
+        rows = [
+            [
+                c.label + (" <" if c is self.best else ""),
+                figures(c.fit.log_likelihood, 7),
+                *(figures(float(getattr(c, name)), 7) for name in shown),
+            ]
+            for c in self.candidates
+        ]
+        return table_html(("candidate", "log-likelihood", *(n.upper() for n in shown)), rows, self.reasons())
 
     def reasons(self) -> str:
         """Why the best is the best: how far the next ones are, and what failed."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
+
+from estep.data.columns import frame_like
+from estep.inference.html import model_html, table_html
 from estep.model import Model
+from estep.util.figures import figures
 
 RESEEDED = "re-seeded where the rows were explained worst"
 REACHED = 1e-3
@@ -30,6 +36,19 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
     passes: list[float] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+    def to_frame(self) -> Any:
+        """A pandas data frame, a line an iteration: bound, gain, seconds, passes, and what was done (``note``)."""
+        n, notes = len(self.bounds), {e.iteration: f"component {e.component}: {e.text}" for e in self.events}
+        columns = {
+            "iteration": np.arange(n),
+            "bound": np.array(self.bounds),
+            "gain": np.diff(np.array(self.bounds), prepend=np.nan),
+            "seconds": np.array(self.seconds),
+            "passes": np.array(self.passes),
+            "note": np.array([notes.get(i, "") for i in range(n)], dtype=object),
+        }
+        return frame_like(None, columns)
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,16 @@ class Fit:
     def log_likelihood(self) -> float:
         """The bound without the model's penalty: the log-likelihood, or that of expected densities."""
         return self.bound - self.model.penalty
+
+    def _repr_html_(self) -> str:
+        lines = [
+            ("log-likelihood", figures(self.log_likelihood, 8)),
+            ("iterations", str(self.n_iter)),
+            ("ended", self.stop_reason),
+            ("starts", str(max(len(self.restarts), 1))),
+            *(("note", text) for text in (*self.notes, *self.remarks)),
+        ]
+        return table_html(("fit", ""), lines, "How the fit went") + model_html(self.model)
 
     @property
     def notes(self) -> tuple[str, ...]:

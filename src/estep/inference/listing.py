@@ -30,12 +30,17 @@ NAMES = (
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One number, or text, of each component, ``values`` (K,): ``what`` it is, and ``of`` which column or columns."""
+    """One number, or text, of each component, ``values`` (K,): ``what`` it is, and of which ``columns``."""
 
     what: str
-    of: str
+    columns: tuple[str, ...]
     values: Sequence[Any] | Array
     probability: bool = False
+
+    @property
+    def of(self) -> str:
+        """The columns as a text."""
+        return ", ".join(self.columns)
 
 
 @dataclass(frozen=True)
@@ -50,20 +55,22 @@ def listing(model: AnyModel, whole: bool = False) -> Listing:
     """All parameters, variances with standard deviations and correlations; unless it is the ``whole``, of more than
     ``MOST`` columns, symbols or states those that tell most."""
     names, symbols = columns_of(model)
-    kept = [names[d] for d in telling_columns(model, names, len(names) if whole else MOST)]
+    most = len(names) if whole else MOST
+    kept = [names[d] for d in telling_columns(model, names, most)]
     list_of = _Lister(model, dict(zip(names, symbols, strict=True)), whole, [])
     if len(kept) < len(names):
         list_of.out.append(f"{len(names) - len(kept)} of {len(names)} columns, in which components differ less")
     of_latent = list(list_of.latent())
     found = [line for name, value in model.emission.values().items() for line in list_of.parameter(name, value)]
-    place = {name: d for d, name in enumerate(names)} | {"": -1}
-    shown = [line for line in found if not line.of or all(c in kept for c in line.of.split(", "))]
-    shown.sort(key=lambda line: place.get(line.of, len(names)))
+    place: dict[tuple[str, ...], int] = {(name,): d for d, name in enumerate(names)} | {(): -1}
+    shown = [line for line in found if set(line.columns) <= set(kept)]
+    shown.sort(key=lambda line: place.get(line.columns, len(names)))
     return Listing((*of_latent, *shown), tuple(dict.fromkeys(list_of.out)))
 
 
 def telling_columns(model: AnyModel, names: Sequence[str], most: int = MOST) -> list[int]:
-    """The ``most`` columns in which components differ most: by the variance of their means over the mean of their variances."""
+    """The ``most`` columns in which components differ most: by the variance of their means over the mean of their
+    variances."""
     D = len(names)
     if most >= D:
         return list(range(D))
@@ -96,20 +103,20 @@ class _Lister:
         latent = self.model.latent
         if not isinstance(latent, Chain) or latent.transmat is None or latent.startprob is None:
             for name, value in latent.shown():
-                yield from _rows(name, "", np.asarray(value), True)
+                yield from _rows(name, (), np.asarray(value), True)
             return
         P = np.asarray(latent.transmat)
-        yield Line("start", "", np.asarray(latent.startprob), True)
+        yield Line("start", (), np.asarray(latent.startprob), True)
         if self.whole or len(P) <= MOST:
-            yield from (Line(f"to {j}", "", P[:, j], True) for j in range(len(P)))
+            yield from (Line(f"to {j}", (), P[:, j], True) for j in range(len(P)))
         else:
             self.out.append("transitions but to stay and to the likeliest next state")
-            yield Line("stays", "", P.diagonal(), True)
+            yield Line("stays", (), P.diagonal(), True)
             others = np.where(np.eye(len(P), dtype=bool), -1.0, P)
-            yield Line("likeliest next", "", [f"{j} ({P[k, j]:.2g})" for k, j in enumerate(others.argmax(axis=1))])
-        yield Line("expected stay (rows)", "", latent.expected_durations())
+            yield Line("likeliest next", (), [f"{j} ({P[k, j]:.2g})" for k, j in enumerate(others.argmax(axis=1))])
+        yield Line("expected stay (rows)", (), latent.expected_durations())
         with suppress(ValueError):  # where it depends on how the chain begins
-            yield Line("share in the long run", "", latent.shares(), True)
+            yield Line("share in the long run", (), latent.shares(), True)
 
     @cached_property
     def _parts(self) -> dict[str, list[str]]:
@@ -145,16 +152,16 @@ class _Lister:
             yield from self._symbols(value, columns[0])
         elif value.ndim > 1 and value.shape[1] == len(columns):
             for d, column in enumerate(columns):
-                yield from _rows(called, column, value[:, d], probability)
+                yield from _rows(called, (column,), value[:, d], probability)
         else:
-            yield from _rows(called, "", value, probability)
+            yield from _rows(called, (), value, probability)
 
     def _symbols(self, p: Array, column: str) -> Iterator[Line]:
         texts, M = [str(t) for t in self.columns.get(column, ())], p.shape[1]
         some = range(M) if self.whole or M <= MOST else sorted(np.argsort(-p.max(axis=0), kind="stable")[:MOST])
         if len(some) < M:
             self.out.append(f"{M - len(some)} of {M} symbols, which are less probable")
-        yield from (Line(f"probability of {texts[m] if texts else m}", column, p[:, m], True) for m in some)
+        yield from (Line(f"probability of {texts[m] if texts else m}", (column,), p[:, m], True) for m in some)
 
     def _covariances(self, kind: str, called: str, value: Array, columns: Sequence[str]) -> Iterator[Line]:
         """Variances, standard deviations and, of whole matrices, correlations."""
@@ -162,18 +169,18 @@ class _Lister:
         C = value if value.ndim == 3 else full(value, kind, len(value), D)
         deviations = np.sqrt(np.diagonal(C, axis1=1, axis2=2))
         for d, column in enumerate(columns):
-            yield Line(called.replace(*square), column, C[:, d, d])
-            yield Line(called.replace(*root), column, deviations[:, d])
+            yield Line(called.replace(*square), (column,), C[:, d, d])
+            yield Line(called.replace(*root), (column,), deviations[:, d])
         pairs = [(i, j) for i in range(D) for j in range(i + 1, D)] if kind in ("full", "tied") else []
         if pairs and not self.whole and D > MOST // 2:
             self.out.append("correlations")
             return
         for i, j in pairs:
             values = C[:, i, j] / (deviations[:, i] * deviations[:, j])
-            yield Line(called.replace(square[0], "correlation"), f"{columns[i]}, {columns[j]}", values)
+            yield Line(called.replace(square[0], "correlation"), (columns[i], columns[j]), values)
 
 
-def _rows(name: str, of: str, value: Array, probability: bool) -> Iterator[Line]:
+def _rows(name: str, of: tuple[str, ...], value: Array, probability: bool) -> Iterator[Line]:
     """A line for each place beyond the first axis."""
     for place in np.ndindex(*value.shape[1:]):
         yield Line(name + (f" {list(place)}" if place else ""), of, value[(slice(None), *place)], probability)

@@ -6,7 +6,19 @@ from typing import Any
 
 from estep.data.source import Source
 from estep.execution.base import Execute
-from estep.inference import decode, filter, forecast, k_best, profile, residuals, sample, score, smooth, smooth_lag
+from estep.inference import (
+    decode,
+    filter,
+    forecast,
+    html,
+    k_best,
+    profile,
+    residuals,
+    sample,
+    score,
+    smooth,
+    smooth_lag,
+)
 from estep.inference.reading import read
 from estep.inference.stream import Stream
 from estep.interface import AnyModel
@@ -186,6 +198,9 @@ class Questions:
     def profile(self: AnyModel) -> dict[str, Any]:
         """What each component is like, column by column: see :func:`estep.inference.profile.profile`."""
         return profile.profile(self)
+
+    def _repr_html_(self: AnyModel) -> str:
+        return html.model_html(self)
 
     def sample(self: AnyModel, n: int, random_state: Any = None, given: Any = None) -> tuple[Array, Array]:
         """Draws n rows, one sequence for a chain: (rows (n, D), states (n,)); ``given``: their covariates (n, P).

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from estep.reports.charts.specs import Spec, chart, name, quantity, tooltip
-from estep.reports.page import figures, rendered, what
+from estep.reports.page import rendered, what
 from estep.statistics import Array
+from estep.util.figures import figures
 
 MOST = 12
 """Rows that are told on which the two differ."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ class Report:
         """Writes the page, or the numbers where the name ends in .json. Raises OSError or ValueError naming it."""
         numbers = Path(path).suffix.lower() == ".json"
         write_text(path, json.dumps(self.numbers, indent=1, allow_nan=False) + "\n" if numbers else self.to_html())
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{escape(self.to_html())}" style="width:100%;height:40em;border:0"></iframe>'
 
     def __repr__(self) -> str:
         model, data = self.numbers["model"], self.numbers["data"]

@@ -8,11 +8,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from estep.reports.charts import charts, hex_colours
+from estep.util.figures import figures
 
 Spec = dict[str, Any]
 ESTIMATES = {"ml": "maximum likelihood", "map": "mode of the posterior", "vb": "variational Bayes"}
-LEAST = 1e-6
-"""Probabilities below it are not written out."""
 NAMED = 6
 """Columns that the first sentence names."""
 
@@ -74,13 +73,6 @@ def _asset(name: str) -> str:
 def _json(value: Any) -> str:
     """JSON inside a page, which nothing in it can end."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def figures(x: Any, digits: int = 4) -> str:
-    """A number as people read it, nothing for none; a text as it is."""
-    if x is None or isinstance(x, str | int):
-        return "" if x is None else str(x)
-    return f"{x:.0f}" if 1e4 <= abs(x) < 1e7 else f"{x:.{digits}g}"
 
 
 def what(report: Spec) -> str:
@@ -154,16 +146,13 @@ def _components(report: Spec) -> Spec:
 
 def _parameters(report: Spec) -> Spec:
     found, unit = report["parameters"], report["model"]["unit"]
-    rows = [[line["what"], line["of"], *_values(line)] for line in found["lines"]]
+    rows = [
+        [line["what"], line["of"], *(figures(v, probability=line["probability"]) for v in line["values"])]
+        for line in found["lines"]
+    ]
     left = f" (left out: {'; '.join(found['left_out'])})" if found["left_out"] else ""
     head = ["parameter", "of", *(f"{unit} {k}" for k in range(report["model"]["n_components"]))]
     return {"head": head, "rows": rows, "caption": f"Parameters{left}"}
-
-
-def _values(line: Spec) -> list[Any]:
-    """Probabilities that are next to none are told so."""
-    least = LEAST if line["probability"] else 0.0
-    return [f"< {LEAST:g}" if isinstance(v, float) and 0 < v < least else v for v in line["values"]]
 
 
 def _row_head(report: Spec) -> list[str]:

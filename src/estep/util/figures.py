@@ -1,0 +1,25 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DIGITS = 4
+LEAST = 1e-6
+"""Probabilities below it are not written out."""
+
+
+def figures(x: Any, digits: int = DIGITS, probability: bool = False) -> str:
+    """Some digits, whole thousands without an exponent; nothing for None; texts and whole numbers as they are."""
+    if x is None or isinstance(x, str | int):
+        return "" if x is None else str(x)
+    if probability and 0 < x < LEAST:
+        return f"< {LEAST:.0e}".replace("e-0", "e-")
+    return f"{x:.0f}" if 10**digits <= abs(x) < 1e7 else f"{x:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 8 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
