@@ -272,6 +272,8 @@ def test_demo(tmp_path):
     for name in ("faithful.png", "earthquakes.png"):
         data = (tmp_path / "pictures" / name).read_bytes()
         assert data.startswith(b"\x89PNG") and len(data) > 10_000
+    page = (tmp_path / "pictures" / "earthquakes.html").read_text()
+    assert "Earthquakes of magnitude 7" in page and "vegaEmbed" in page
     assert estep.load(tmp_path / "pictures" / "earthquakes.json").n_components == 3
 
 
