@@ -1,4 +1,8 @@
-"""CpG islands: stretches of DNA in which C before G is not rare (Durbin, Eddy, Krogh & Mitchison 1998, section 3.1).
+"""
+CpG islands in DNA
+==================
+
+Stretches of DNA in which C before G is not rare (Durbin, Eddy, Krogh & Mitchison 1998, section 3.1).
 
 Eight states, each base inside and outside of an island; the moves inside and outside are those of the book's table 3.1.
 """

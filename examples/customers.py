@@ -1,4 +1,8 @@
-"""Customers: columns of different kinds, some cells missing; who they are, and what the missing cells are likely to be.
+"""
+Customers: a table of mixed columns with gaps
+=============================================
+
+Columns of different kinds, some cells missing; who they are, and what the missing cells are likely to be.
 
 The table is simulated: three kinds of customers, who differ in age, plan, calls a month, minutes a call and the hour at
 which they call (an angle); one cell in eight is missing.
@@ -22,17 +26,23 @@ whole = pd.DataFrame({
 })  # fmt: skip
 table = whole.mask(rng.random(whole.shape) < 1 / 8)
 
+# %%
+# A family for each column. How many kinds of customers are there?
 family = Product({
     "age": Gaussian(), "plan": Categorical(), "calls": Poisson(), "minutes": LogNormal(), "hour": VonMises(),
 })  # fmt: skip
 chosen = estep.select(table, range(1, 6), family, n_init=3)
 print(chosen.reasons())
 
+# %%
+# Who is in which group, and how surely.
 mixture = estep.MixtureModel(family, 3, n_init=3, random_state=0, order_by="mean").fit(table)
 groups = mixture.predict(table)
 right, sure = (groups == kind).mean(), mixture.certainty(table).mean()
 print(f"{100 * right:.0f}% of the customers in their group, certainty {sure:.2f}")
 
+# %%
+# Missing cells, filled in given the others of the row; here they are known, and the errors can be seen.
 filled = mixture.impute(table)
 gaps = table.isna()
 for name in ("age", "calls"):
@@ -41,6 +51,8 @@ for name in ("age", "calls"):
     print(f"{name}: imputed with an error of {error:.1f}, {plain:.1f} by the mean")
 print(f"plan: {100 * (filled['plan'] == whole['plan'])[gaps['plan']].mean():.0f}% of the missing plans are right")
 
+# %%
+# What a customer of 25 with a basic plan is likely to do; and what draws say of how sure a mean over gaps is.
 young = mixture.conditional({"age": 25, "plan": "basic"}).to_frame()
 print(young[["calls_mean", "calls_lower", "calls_upper", "minutes_mean"]].round(1).to_string(index=False))
 draws = mixture.impute(table, 5, random_state=0)
@@ -49,6 +61,8 @@ print(
     f"mean calls {np.mean(means):.2f}, between imputations +- {np.std(means):.2f}; in truth {whole['calls'].mean():.2f}"
 )
 
+# %%
+# The groups, with crosses where a cell was imputed.
 plt.figure(figsize=(7, 4.5))
 for k, colour in enumerate(["tab:blue", "tab:orange", "tab:green"]):
     own, missing = filled[groups == k], gaps[groups == k][["age", "calls"]].any(axis=1)

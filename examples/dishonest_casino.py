@@ -1,4 +1,9 @@
-"""The dishonest casino: which throws were of the loaded die? (Durbin, Eddy, Krogh & Mitchison 1998, section 3.2)"""
+"""
+The dishonest casino
+====================
+
+Which throws were of the loaded die? (Durbin, Eddy, Krogh & Mitchison 1998, section 3.2)
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,9 @@
-"""Earthquakes of magnitude 7 and more, a year: regimes, how sure they are, and what is to come."""
+"""
+Earthquakes: regimes of counts and a forecast
+=============================================
+
+Earthquakes of magnitude 7 and more, a year: regimes, how sure they are, and what is to come.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,9 @@
-"""Old Faithful: how many kinds of eruptions, how sure, and how long to wait after one."""
+"""
+Old Faithful: which mixture, and how sure
+=========================================
+
+How many kinds of eruptions, how sure, and how long to wait after one.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,9 @@
-"""An emission of your own: Rayleigh wave heights, in a mixture and in a hidden Markov model."""
+"""
+An emission of your own
+=======================
+
+Rayleigh wave heights, in a mixture and in a hidden Markov model.
+"""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,12 @@
-"""Who speaks? A mixture of everybody's cepstra, moved towards each speaker: a universal background model.
+"""
+Who is speaking?
+================
 
-    python speaker_recognition.py DIR
+A mixture of everybody's cepstra, moved towards each speaker: a universal background model.
 
-DIR holds recordings called {digit}_{speaker}_{index}.wav, such as those of the Free Spoken Digit Dataset; without it,
-tones of different pitch. Recordings 0 to 4 of each word are the test, one word at a time.
+With a folder, ``python speaker_recognition.py DIR``, it holds recordings called {digit}_{speaker}_{index}.wav, such
+as those of the Free Spoken Digit Dataset; without it, tones of different pitch. Recordings 0 to 4 of each word are
+the test, one word at a time.
 """
 
 import sys

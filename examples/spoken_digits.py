@@ -1,9 +1,12 @@
-"""Spoken digits: a left-right GMM-HMM for each, the likeliest one wins; and speakers that no model has heard.
+"""
+Spoken digits
+=============
 
-    python spoken_digits.py DIR
+A left-right GMM-HMM for each, the likeliest one wins; and speakers that no model has heard.
 
-DIR holds recordings called {digit}_{speaker}_{index}.wav, such as those of the Free Spoken Digit Dataset; without it,
-tones are recognised. Recordings 0 to 4 of each digit and speaker are the test.
+With a folder, ``python spoken_digits.py DIR``, it holds recordings called {digit}_{speaker}_{index}.wav, such as
+those of the Free Spoken Digit Dataset; without it, tones are recognised. Recordings 0 to 4 of each digit and
+speaker are the test.
 """
 
 import sys

@@ -21,7 +21,9 @@ from estep.io.model_file import read, to_document
 @app.command()
 @guarded
 def info(
-    model: Annotated[Path | None, typer.Argument(metavar="[MODEL]")] = None, full: Full = False, as_json: Json = False
+    model: Annotated[Path | None, typer.Argument(metavar="[MODEL]", help="A model file; without: of estep.")] = None,
+    full: Full = False,
+    as_json: Json = False,
 ) -> None:
     """What runs here: version, kernels, threads; or what is in MODEL.
 
