@@ -13,15 +13,25 @@ import estep
 data = estep.datasets.load_faithful()
 X, names = data.X, ["eruption, min", "wait, min"]
 
-chosen = estep.select(X, range(1, 5), covariance_type=["spherical", "diag", "tied", "full"], n_init=3)
-print(chosen.to_frame()[["n_components", "covariance_type", "log_likelihood", "bic", "icl"]].to_string(index=False))
+chosen = estep.select(
+    X, range(1, 5), covariance_type=["spherical", "diag", "tied", "full"], n_init=3
+)
+print(
+    chosen.to_frame()[
+        ["n_components", "covariance_type", "log_likelihood", "bic", "icl"]
+    ].to_string(index=False)
+)
 print(chosen.reasons())
 
 mixture = estep.GaussianMixture(2, random_state=0, order_by="mean").fit(X)
 errors = mixture.standard_errors(X)
 for k, kind in enumerate(["short", "long"]):
-    parts = [f"{n} {m:.2f} +- {e:.2f}" for n, m, e in zip(names, mixture.means_[k], errors["means"][k], strict=True)]
-    print(f"{kind}: {100 * mixture.weights_[k]:.0f}% +- {100 * errors['weights'][k]:.0f}, {', '.join(parts)}")
+    parts = [
+        f"{n} {m:.2f} +- {e:.2f}"
+        for n, m, e in zip(names, mixture.means_[k], errors["means"][k], strict=True)
+    ]
+    weight, error = mixture.weights_[k], errors["weights"][k]
+    print(f"{kind}: {100 * weight:.0f}% +- {100 * error:.0f}, {', '.join(parts)}")
 
 eruption = np.linspace(1.5, 5.2, 100)
 wait = mixture.conditional({"x0": eruption})
@@ -32,7 +42,13 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True)
 estep.plots.ComponentsDisplay.from_model(mixture, X, ax=left)
 left.set(xlabel=names[0], ylabel=names[1], title="two kinds of eruptions")
 right.scatter(*X.T, s=12, color="grey")
-right.scatter(*X[strange].T, s=40, facecolors="none", edgecolors="red", label="rarer than 1 in 100")
+right.scatter(
+    *X[strange].T,
+    s=40,
+    facecolors="none",
+    edgecolors="red",
+    label="rarer than 1 in 100",
+)
 right.plot(eruption, mean, color="black", label="expected wait")
 right.fill_between(eruption, low, high, alpha=0.2, color="black", label="9 of 10")
 right.set(xlabel=names[0], title="how long to wait"), right.legend(loc="lower right")

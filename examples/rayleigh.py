@@ -14,7 +14,7 @@ import estep
 
 @dataclass(frozen=True, eq=False)
 class Rayleigh(estep.Emission):
-    """Scales (K, D): log p(x | k) = sum over d of log(x) - 2 log(scale) - x^2 / (2 scale^2)."""
+    """Scales (K, D): log p(x) = sum of log x - 2 log scale - x^2 / (2 scale^2)."""
 
     scales: np.ndarray | None = None
 
@@ -43,7 +43,11 @@ class Rayleigh(estep.Emission):
     def evaluate(self, batch):
         squares = batch.X**2
         common = np.log(batch.X).sum(axis=1, keepdims=True)
-        log_densities = common - 2 * np.log(self.scales).sum(axis=1) - squares @ (0.5 / self.scales**2).T
+        log_densities = (
+            common
+            - 2 * np.log(self.scales).sum(axis=1)
+            - squares @ (0.5 / self.scales**2).T
+        )
 
         def accumulate(r, s):
             s["mass"] += r.sum(axis=0)
@@ -62,6 +66,10 @@ class Rayleigh(estep.Emission):
 
 if __name__ == "__main__":
     rng = np.random.default_rng(0)
-    waves = np.concatenate([rng.rayleigh(1.0, 300), rng.rayleigh(4.0, 300), rng.rayleigh(1.0, 300)])[:, None]
+    waves = np.concatenate(
+        [rng.rayleigh(1.0, 300), rng.rayleigh(4.0, 300), rng.rayleigh(1.0, 300)]
+    )[:, None]
     print(estep.MixtureModel(Rayleigh(), 2, random_state=0).fit(waves).scales_.round(2))
-    print(estep.HMM(Rayleigh(), 2, n_init=5, random_state=0).fit(waves).scales_.round(2))
+    print(
+        estep.HMM(Rayleigh(), 2, n_init=5, random_state=0).fit(waves).scales_.round(2)
+    )

@@ -2,11 +2,13 @@
 Who is speaking?
 ================
 
-A mixture of everybody's cepstra, moved towards each speaker: a universal background model.
+A mixture of everybody's cepstra, moved towards each speaker: a universal background
+model.
 
-With a folder, ``python speaker_recognition.py DIR``, it holds recordings called {digit}_{speaker}_{index}.wav, such
-as those of the Free Spoken Digit Dataset; without it, tones of different pitch. Recordings 0 to 4 of each word are
-the test, one word at a time.
+With a folder, ``python speaker_recognition.py DIR``, it holds recordings called
+{digit}_{speaker}_{index}.wav, such as those of the Free Spoken Digit Dataset; without
+it, tones of different pitch. Recordings 0 to 4 of each word are the test, one word at a
+time.
 """
 
 import sys
@@ -27,14 +29,23 @@ def main(folder):
     def of(mask):
         return [X[i] for i in np.flatnonzero(mask)]
 
-    background = estep.GaussianMixture(32, covariance_type="diag", tol=1e-4, random_state=0)
+    background = estep.GaussianMixture(
+        32, covariance_type="diag", tol=1e-4, random_state=0
+    )
     background.fit(np.vstack(of(~test)))
-    models = [estep.adapt(background, of(~test & (speakers == name)), relevance=16) for name in names]
+    models = [
+        estep.adapt(background, of(~test & (speakers == name)), relevance=16)
+        for name in names
+    ]
 
-    ratios = np.stack([estep.log_likelihood_ratios(model, background, of(test)) for model in models], axis=1)
+    ratios = np.stack(
+        [estep.log_likelihood_ratios(model, background, of(test)) for model in models],
+        axis=1,
+    )
     own = speakers[test][:, None] == names
     print(f"{len(X)} recordings of {len(names)} speakers")
-    print(f"identification accuracy {100 * (ratios.argmax(axis=1) == own.argmax(axis=1)).mean():.1f}%")
+    right = ratios.argmax(axis=1) == own.argmax(axis=1)
+    print(f"identification accuracy {100 * right.mean():.1f}%")
     rate, threshold = estep.equal_error_rate(ratios[own], ratios[~own])
     print(f"equal error rate {100 * rate:.1f}% at {threshold:.2f} nats a frame")
 
@@ -42,7 +53,11 @@ def main(folder):
     plt.hist(ratios[~own], bins, density=True, alpha=0.6, label="others")
     plt.hist(ratios[own], bins, density=True, alpha=0.6, label="the speaker")
     plt.axvline(threshold, color="black", linestyle="--", label="equal errors")
-    plt.xlabel("log-likelihood ratio, nats a frame"), plt.ylabel("density"), plt.legend()
+    (
+        plt.xlabel("log-likelihood ratio, nats a frame"),
+        plt.ylabel("density"),
+        plt.legend(),
+    )
     plt.savefig("speaker_recognition.png", dpi=120, bbox_inches="tight")
 
 

@@ -12,7 +12,8 @@ import estep
 ROOT = Path(__file__).parents[1]
 
 
-PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+GENERATED = "options.md"
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if path.name != GENERATED))
 
 
 def blocks(page, kind=r"(?:python|\{code-cell\} python)"):

@@ -30,9 +30,10 @@ def convert(
         typer.Option("--trust", help="Open a pickle, which can run any code: only if you know its source."),
     ] = False,
 ) -> None:
-    """Turn a scikit-learn or hmmlearn model into a model file, or a model file into theirs.
+    """Turn a scikit-learn or hmmlearn model into a model file, or a model file into theirs: mixtures become
+    scikit-learn's, chains hmmlearn's.
 
-    Mixtures become scikit-learn's, chains hmmlearn's: estep convert old.pkl --trust -o model.json
+    estep convert old.pkl --trust -o model.json
     """
     for path in (source, target):
         if path.suffix not in (".json", *PICKLES):

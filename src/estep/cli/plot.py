@@ -57,7 +57,10 @@ def plot(
     header: Header = None,
     memory: Memory = None,
 ) -> None:
-    """Draw MODEL over DATA: estep plot model.json data.csv -o states.png"""
+    """Draw MODEL over DATA.
+
+    estep plot model.json data.csv -o states.png
+    """
     from estep.plots import draw, require_matplotlib, suited
 
     require_matplotlib()

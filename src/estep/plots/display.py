@@ -6,6 +6,9 @@ from typing import Any, Self
 
 from estep.statistics import Array
 
+SHOWN = 90
+"""Dots an inch in a notebook."""
+
 
 class Display:
     """``frame``: the numbers that are drawn, by column. ``ax_``, ``figure_``: where they were drawn last."""
@@ -33,6 +36,18 @@ class Display:
     def from_model(cls, fitted: Any, *known: Any, **options: Any) -> Self:
         """Of an estimator or a Model."""
         raise NotImplementedError
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows, where pyplot does not show the figure itself."""
+        import sys
+        from io import BytesIO
+
+        figure, pyplot = getattr(self, "figure_", None), sys.modules.get("matplotlib.pyplot")
+        if figure is None or (pyplot is not None and figure.number in pyplot.get_fignums()):
+            return None
+        out = BytesIO()
+        figure.savefig(out, format="png", dpi=SHOWN)
+        return out.getvalue()
 
     def _drawn(self, ax: Any) -> Self:
         self.ax_ = ax
