@@ -1,10 +1,10 @@
 // What Python calls: checks shapes, releases the GIL, calls the kernels of the level asked for.
-#include <unistd.h>
-
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "bind/spec.hpp"
 #include "gaussian/climb.hpp"
@@ -27,7 +27,7 @@ class Unlocked {
         try {
             if (state) PyEval_RestoreThread(state);
         } catch (...) {
-            for (;;) pause();
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
         }
     }
 };

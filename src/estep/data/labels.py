@@ -51,7 +51,7 @@ def as_evidence(labels: Any, n: int) -> Evidence:
         raise ValueError(f"labels are of {len(array) if array.ndim else 1} rows; the data have {n}")
     if array.ndim == 1 and array.dtype.kind == "f":
         array = np.where(np.isnan(array), -1, array)  # missing: unknown
-    if array.ndim == 2 and array.dtype.kind in "bu":
+    if array.ndim == 2 and array.dtype.kind in ("b", "u"):
         mask = array != 0
         if not mask.any(axis=1).all():
             raise ValueError(f"labels[{int(np.argmin(mask.any(axis=1)))}] allows no state")
