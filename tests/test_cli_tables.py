@@ -284,3 +284,36 @@ def test_a_model_is_adapted(tmp_path):
     assert np.array_equal(estep.load(tmp_path / "ann.json").emission.means, expected.emission.means)
     words = ("adapt", "all.json", "ann.csv", "-o", "b.json", "--parameters", "rates")
     check_one_line(run(*words, cwd=tmp_path), "parameters names 'rates'")
+
+
+def test_spells_filtered_states_and_orders(tmp_path):
+    rng = np.random.default_rng(3)
+    days = pd.date_range("2024-01-01", periods=90).strftime("%Y-%m-%d")
+    hidden = np.repeat([0, 1, 0], 30)
+    csv(tmp_path / "d.csv", date=days, x=rng.normal(5.0 * hidden, 1).round(3))
+    words = ("fit", "hmm", "d.csv", "-k", 2, "--order-by", "mean", "-o", "m.json")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    means = estep.load(tmp_path / "m.json").emission.means
+    assert means[0, 0] < means[1, 0]
+    lines = run("decode", "m.json", "d.csv", "--spells", cwd=tmp_path).stdout.splitlines()
+    assert lines[0] == "state,first,last,rows,probability"
+    assert [line.split(",")[:4] for line in lines[1:]] == [
+        ["0", days[0], days[29], "30"], ["1", days[30], days[59], "30"], ["0", days[60], days[89], "30"],
+    ]  # fmt: skip
+    frame = pd.read_csv(tmp_path / "d.csv", usecols=["x"])
+    p = estep.load(tmp_path / "m.json").filter(frame)
+    done = run(
+        "decode", "m.json", "d.csv", "--algorithm", "filtered", "--proba", "all", "-o", "f.parquet", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "f.parquet")
+    assert np.array_equal(found[["state_0", "state_1"]], p) and (found["state"] == p.argmax(axis=1)).all()
+    assert (found["probability"] == p.max(axis=1)).all()
+    assert run("decode", "m.json", "d.csv", "--spells", "-o", "s.parquet", cwd=tmp_path).returncode == 0
+    assert pd.read_parquet(tmp_path / "s.parquet")["first"].dtype.kind == "M"
+    check_one_line(
+        run("plot", "m.json", "d.csv", "--what", "forecast", "--time", "date", cwd=tmp_path), "--time is for"
+    )
+    check_one_line(run("fit", "gmm", "faithful", "-k", 2, "--order-by", "size", cwd=tmp_path), "order_by is 'size'")
+    assert run("fit", "gmm", "faithful", "-k", 2, "-o", "g.json", cwd=tmp_path).returncode == 0
+    check_one_line(run("decode", "g.json", "faithful", "--spells", cwd=tmp_path), "are for hmm")

@@ -1,5 +1,6 @@
 """The Python of README.md and the pages runs as it stands there, block after block."""
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import estep
+from estep.estimators.attributes import Attributes
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,6 +56,23 @@ def test_every_public_name_is_in_the_reference():
     ] == []
     shown = [name for name in estep.plots.__all__ if name.endswith("Display")]
     assert [name for name in shown if name not in text] == []
+
+
+ESTIMATORS = [
+    getattr(estep, name) for name in estep.__all__ if isinstance(getattr(estep, name), type)
+    and issubclass(getattr(estep, name), Attributes)
+]  # fmt: skip
+
+
+def test_every_setting_is_explained_with_its_default():
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    told = {name.strip(): row[1] for row in rows for name in row[0].replace("`", "").split(",")}
+    taken = {p.name: p.default for e in ESTIMATORS for p in inspect.signature(e).parameters.values()}
+    assert taken.keys() == told.keys() and len(ESTIMATORS) == 10
+    for estimator in ESTIMATORS:
+        for name, parameter in inspect.signature(estimator).parameters.items():
+            assert f"`{parameter.default!r}`" in told[name], f"{estimator.__name__}.{name}"
 
 
 def test_every_option_is_documented_with_an_example():

@@ -171,3 +171,28 @@ def test_whitened_and_many_columns(compiled):
     model = Model(Chain(*CHAINS["forgets"](6)), emission)
     source = read(model, rows_of(model, 200, 0))
     np.testing.assert_allclose(model.filter(source)[-1], model.predict_proba(source)[-1], atol=1e-10)
+
+
+def test_spells_are_the_stays_of_the_path():
+    rng = np.random.default_rng(5)
+    hidden = np.repeat([0, 1, 0, 1], [30, 20, 25, 25])
+    frame = pd.DataFrame({"x": rng.normal(6.0 * hidden, 1)}, index=pd.date_range("2024-01-01", periods=100))
+    hmm = estep.GaussianHMM(2, random_state=0, order_by="mean").fit(frame)
+    spells = hmm.spells(frame)
+    assert spells["state"].tolist() == [0, 1, 0, 1] and spells["rows"].tolist() == [30, 20, 25, 25]
+    assert spells["first"].tolist() == [frame.index[i] for i in (0, 30, 50, 75)]
+    assert spells["last"].tolist() == [frame.index[i] for i in (29, 49, 74, 99)]
+    sure = hmm.predict_proba(frame).max(axis=1)
+    assert spells["probability"].tolist() == pytest.approx(
+        [sure[:30].mean(), *(sure[a:b].mean() for a, b in ((30, 50), (50, 75), (75, 100)))]
+    )
+    two = hmm.spells(frame.to_numpy(), lengths=[40, 60])
+    states = hmm.predict(frame.to_numpy(), [40, 60])
+    assert np.repeat(two["state"], two["rows"]).tolist() == states.tolist()
+    assert two["first"].tolist() == [0, *(two["last"][:-1] + 1)] and 40 in two["first"].tolist()
+    assert two["sequence"].tolist() == [int(first >= 40) for first in two["first"]]
+    ahead = hmm.forecast(frame, 3)
+    assert ahead.index.tolist() == list(pd.date_range("2024-04-10", periods=3))
+    assert hmm.forecast(frame.to_numpy(), 3).index.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="99 times are given for 100 rows"):
+        hmm.spells(frame, times=np.arange(99))

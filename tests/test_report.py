@@ -253,3 +253,17 @@ def test_dates_and_ids_of_a_table(tmp_path):
     rows = json.loads((tmp_path / "r.json").read_text())["rows"]
     assert rows["kept"][0]["name"] == "customer" and rows["times"][0] == "2020-01-01"
     assert not re.search("plan", json.dumps(rows["columns"]))
+
+
+def test_now_next_and_spells(chain):
+    frame, model, found = chain
+    days = found.numbers["rows"]["times"]
+    ahead, table = found.numbers["ahead"], found.numbers["spells"]
+    np.testing.assert_allclose(ahead["now"], model.filter(frame)[-1], rtol=1e-9)
+    np.testing.assert_allclose(ahead["forecast"]["r_mean"], model.forecast(frame, 5)["r_mean"], rtol=1e-5)
+    own = model.spells(frame, times=np.array(days, dtype="datetime64[D]"))
+    assert table["state"] == own["state"].tolist() and table["rows"] == own["rows"].tolist()
+    assert table["first"] == own["first"].astype(str).tolist() and sum(table["rows"]) == 300
+    assert found.numbers["data"]["sequences"] == 1
+    page = found.to_html()
+    assert "At the last row the series is in state" in page and "When each state was visited" in page

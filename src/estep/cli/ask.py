@@ -29,6 +29,7 @@ from estep.cli.options import (
     Sequence,
     Thousands,
     ThreadCount,
+    Time,
     Weight,
     app,
 )
@@ -36,6 +37,7 @@ from estep.cli.tables import Table, dialect_of, read_table
 from estep.cli.text import plain, say
 from estep.cli.write import beside, check_out, kept, write_table
 from estep.execution.threads import threads
+from estep.inference.spells import spells as stays_of
 from estep.io.model_file import read
 from estep.model import Model
 from estep.statistics import weighted
@@ -125,7 +127,12 @@ def _finite(x: float) -> float | None:
 def decode(
     model: ModelPath,
     data: Data,
-    algorithm: Annotated[str, typer.Option(help="viterbi|posterior")] = "viterbi",
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            help="viterbi: the likeliest path; posterior: each row's likeliest state; filtered: given rows up to it."
+        ),
+    ] = "viterbi",
     columns: Columns = None,
     sequence: Sequence = None,
     given: Given = None,
@@ -140,34 +147,56 @@ def decode(
     ] = "raise",
     n_threads: ThreadCount = None,
     proba: Annotated[str, typer.Option(help="path|all: of the state that is found, or of all of them.")] = "path",
+    spells: Annotated[
+        bool, typer.Option("--spells", help="hmm: a line a stay instead: its state, from when to when, and how long.")
+    ] = False,
+    time: Time = None,
     keep: Keep = None,
     all_columns: AllColumns = False,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
-    """State (or component) of each row of DATA and its probability given all rows of its sequence, as CSV.
+    """State (or component) of each row of DATA and its probability given all rows of its sequence (filtered: given
+    those up to it), as CSV.
 
     estep decode model.json data.csv --keep date,price -o states.csv
+    estep decode model.json data.csv --spells
     """
     if proba not in ("path", "all"):
         raise ValueError(f"--proba {proba!r}: it is path, or all for a column of each state")
     check_out(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
     fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
-    source, execute = table.source, threads(n_threads)
+    source = table.source
+    how: dict[str, Any] = {"execute": threads(n_threads), "on_impossible": on_impossible}
+    if (spells or algorithm == "filtered") and not fitted.latent.sequential:
+        raise ValueError("--spells and --algorithm filtered are for hmm: the rows of a mixture are independent")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        states, _ = fitted.decode(source, algorithm=algorithm, execute=execute, on_impossible=on_impossible)
+        if algorithm == "filtered":
+            every = fitted.filter(source, **how)
+            states = np.where(np.isnan(every[:, 0]), -1, np.nan_to_num(every).argmax(axis=1))
+        else:
+            states, _ = fitted.decode(source, algorithm=algorithm, **how)
+            every = None
     for warning in caught:
         say(f"{warning.message}")
-    found: dict[str, Any] = {"state": states}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the same again
-        if proba == "all":
-            every = fitted.predict_proba(source, execute=execute, on_impossible=on_impossible)
-            found["probability"] = np.where(states < 0, np.nan, every[np.arange(len(every)), states])
-            found |= {f"state_{k}": every[:, k] for k in range(every.shape[1])}
+        if every is None and proba == "all":
+            every = fitted.predict_proba(source, **how)
+        if every is not None:
+            sure = np.where(states < 0, np.nan, every[np.arange(len(every)), states])
         else:
-            found["probability"] = fitted.state_probability(states, source, execute=execute)
+            sure = fitted.state_probability(states, source, execute=how["execute"])
+    if spells:
+        found = stays_of(states, source.chained().all_ends, dates_of(table, time), sure)
+        if "sequence" in found:
+            found["sequence"] = np.array(list(table.sequences()), dtype=object)[found["sequence"]]
+        write_table(found, out, as_json)
+        return
+    found = {"state": states, "probability": sure}
+    if proba == "all" and every is not None:
+        found |= {f"state_{k}": every[:, k] for k in range(every.shape[1])}
     ids = {"sequence": table.ids()} if table.ids is not None and source.ends is not None else {}
     write_table(beside(kept(table, keep, all_columns, out, as_json), ids | found), out, as_json)

@@ -64,12 +64,14 @@ def finish(
             shown.print(selection_table(result))
         shown.print(parameter_table(model, shown.width, full))
         shown.print(summary_table(result))
+    if len(fit.restarts) < 2 and fit.model.n_components > 1:
+        say("one start was made: more may find a better optimum (--n-init 20)")
     for note in (*fit.notes, *fit.remarks):
         say(f"{note}")
     if failure:
         raise fail(failure)
     if out is not None:
-        say(f"model written to {out}")
+        say(f"model written to {out}; for a page about it: estep report {out}")
     if fit.stop_reason == "interrupted":
         kept = (
             f"the best model so far is in {out}" if out is not None else "the best model so far is shown; -o keeps it"

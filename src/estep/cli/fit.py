@@ -44,6 +44,7 @@ from estep.emissions.propose import proposed, said, with_families
 from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
+from estep.fitting.alignment import check_order, ordered
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
 from estep.fitting.subsample import held
@@ -107,6 +108,9 @@ def fit_command(
     estimate: Annotated[
         str, typer.Option(help="ml|map|vb: maximum likelihood, or with weak priors the mode or all of the posterior.")
     ] = "ml",
+    order_by: Annotated[
+        str | None, typer.Option(help="mean|weight|variance: how components are numbered (default: as found).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
     scheduler: Annotated[
@@ -122,6 +126,8 @@ def fit_command(
     """
     if families is not None and emission not in ("gaussian", "auto"):
         raise ValueError(f"--family is of some columns, --emission {emission} of all: give one of them")
+    if order_by is not None:
+        check_order(order_by)
     family = family_of(kind, emission if families is None else "auto", covariance, factors)
     if mix > 1 and kind != "hmm":
         raise ValueError("--mix is for hmm: a mixture of mixtures is a mixture with more components (-k)")
@@ -171,6 +177,9 @@ def fit_command(
     seconds = time.perf_counter() - begun
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
+    if order_by is not None:
+        model = ordered(model, order_by)
+        best = replace(best, model=model)
     origin = provenance(data, len(source), best)
     result = result_dict(best, seconds, to_document(model, origin))
     if len(selection.candidates) > 1:

@@ -47,6 +47,8 @@ def plot(
     what: Annotated[str | None, typer.Option(help=f"{'|'.join(DRAWN)} (default: what suits MODEL and DATA)")] = None,
     column: Annotated[str | None, typer.Option(help="Columns to draw, by name.")] = None,
     time: Time = None,
+    kind: Annotated[str, typer.Option(help="states: smoothed|filtered probabilities.")] = "smoothed",
+    steps: Annotated[int, typer.Option(min=1, help="forecast: rows to come.")] = 10,
     dpi: Annotated[int, typer.Option(min=10, max=2400, help="Dots an inch of a .png.")] = 150,
     columns: Columns = None,
     sequence: Sequence = None,
@@ -82,6 +84,12 @@ def plot(
         options = {"columns": names} if what in SEVERAL else {"column": names if len(names) > 1 else names[0]}
     if table is not None and what == "states" and (times := dates_of(table, time)) is not None:
         options["times"] = times
+    if what == "states":
+        options["kind"] = kind
+    elif what == "forecast":
+        options["steps"] = steps
+    if time is not None and what != "states":
+        raise ValueError(f"--time is for --what states, not {what}")
     shown = draw(fitted, None if table is None else table.source, what, **options)
     shown.figure_.savefig(out, dpi=dpi)
     say(f"picture written to {out}")

@@ -38,6 +38,7 @@ from estep.emissions import FAMILIES
 from estep.estimators.candidates import CRITERIA
 from estep.estimators.selection import select
 from estep.execution.threads import threads
+from estep.fitting.alignment import check_order, ordered
 from estep.fitting.stopping import Stop
 from estep.io.model_file import to_document
 from estep.latents import Chain, Independent
@@ -71,6 +72,9 @@ def select_command(
     memory: Memory = None,
     n_init: Annotated[int, typer.Option(min=1, max=1_000_000, help="Starts of each model.")] = 10,
     max_time: Annotated[float | None, typer.Option(min=0.001, help="Seconds for each family and type.")] = None,
+    order_by: Annotated[
+        str | None, typer.Option(help="mean|weight|variance: how components are numbered (default: as found).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random starts.")] = 0,
     n_threads: ThreadCount = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Model file to write, of the best.")] = None,
@@ -84,6 +88,8 @@ def select_command(
 
     estep select gmm data.csv -k 1-6 --covariance all -o best.json --plot bic.png
     """
+    if order_by is not None:
+        check_order(order_by)
     types = (
         list(TYPES) if covariance == "all" else None if covariance is None else split_names(covariance, "--covariance")
     )
@@ -125,6 +131,9 @@ def select_command(
         )
     best = selection.best.fit
     model = replace(best.model, columns=source.columns, symbols=table.symbols)
+    if order_by is not None:
+        model = ordered(model, order_by)
+        best = replace(best, model=model)
     origin = provenance(data, len(source), best)
     result = result_dict(best, time.perf_counter() - begun, to_document(model, origin)) | selection_dict(selection)
     if picture is not None:

@@ -15,6 +15,7 @@ from estep.cli.choose import split_names
 from estep.cli.tables import Table
 from estep.cli.text import csv_text, say
 from estep.statistics import Array
+from estep.util.figures import dates
 from estep.util.files import check_target, write_into, write_text
 
 SOME = 65536  # rows at a time
@@ -66,27 +67,33 @@ def _whole(values: Any) -> Any:
 
 def _list(values: Any) -> list[Any]:
     """Cells as Python has them, None where there is none."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        return dates(values)
     if isinstance(values, np.ndarray):
         missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-        kept = values.astype(str) if values.dtype.kind == "M" else values
-        cells: list[Any] = kept.tolist()
+        cells: list[Any] = values.tolist()
         return [None if c != c else c for c in cells] if missing.any() else cells
     return list(values)
 
 
-def _chunks(columns: Written) -> Iterator[list[list[Any]]]:
-    """Some rows of each column at a time."""
+def _chunks(columns: Written, typed: bool = False) -> Iterator[list[Any]]:
+    """Some rows of each column at a time; ``typed``: dates as such."""
     iterators = {name: values for name, values in columns.items() if not isinstance(values, np.ndarray)}
     first = 0
     while True:
         some = [
-            list(islice(iterators[name], SOME)) if name in iterators else _list(values[first : first + SOME])  # type: ignore[index]
+            list(islice(iterators[name], SOME)) if name in iterators else _part(values, first, typed)
             for name, values in columns.items()
         ]
-        if not some or not some[0]:
+        if not some or not len(some[0]):
             return
         yield some
         first += SOME
+
+
+def _part(values: Any, first: int, typed: bool) -> Any:
+    some = values[first : first + SOME]
+    return some if typed and some.dtype.kind == "M" else _list(some)
 
 
 def _rows(columns: Written) -> Iterator[tuple[Any, ...]]:
@@ -100,7 +107,7 @@ def _write_parquet(columns: Written, file: Any) -> None:
     names, writer = list(columns), None
     kinds = [_kind(values) for values in columns.values()]
     try:
-        for some in _chunks(columns):
+        for some in _chunks(columns, typed=True):
             arrays = [pa.array(cells, kind) for cells, kind in zip(some, kinds, strict=True)]
             kinds = [array.type for array in arrays]
             table = pa.table(arrays, names=names)

@@ -56,6 +56,31 @@ def names_of(frame: Any) -> tuple[str, ...]:
     return names
 
 
+def times_of(data: Any, times: Any, n: int) -> Array | None:
+    """Times (n,) of rows: given ones, or a column of the frame by its name, or the dates of a pandas frame's index;
+    None where there are none. Raises ValueError for another number of them."""
+    if isinstance(times, str):
+        if not is_frame(data) or times not in frame_of(data).columns:
+            raise ValueError(f"times is {times!r}: X has no such column")
+        times = frame_of(data)[times].to_numpy()
+    elif times is None and getattr(getattr(data, "index", None), "dtype", np.dtype(int)).kind == "M":
+        times = data.index.to_numpy()
+    if times is not None and len(times) != n:
+        raise ValueError(f"{len(times)} times are given for {n} rows")
+    return None if times is None else np.asarray(times)
+
+
+def dates_ahead(data: Any, steps: int) -> Any:
+    """The dates of so many rows after a pandas frame with regular dates as its index; None for anything else."""
+    index = getattr(data, "index", None)
+    if index is None or getattr(getattr(index, "dtype", None), "kind", "") != "M" or len(index) < 3:
+        return None
+    import pandas as pd  # type: ignore[import-untyped]
+
+    regular = index.freq or pd.infer_freq(index)
+    return None if regular is None else pd.date_range(index[-1], periods=steps + 1, freq=regular)[1:]
+
+
 def drop(data: Any, names: Sequence[str]) -> Any:
     """A native data frame without those of the named columns that it has."""
     frame = frame_of(data)
@@ -103,7 +128,10 @@ def series_numbers(series: Any) -> Array:
 
 def not_numeric(name: Any, found: str) -> ValueError:
     """The error for a column that does not hold numbers."""
-    return ValueError(f"column {name!r} is not numeric ({found}): leave it out, or turn it into numbers")
+    way = "turn it into numbers"
+    if found.startswith(("Date", "Datetime")):
+        way = f"make it the index of a pandas frame, X.set_index({name!r})"
+    return ValueError(f"column {name!r} is not numeric ({found}): leave it out, X.drop(columns={name!r}), or {way}")
 
 
 def frame_numbers(frame: Any) -> Array:
@@ -149,7 +177,7 @@ def frame_like(data: Any, columns: dict[str, Array]) -> Any:
     if is_frame(first):
         return nw.from_dict(columns, backend=nw.get_native_namespace(frame_of(first))).to_native()
     try:
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
     except ModuleNotFoundError:
         raise ModuleNotFoundError('the result is a data frame: pip install "estep[frames]" for pandas') from None
     return pd.DataFrame(columns)

@@ -117,7 +117,8 @@ class Asked:
         if texts := [c for c in features if self.rows == "real" and blocks.is_text(c)]:
             others = ", ".join(c for c in features if c not in texts)
             raise ValueError(
-                f"column {texts[0]!r} is not numeric: name the columns to read, columns=[...] (numeric: {others})"
+                f"column {texts[0]!r} is not numeric: name the columns to read, "
+                f"estep.as_source(data, columns=[...]) (numeric: {others})"
             )
         if blocks.names and not features:
             raise ValueError(f"the data have no columns beside {', '.join(sorted(aside))}: nothing is left to read")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from estep.data.columns import frame_like
+from estep.data.columns import dates_ahead, frame_like, times_of
 from estep.data.given import labels_of
 from estep.data.labels import as_evidence
 from estep.data.source import Source
@@ -17,6 +17,7 @@ from estep.estimators.imputation import imputed
 from estep.inference.forecast import forecast_columns
 from estep.inference.predictive import with_names
 from estep.inference.reading import read
+from estep.inference.spells import spells
 from estep.inference.stream import Stream
 from estep.latents import Moving
 from estep.model import Model
@@ -104,6 +105,18 @@ class ChainAnswers(AsFeatures):
         states, logprob = model.decode(source, None, algorithm, self._execute(), on_impossible=on_impossible)
         return float(logprob.sum()), states
 
+    def spells(self, X: Any, times: Any = None, lengths: Any = None, **known: Any) -> Any:
+        """When each state was visited: a data frame, a line a stay on the most probable path.
+
+        Columns: ``state``; ``first`` and ``last``, numbers of rows from 0, or ``times`` (n,), of a pandas frame with
+        dates as its index these; ``rows``; ``probability``, the mean of the state's, given all rows. Of several
+        sequences ``sequence``, its number, comes first.
+        """
+        model, source = self._ask(X, lengths, known)
+        states, _ = model.decode(source, execute=self._execute())
+        sure = model.state_probability(states, source, execute=self._execute())
+        return frame_like(X, spells(states, source.all_ends, times_of(X, times, len(states)), sure))
+
     def predict(self, X: Any, lengths: Any = None, *, on_impossible: str = "raise", **known: Any) -> Array:
         """States (n,) of the most probable path."""
         return self.decode(X, lengths, on_impossible=on_impossible, **known)[1]
@@ -183,11 +196,14 @@ class ChainAnswers(AsFeatures):
         ``sequence``, its number, comes first. ``ahead`` (S * steps, P): the covariates of the rows to come. What the
         parameters' own uncertainty adds is not in it.
 
-        The frame is of X's kind, of pandas for arrays. Raises ValueError for a wrong number of steps or level, and
+        The frame is of X's kind, of pandas for arrays; where a pandas frame has dates that follow each other regularly
+        as its index, so has the forecast. Raises ValueError for a wrong number of steps or level, and
         ModuleNotFoundError where pandas is wanted and not there.
         """
         model, source = self._ask(X, lengths, known)
-        return frame_like(X, forecast_columns(model, source, steps, level, quantiles, ahead, self._execute()))
+        frame = frame_like(X, forecast_columns(model, source, steps, level, quantiles, ahead, self._execute()))
+        dates = dates_ahead(X, steps)
+        return frame if dates is None or len(frame) != steps else frame.set_axis(dates, axis=0)
 
     def simulate(
         self,

@@ -67,7 +67,7 @@ def _of_starts(fit: Fit) -> list[str]:
     if reached == n:
         return [f"all {n} starts reached one optimum"]
     more = ": more may find a better one" if reached <= 1 else ""
-    return [f"{reached} of {n} starts reached the best optimum{more}"]
+    return [f"{reached} of {n} starts reached the best optimum found{more}"]
 
 
 def _of_columns(source: Source) -> list[str]:

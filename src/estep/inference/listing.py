@@ -108,7 +108,7 @@ class _Lister:
         P = np.asarray(latent.transmat)
         yield Line("start", (), np.asarray(latent.startprob), True)
         if self.whole or len(P) <= MOST:
-            yield from (Line(f"to {j}", (), P[:, j], True) for j in range(len(P)))
+            yield from (Line(f"goes to {j}", (), P[:, j], True) for j in range(len(P)))
         else:
             self.out.append("transitions but to stay and to the likeliest next state")
             yield Line("stays", (), P.diagonal(), True)

@@ -65,6 +65,19 @@ def read(
     return source
 
 
+def known_columns(model: AnyModel, data: Any) -> Any:
+    """A frame without the columns that the model does not know, where it knows all that it needs; else as it is."""
+    if not is_frame(data) or not any(model.columns):
+        return data
+    frame = frame_of(data)
+    known = {*model.columns, *(column for _, column in model.roles)}
+    if not set(model.columns) <= set(frame.columns) or set(frame.columns) <= known:
+        return data
+    if hasattr(data, "loc"):  # of pandas: the index stays
+        return data[[c for c in data.columns if str(c) in known]]
+    return frame.select([c for c in frame.columns if c in known]).to_native()
+
+
 def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
     """Raises ValueError where the data have the column whose values were sequences, and no lengths are given."""
     column = dict(model.roles).get("sequence")

@@ -13,7 +13,7 @@ from estep.fitting.subsample import held
 from estep.model import Model
 from estep.parameters.covariance import full
 from estep.plots.display import Display
-from estep.plots.figure import GREY, as_model, column_names, component_colours, mark_size, new_axes
+from estep.plots.figure import GREY, as_model, column_names, component_colours, mark_size, new_axes, source_of
 from estep.statistics import Array
 
 MOST = 20_000
@@ -53,7 +53,7 @@ class ComponentsDisplay(Display):
         places = [place_of(c, names) for c in (columns if columns is not None else range(min(len(names), 2)))]
         if len(places) not in (1, 2):
             raise ValueError(f"{len(places)} columns are asked for: one or two are drawn")
-        return cls.of(model, model.source(X), places).plot(ax, **options)
+        return cls.of(model, source_of(model, X), places).plot(ax, **options)
 
     @classmethod
     def of(cls, model: Model, source: Source, places: Sequence[int]) -> Self:

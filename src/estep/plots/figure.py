@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from estep.data.source import Source
+from estep.inference.reading import known_columns
 from estep.model import Model
 from estep.statistics import Array
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
 GREY = "0.6"
+MARKS = "osD^vP*X"
+"""Of kinds, told apart in black and white too."""
 
 
 def require_matplotlib() -> None:
@@ -54,6 +58,11 @@ def as_model(fitted: Any) -> Model:
         model: Model = fitted.to_model()
         return model
     raise TypeError(f"a {type(fitted).__name__} is no fitted model: give an estimator or a Model")
+
+
+def source_of(model: Model, X: Any) -> Source:
+    """The rows to draw; a frame may have columns that the model does not know."""
+    return model.source(known_columns(model, X))
 
 
 def column_names(model: Model) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Any, Self
 import numpy as np
 
 from estep.inference.forecast import forecast_columns
+from estep.inference.reading import known_columns
 from estep.inference.residuals import against_normal, autocorrelations
 from estep.plots.components import place_of
 from estep.plots.display import Display
-from estep.plots.figure import COLOURS, GREY, as_model, column_names, new_axes
+from estep.plots.figure import COLOURS, GREY, as_model, column_names, new_axes, source_of
 from estep.statistics import Array
 
 NORMAL = 1.96
@@ -40,7 +41,7 @@ class ForecastDisplay(Display):
         model = as_model(fitted)
         if not model.latent.sequential:
             raise ValueError("ForecastDisplay is of a chain: the rows of a mixture are independent")
-        source, names = model.source(X), column_names(model)
+        source, names = source_of(model, X), column_names(model)
         if source.n_sequences != 1:
             raise ValueError(f"{source.n_sequences} sequences: give the one to go on from")
         place = place_of(column, names)
@@ -82,7 +83,7 @@ class ResidualsDisplay(Display):
         """Draws the pseudo-residuals of a ``column`` of one sequence: normal and without correlation where the model is
         right (Zucchini & MacDonald 2009, section 6.2). Raises ValueError naming a column that there is none of."""
         model = as_model(fitted)
-        found = model.pseudo_residuals(X)
+        found = model.pseudo_residuals(known_columns(model, X))
         return cls(found[:, place_of(column, column_names(model))], lags).plot(ax, **options)
 
     def plot(self, ax: Any = None, title: str = "") -> Self:

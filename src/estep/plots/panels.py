@@ -12,7 +12,7 @@ from estep.inference.predictive import columns_of
 from estep.inference.profile import profile
 from estep.plots.components import ComponentsDisplay, place_of
 from estep.plots.display import Display
-from estep.plots.figure import as_model, column_names, component_colours, require_matplotlib
+from estep.plots.figure import as_model, column_names, component_colours, require_matplotlib, source_of
 from estep.statistics import Array
 
 MOST = 5
@@ -41,7 +41,7 @@ class PairsDisplay(Display):
         model = as_model(fitted)
         names = column_names(model)
         chosen = [place_of(c, names) for c in columns] if columns is not None else telling_columns(model, names, MOST)
-        data = model.source(X)
+        data = source_of(model, X)
         parts = {}
         for i, row in enumerate(chosen):
             for j, column in enumerate(chosen[: i + 1]):
@@ -149,7 +149,7 @@ class ConfusionDisplay(Display):
         """Draws the components of X (of a chain: on its likeliest path) against ``labels`` (n,), classes of any kind
         that are known of the rows. Raises ValueError where they are not as many."""
         model = as_model(fitted)
-        states, _ = model.decode(X, on_impossible="skip")
+        states, _ = model.decode(source_of(model, X), on_impossible="skip")
         known = np.asarray(labels)
         if known.shape != states.shape:
             raise ValueError(f"labels has shape {known.shape}: one for each of {len(states)} rows")

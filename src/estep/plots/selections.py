@@ -8,16 +8,14 @@ import numpy as np
 
 from estep.plots.display import Display
 from estep.plots.emissions import STYLES
-from estep.plots.figure import component_colours, new_axes
-
-MARKS = "osD^vP*X"
+from estep.plots.figure import MARKS, component_colours, new_axes
 
 
 class SelectionDisplay(Display):
     """``frame``: number of components, family and type of each candidate, and its criterion."""
 
     def __init__(self, selection: Any, criterion: str):
-        self.criterion = criterion
+        self.criterion, self.unit = criterion, selection.best.fit.model.latent.unit
         candidates = selection.candidates
         kinds = [c.label.partition(" ")[2] for c in candidates]
         self.frame = {
@@ -51,7 +49,7 @@ class SelectionDisplay(Display):
             ax.plot(n[own], values[own], STYLES[i % 4], label=kind, **style)
         best = int(np.nanargmin(values))
         ax.plot(n[best], values[best], "o", ms=13, mfc="none", mec="black", mew=1.5, label=f"lowest: {n[best]}")
-        ax.set(xlabel="components", ylabel=self.criterion.upper(), xticks=np.unique(n))
+        ax.set(xlabel=f"{self.unit}s", ylabel=self.criterion.upper(), xticks=np.unique(n))
         ax.set_title(title)
         ax.legend(frameon=False)
         return self._drawn(ax)

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from estep.data.columns import frame_of, is_frame
+from estep.data.columns import times_of
 from estep.plots.components import place_of
 from estep.plots.display import Display
-from estep.plots.figure import as_model, column_names, component_colours, new_axes
+from estep.plots.figure import as_model, column_names, component_colours, new_axes, source_of
 from estep.statistics import Array
 
 KINDS = {
@@ -53,7 +53,7 @@ class StatesDisplay(Display):
             raise ValueError("StatesDisplay draws the states of a chain; of a mixture see ComponentsDisplay")
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}: it is 'smoothed', which looks ahead, or 'filtered'")
-        source = model.source(X)
+        source = source_of(model, X)
         if source.n_sequences != 1:
             raise ValueError(f"{source.n_sequences} sequences: give the one to draw")
         names = column_names(model)
@@ -61,7 +61,8 @@ class StatesDisplay(Display):
         values = np.asarray(source.X[0 : len(source)])[:, [model.emission.n_covariates + d for d in places]]
         states, _ = model.decode(source)
         p = model.predict_proba(source, kind=kind)
-        new = cls(_times(X, times, len(source)), values, states, p, [names[d] for d in places], kind)
+        at = times_of(X, times, len(source))
+        new = cls(np.arange(len(source)) if at is None else at, values, states, p, [names[d] for d in places], kind)
         return new.plot(ax, **options)
 
     def plot(self, ax: Any = None, labels: tuple[str, str] | None = None, title: str = "") -> Self:
@@ -102,16 +103,3 @@ class StatesDisplay(Display):
                 middle = self.times[first] + (self.times[last] - self.times[first]) / 2
                 ax.text(middle, 0.985, str(k), color=colours[k] * 0.7, ha="center", va="top", fontweight="bold",
                         transform=ax.get_xaxis_transform())  # fmt: skip
-
-
-def _times(X: Any, times: Any, n: int) -> Array:
-    if isinstance(times, str):
-        if not is_frame(X) or times not in frame_of(X).columns:
-            raise ValueError(f"times is {times!r}: X has no such column")
-        times = frame_of(X)[times].to_numpy()
-    elif times is None and hasattr(X, "index") and getattr(X.index, "dtype", np.dtype(int)).kind == "M":
-        times = X.index.to_numpy()
-    found = np.arange(n) if times is None else np.asarray(times)
-    if len(found) != n:
-        raise ValueError(f"{len(found)} times are given for {n} rows")
-    return found

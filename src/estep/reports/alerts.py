@@ -8,6 +8,7 @@ from typing import Any
 UNSURE = 0.75
 """The mean probability of a component's own rows below which it is not told apart well."""
 FEW_ROWS = 5
+FEW_EXITS = 4
 SELDOM = 0.01
 ROWS_A_PARAMETER = 5
 """At least."""
@@ -30,7 +31,7 @@ ENDS = {
 
 def alerts(report: dict[str, Any]) -> list[dict[str, str]]:
     """Texts with a level ("warning" or "note") and the section they are about; the warnings first."""
-    said = [*_of_fit(report), *_of_data(report), *_of_components(report), *_of_checks(report)]
+    said = [*_of_fit(report), *_of_data(report), *_of_components(report), *_of_chain(report), *_of_checks(report)]
     said.sort(key=lambda alert: alert[0] != "warning")
     return [{"level": level, "about": about, "text": text} for level, about, text in said]
 
@@ -103,6 +104,13 @@ def _of_components(report: dict[str, Any]) -> Iterator[Alert]:
         if c["sure"] is not None and c["sure"] < UNSURE and c["rows"] >= FEW_ROWS:
             text = f"its rows have a mean probability of {c['sure']:.0%}; {unit} {c['like']} is most like it."
             yield "note", "components", f"{name} is not told apart well: {text}"
+
+
+def _of_chain(report: dict[str, Any]) -> Iterator[Alert]:
+    seldom = [c for c in report["components"] if c["visits"] is not None and c["visits"] < FEW_EXITS and c["rows"]]
+    if seldom and len(report["components"]) > 1:
+        said = ", ".join(f"{c['component']} ({c['visits']})" for c in seldom)
+        yield "note", "chain", f"States that were left a few times only: {said}. How long they last is hardly known."
 
 
 def _of_checks(report: dict[str, Any]) -> Iterator[Alert]:

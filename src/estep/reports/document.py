@@ -12,18 +12,24 @@ from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.remarks import identical
 from estep.inference.curves import curves
+from estep.inference.forecast import forecast_columns
 from estep.inference.listing import listing, telling_columns
 from estep.inference.predictive import columns_of, predictive
+from estep.inference.spells import spells
 from estep.latents import Chain, Moving
 from estep.model import Model
 from estep.reports.alerts import alerts
 from estep.reports.checks import checks
-from estep.reports.rows import About, shown_rows
+from estep.reports.rows import About, as_cells, shown_rows
 from estep.statistics import Array, weighted
 
 FORMAT, VERSION = "estep-report", 1
-LONGEST = 60
+LONGEST = 1000
 """Rows of a stay up to which its length is drawn."""
+STEPS = 5
+"""Rows to come that are foretold."""
+MOST_SPELLS = 300
+"""Stays that are listed, the last ones."""
 POINTS = 120
 """Of each curve."""
 
@@ -51,6 +57,8 @@ def document(model: Model, raw: Source, about: About, execute: Execute | None, r
         "parameters": _parameters(model),
         "columns": [_column(model, d) for d in telling],
         "chain": _chain(model),
+        "spells": _spells(model, raw, about, p, states) if rows else None,
+        "ahead": _ahead(model, raw, execute),
         "checks": checks(model, raw, telling, execute),
     }
     out["alerts"] = alerts(out)
@@ -127,12 +135,14 @@ def _components(model: Model, p: Array, states: Array, raw: Source) -> list[dict
         shares = model.latent.shares()
     except ValueError:  # where they depend on how a chain begins
         shares = np.full(K, np.nan)
-    out = []
+    visits = _visits(states, raw) if model.latent.sequential else [None] * K
+    out: list[dict[str, Any]] = []
     for k in range(K):
         mean = together[k] / max(n[k], 1)
         others = np.delete(mean, k)
         out.append({
             "component": k,
+            "visits": visits[k],
             "share": number(shares[k]),
             "rows": int(n[k]),
             "expected_rows": float(expected[k]),
@@ -140,6 +150,36 @@ def _components(model: Model, p: Array, states: Array, raw: Source) -> list[dict
             "like": int(np.delete(np.arange(K), k)[others.argmax()]) if K > 1 and n[k] else None,
         })  # fmt: skip
     return out
+
+
+def _visits(states: Array, raw: Source) -> list[int]:
+    """How often each state was left for another, on the path."""
+    left = np.asarray(states)[:-1][(np.diff(states) != 0) & ~np.isin(np.arange(1, len(states)), raw.all_ends)]
+    return [int((left == k).sum()) for k in range(int(np.max(states, initial=-1)) + 1)]
+
+
+def _spells(model: Model, raw: Source, about: About, p: Array, states: Array) -> dict[str, list[Any]] | None:
+    """When each state was visited: the last of the stays on the likeliest path."""
+    if not model.latent.sequential:
+        return None
+    path = np.asarray(states)
+    sure = np.asarray(p)[np.arange(len(path)), np.maximum(path, 0)]
+    found = spells(path, raw.all_ends, about.times, sure)
+    if "sequence" in found and about.sequences:
+        found["sequence"] = np.array(about.sequences, dtype=object)[found["sequence"]]
+    return {name: as_cells(np.asarray(values)[-MOST_SPELLS:]) for name, values in found.items()}
+
+
+def _ahead(model: Model, raw: Source, execute: Execute | None) -> dict[str, Any] | None:
+    """Of one series: the states of the last row from what was known then, and what comes next."""
+    if not model.latent.sequential or raw.n_sequences != 1 or model.emission.n_covariates:
+        return None
+    try:
+        now = model.filter(raw, execute=execute)[-1]
+        found = forecast_columns(model, raw, STEPS, 0.95, execute=execute)
+    except ValueError:  # impossible rows, or a family that does not say how columns are distributed
+        return None
+    return {"now": numbers(now), "forecast": {name: as_cells(values) for name, values in found.items()}}
 
 
 def _parameters(model: Model) -> dict[str, Any]:
@@ -183,7 +223,9 @@ def _chain(model: Model) -> dict[str, Any] | None:
     stays = latent.expected_durations()
     finite = stays[np.isfinite(stays)]
     longest = int(np.clip(3 * finite.max(initial=3), 5, LONGEST))
-    out: dict[str, Any] = {"stays": numbers(stays), "lengths": [numbers(r) for r in latent.dwell_times(longest)]}
+    some = np.unique(np.linspace(0, longest - 1, min(longest, POINTS)).astype(int))
+    lengths = [numbers(r[some]) for r in latent.dwell_times(longest)]
+    out: dict[str, Any] = {"stays": numbers(stays), "lengths": lengths, "rows": (some + 1).tolist()}
     if isinstance(latent, Chain) and latent.transmat is not None:
         out["transmat"] = [numbers(row) for row in latent.transmat]
     return out

@@ -9,14 +9,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from estep.data.columns import frame_of, is_frame
+from estep.data.columns import frame_of, is_frame, times_of
 from estep.data.source import Source
 from estep.execution.base import Execute
 from estep.fitting.provenance import provenance_of
 from estep.fitting.results import Fit
-from estep.inference.reading import read
+from estep.inference.reading import known_columns, read
 from estep.model import Model
 from estep.plots.figure import as_model
 from estep.reports.document import FORMAT, VERSION, document
@@ -37,6 +35,7 @@ class Report:
     @classmethod
     def of(cls, model: Model, raw: Source, about: About, execute: Execute | None = None, rows: bool = True) -> Report:
         """Of a model over rows as they came."""
+        raw = raw.chained() if model.latent.sequential else raw
         return cls(document(model, raw, about, execute, rows))
 
     @classmethod
@@ -92,10 +91,9 @@ def report(
     missing (``pip install "estep[report]"``).
     """
     model, origin = _model_of(fitted)
-    raw = read(model, _without(model, X), lengths, **reading)
-    found = Report.of(
-        model, raw, About(name, origin, _cells(X, times, "times"), {k: _cells(X, k, "keep") for k in keep}), None, rows
-    )
+    raw = read(model, known_columns(model, X), lengths, **reading)
+    kept = {column: _cells(X, column) for column in ([keep] if isinstance(keep, str) else keep)}
+    found = Report.of(model, raw, About(name, origin, times_of(X, times, len(raw)), kept), None, rows)
     if path is not None:
         found.save(path)
     return found
@@ -113,19 +111,8 @@ def _model_of(fitted: Any) -> tuple[Model, dict[str, Any]]:
     return as_model(fitted), origin
 
 
-def _without(model: Model, X: Any) -> Any:
-    """A frame's columns that the model knows, where it knows columns."""
-    if not is_frame(X) or not any(model.columns):
-        return X
-    frame = frame_of(X)
-    known = [c for c in frame.columns if c in model.columns]
-    return frame.select(known).to_native() if len(known) == len(model.columns) else X
-
-
-def _cells(X: Any, column: Any, what: str) -> Any:
-    """Cells (n,) of a column of the frame, or as they are given."""
-    if column is None or not isinstance(column, str):
-        return None if column is None else np.asarray(column)
+def _cells(X: Any, column: str) -> Any:
+    """The cells (n,) of a column of the frame."""
     if not is_frame(X) or column not in frame_of(X).columns:
-        raise ValueError(f"{what} names {column!r}: X has no such column")
+        raise ValueError(f"keep names {column!r}: X has no such column")
     return frame_of(X)[column].to_numpy()

@@ -32,6 +32,8 @@ def page(report: Spec) -> str:
         parameters=_parameters(report),
         row_head=_row_head(report),
         checks=_checks(report),
+        now=_now(report),
+        spells=_spells(report),
         settings=[[k, str(report["fit"][k])] for k in ("data", "rows", "estep", "adapted") if report["fit"].get(k)],
         sections=_sections(report),
     )
@@ -97,8 +99,10 @@ def _sections(report: Spec) -> dict[str, str]:
     """The titles of the sections that there are."""
     full = {chart["section"] for chart in charts(report)} | {"components", "settings"}
     full |= {"checks"} if report["checks"]["columns"] else set()
+    full |= {"now"} if report["ahead"] is not None else set()
     full |= {"rows"} if report["rows"] is not None else set()
     titles = {
+        "now": "Now, and next",
         "components": f"{report['model']['unit'].capitalize()}s",
         "rows": "Rows",
         "chain": "How states follow each other",
@@ -138,7 +142,7 @@ def _components(report: Spec) -> Spec:
         + ([stays[c["component"]]] if stays else [])
         for c in report["components"]
     ]
-    head = [unit, "rows", "share the model expects", "mean probability of its rows", "most like"]
+    head = [unit, "rows", "share in the long run" if stays else "weight", "mean probability of its rows", "most like"]
     head += ["expected stay, rows"] if stays else []
     caption = f"How many rows each {unit} has, how surely they are its own, and which other it is most like"
     return {"head": head, "rows": rows, "caption": caption}
@@ -153,6 +157,29 @@ def _parameters(report: Spec) -> Spec:
     left = f" (left out: {'; '.join(found['left_out'])})" if found["left_out"] else ""
     head = ["parameter", "of", *(f"{unit} {k}" for k in range(report["model"]["n_components"]))]
     return {"head": head, "rows": rows, "caption": f"Parameters{left}"}
+
+
+def _now(report: Spec) -> Spec | None:
+    """The state of the last row, and a line a step to come."""
+    if report["ahead"] is None:
+        return None
+    now, ahead = report["ahead"]["now"], report["ahead"]["forecast"]
+    likeliest = max(range(len(now)), key=now.__getitem__)
+    others = ", ".join(f"state {k} {p:.3f}" for k, p in enumerate(now))
+    rows = [list(row) for row in zip(*ahead.values(), strict=True)]
+    caption = (
+        "What comes next: probabilities of the states, and of each column the mean and limits that 95% are between"
+    )
+    text = f"At the last row the series is in state {likeliest}, from what was known then ({others})."
+    return {"text": text, "head": [name.replace("_", " ") for name in ahead], "rows": rows, "caption": caption}
+
+
+def _spells(report: Spec) -> Spec | None:
+    found = report["spells"]
+    if found is None:
+        return None
+    rows = [list(row) for row in zip(*found.values(), strict=True)]
+    return {"head": list(found), "rows": rows[::-1], "caption": "When each state was visited, the last stay first"}
 
 
 def _row_head(report: Spec) -> list[str]:

@@ -12,6 +12,7 @@ from estep.data.source import Source
 from estep.inference.predictive import columns_of, own_columns, rows_of
 from estep.model import Model
 from estep.statistics import Array
+from estep.util.figures import dates
 
 MOST = 2000
 """Rows that are shown of more."""
@@ -72,6 +73,13 @@ def _which(raw: Source, chain: bool) -> Array:
     return np.unique(np.linspace(0, last - 1, MOST).astype(int))
 
 
+def as_cells(values: Array) -> list[Any]:
+    """Numbers and texts as JSON has them."""
+    if values.dtype.kind in "iu":
+        return [int(v) for v in values]
+    return _rounded(values) if values.dtype.kind == "f" else _texts(values)
+
+
 def _values(values: Array, symbols: Sequence[Any]) -> list[Any]:
     if len(symbols):
         return [None if np.isnan(v) else str(symbols[int(v)]) for v in values]
@@ -83,10 +91,5 @@ def _rounded(values: Array) -> list[Any]:
 
 
 def _texts(cells: Array) -> list[Any]:
-    """Cells as texts; of dates without a time of the day the day alone."""
-    if cells.dtype.kind != "M":
-        return [None if c is None or c != c else str(c) for c in cells]
-    there = cells[~np.isnat(cells)]
-    days = (there == there.astype("datetime64[D]")).all()
-    shown = cells.astype("datetime64[D]") if days else cells.astype("datetime64[s]")
-    return [None if np.isnat(c) else str(c) for c in shown]
+    """Cells as texts."""
+    return dates(cells) if cells.dtype.kind == "M" else [None if c is None or c != c else str(c) for c in cells]

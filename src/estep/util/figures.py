@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from estep.statistics import Array
+
 DIGITS = 4
 LEAST = 1e-6
 """Probabilities below it are not written out."""
@@ -16,6 +20,14 @@ def figures(x: Any, digits: int = DIGITS, probability: bool = False) -> str:
     if probability and 0 < x < LEAST:
         return f"< {LEAST:.0e}".replace("e-0", "e-")
     return f"{x:.0f}" if 10**digits <= abs(x) < 1e7 else f"{x:.{digits}g}"
+
+
+def dates(times: Array) -> list[str | None]:
+    """Dates as texts, None where there is none: the day alone where none has a time of the day."""
+    there = times[~np.isnat(times)]
+    days = bool((there == there.astype("datetime64[D]")).all())
+    shown = times.astype("datetime64[D]" if days else "datetime64[s]")
+    return [None if np.isnat(t) else str(t) for t in shown]
 
 
 def duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ def transitions(report: Spec) -> Spec | None:
     if chain is None or "transmat" not in chain:
         return None
     rows = [
-        {"component": i, "to": j, "p": p, "dark": (p or 0) > 0.55}
+        {"component": i, "to": j, "p": p, "dark": (p or 0) > 0.55, "text": _share(p or 0.0)}
         for i, row in enumerate(chain["transmat"])
         for j, p in enumerate(row)
     ]
@@ -23,8 +23,7 @@ def transitions(report: Spec) -> Spec | None:
     told = tooltip(component="from", to="to", p="probability|.4~g")
     cells = {"mark": "rect", "encoding": {"color": blues, "opacity": lit(1.0, 0.3), "tooltip": told}}
     ink = {"condition": {"test": "datum.dark", "value": "white"}, "value": "#111"}
-    text_of = quantity("p", format=".2~g")
-    written = {"mark": {"type": "text", "fontSize": 12}, "encoding": {"text": text_of, "color": ink}}
+    written = {"mark": {"type": "text", "fontSize": 12}, "encoding": {"text": {"field": "text"}, "color": ink}}
     spec = {
         "data": {"name": "transitions"},
         "params": [PICKED],
@@ -35,15 +34,22 @@ def transitions(report: Spec) -> Spec | None:
     return chart("transitions", "chain", "Transitions", text, spec, transitions=rows)
 
 
+def _share(p: float) -> str:
+    """A probability of a matrix: next to none and next to all are told apart from none and all."""
+    if p in (0.0, 1.0):
+        return f"{p:.0f}"
+    return "< .001" if p < 0.001 else f"{p:.3f}" if p < 0.01 or p > 0.99 else f"{p:.2f}"
+
+
 def stays(report: Spec) -> Spec | None:
     """How probable stays of each length are."""
     chain = report["chain"]
     if chain is None:
         return None
     rows = [
-        {"component": k, "rows": n + 1, "p": p}
+        {"component": k, "rows": n, "p": p}
         for k, lengths in enumerate(chain["lengths"])
-        for n, p in enumerate(lengths)
+        for n, p in zip(chain["rows"], lengths, strict=True)
         if p is not None
     ]
     encoding = {

@@ -6,6 +6,7 @@ from estep.reports.charts.specs import PICKED, ROUND, Spec, chart, choice, colou
 
 WIDTH = 260
 NUMBERS = ("number", "count")
+HEIGHTS = {"number": "density", "angle": "density", "count": "probability"}
 BLUES = {"scheme": "blues", "domain": [0, 1]}
 
 
@@ -16,7 +17,8 @@ def shares(report: Spec) -> Spec:
         {"component": c["component"], "rows": c["rows"], "found": c["rows"] / n, "expected": c["share"]}
         for c in report["components"]
     ]
-    told = tooltip(component=unit, rows="rows", found="share of the rows|.1%", expected="share the model expects|.1%")
+    expected = "share in the long run" if report["model"]["chain"] else "weight"
+    told = tooltip(component=unit, rows="rows", found="share of the rows|.1%", expected=f"{expected}|.1%")
     x = quantity("found", "share of the rows", axis={"format": "%"})
     bar = {
         "mark": {"type": "bar", "height": {"band": 0.7}},
@@ -33,7 +35,7 @@ def shares(report: Spec) -> Spec:
         "encoding": {"y": name("component", unit)},
         "layer": [bar, tick],
     }
-    text = f"How many rows each {unit} has; the black mark is the share that the model expects."
+    text = f"How many rows each {unit} has; the black mark is its {expected} in the model."
     return chart("shares", "components", "Size", text, spec, shares=rows)
 
 
@@ -87,7 +89,7 @@ def curves(report: Spec) -> Spec | None:
     names, unit = [c["name"] for c in shown], report["model"]["unit"]
     encoding = {
         "x": quantity("value", None if len(names) > 1 else names[0]),
-        "y": quantity("height", "density, of counts probability"),
+        "y": quantity("height", " or ".join(dict.fromkeys(HEIGHTS[c["kind"]] for c in shown))),
         "color": colour(report),
         "opacity": lit(1.0, 0.1),
         "tooltip": tooltip(component=unit, value=f"value|{ROUND}"),

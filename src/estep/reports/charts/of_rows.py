@@ -23,7 +23,7 @@ def series(report: Spec) -> Spec | None:
     if rows is None or not report["model"]["chain"]:
         return None
     dated = rows["times"] is not None and _are_dates(rows["times"])
-    x = {"field": "time", "type": "temporal", "title": None} if dated else quantity("row", "row")
+    x = _dates(rows["times"]) if dated else quantity("row", "row")
     places = _numeric(rows)
     params, transform, y = [PICKED], [], name("v0", rows["columns"][0]["name"])
     if places:
@@ -106,6 +106,14 @@ def _are_dates(times: Sequence[Any]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _dates(times: Sequence[Any]) -> Spec:
+    """A channel of dates, whose labels suit what they span."""
+    at = np.array([t or "NaT" for t in times], dtype="datetime64[D]")
+    days = int((np.nanmax(at) - np.nanmin(at)).astype(int))
+    shown = "%Y" if days > 20 * 365 else "%b %Y" if days > 120 else "%d %b %Y" if days > 3 else "%d %b %H:%M"
+    return {"field": "time", "type": "temporal", "title": None, "axis": {"format": shown, "labelOverlap": True}}
 
 
 def _thinned(rows: Spec) -> str:
