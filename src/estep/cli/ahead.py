@@ -65,7 +65,9 @@ def forecast(
     )
     if not fitted.latent.sequential:
         raise ValueError("forecast is for hmm: the rows of a mixture are independent, and all alike")
-    found: dict[str, Any] = forecast_columns(fitted, table.source, steps, level, execute=threads(n_threads))
+    found: dict[str, Any] = forecast_columns(
+        fitted, fitted.source(table.source), steps, level, execute=threads(n_threads)
+    )
     if "sequence" in found:
         found["sequence"] = np.array(list(table.sequences()), dtype=object)[found["sequence"]]
     write_table(found, out, as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from estep.cli.options import (
     Thousands,
     ThreadCount,
     Time,
+    Unknown,
     Weight,
     app,
 )
@@ -37,15 +39,22 @@ from estep.cli.tables import Table, dialect_of, read_table
 from estep.cli.text import plain, say
 from estep.cli.write import beside, check_out, kept, write_table
 from estep.execution.threads import threads
+from estep.inference.outliers import outlier_probabilities
+from estep.inference.reading import with_unknown
 from estep.inference.spells import spells as stays_of
 from estep.io.model_file import read
 from estep.model import Model
 from estep.statistics import weighted
 
+DRAWS = 100_000
+"""Rows of the model that others are compared with."""
+
 
 def loaded(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
     """A model, and DATA as it reads them. Raises ValueError where its sequences are not told."""
     model = read(path).model
+    if ask.unknown is not None:
+        model = with_unknown(model, ask.unknown)
     if ask.sequence is not None and not model.latent.sequential:
         raise ValueError("--sequence is for hmm: the rows of a mixture are independent")
     table = read_table(data, model.emission.rows, ask, model)
@@ -57,7 +66,7 @@ def loaded(path: Path, data: str, ask: Ask) -> tuple[Model, Table]:
                 "column out where all rows are one sequence"
             )
         say(f"{data} has no column {known!r}: its rows are one sequence")
-    return model, table
+    return model, replace(table, source=table.source.chained()) if model.latent.sequential else table
 
 
 def dates_of(table: Table, time: str | None) -> Any:
@@ -68,10 +77,13 @@ def dates_of(table: Table, time: str | None) -> Any:
     name = time or known[0]
     if name not in table.names:
         raise ValueError(f"DATA has no column {name!r}; it has {', '.join(table.names)} (--time)")
+    if name not in known:  # numbers, such as years, or texts
+        cells = table.cells(name, typed=True)
+        return cells if isinstance(cells, np.ndarray) else np.array(list(cells), dtype=object)
     cells = np.array(list(table.cells(name)), dtype=object)
     try:
         return np.array([t or "NaT" for t in cells], dtype="datetime64[ms]")
-    except ValueError:
+    except ValueError:  # day, month and year in another order
         return cells
 
 
@@ -90,6 +102,7 @@ def score(
     na: Missing = None,
     header: Header = None,
     memory: Memory = None,
+    unknown: Unknown = None,
     n_threads: ThreadCount = None,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +111,8 @@ def score(
     estep score model.json new.csv
     """
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = loaded(model, data, Ask(columns, sequence, weight, None, given, dialect, memory))
+    ask = Ask(columns, sequence, weight, None, given, dialect, memory, unknown=unknown)
+    fitted, table = loaded(model, data, ask)
     units = fitted.score_units(table.source, execute=threads(n_threads))
     chain = fitted.latent.sequential
     names = tuple(table.sequences()) if chain else ()
@@ -145,8 +159,12 @@ def decode(
     on_impossible: Annotated[
         str, typer.Option(help="raise|skip: an error, or state -1 and no probability, for what the model rules out.")
     ] = "raise",
+    unknown: Unknown = None,
     n_threads: ThreadCount = None,
     proba: Annotated[str, typer.Option(help="path|all: of the state that is found, or of all of them.")] = "path",
+    outliers: Annotated[
+        bool, typer.Option("--outliers", help="mixtures: how probable a row as odd as each is, too; small is unusual.")
+    ] = False,
     spells: Annotated[
         bool, typer.Option("--spells", help="hmm: a line a stay instead: its state, from when to when, and how long.")
     ] = False,
@@ -166,8 +184,11 @@ def decode(
         raise ValueError(f"--proba {proba!r}: it is path, or all for a column of each state")
     check_out(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
+    ask = Ask(columns, sequence, None, None, given, dialect, memory, unknown=unknown)
+    fitted, table = loaded(model, data, ask)
     source = table.source
+    if outliers and (fitted.latent.sequential or fitted.emission.n_covariates):
+        raise ValueError("--outliers is for mixtures without covariates")
     how: dict[str, Any] = {"execute": threads(n_threads), "on_impossible": on_impossible}
     if (spells or algorithm == "filtered") and not fitted.latent.sequential:
         raise ValueError("--spells and --algorithm filtered are for hmm: the rows of a mixture are independent")
@@ -190,7 +211,7 @@ def decode(
         else:
             sure = fitted.state_probability(states, source, execute=how["execute"])
     if spells:
-        found = stays_of(states, source.chained().all_ends, dates_of(table, time), sure)
+        found = stays_of(states, source.all_ends, dates_of(table, time), sure)
         if "sequence" in found:
             found["sequence"] = np.array(list(table.sequences()), dtype=object)[found["sequence"]]
         write_table(found, out, as_json)
@@ -198,5 +219,7 @@ def decode(
     found = {"state": states, "probability": sure}
     if proba == "all" and every is not None:
         found |= {f"state_{k}": every[:, k] for k in range(every.shape[1])}
+    if outliers:
+        found["outlier_probability"] = outlier_probabilities(fitted, source, DRAWS, 0, how["execute"])
     ids = {"sequence": table.ids()} if table.ids is not None and source.ends is not None else {}
     write_table(beside(kept(table, keep, all_columns, out, as_json), ids | found), out, as_json)

@@ -24,6 +24,8 @@ class Ask:
     dialect: Dialect | None = None
     memory: str | None = None
     execute: Any = None
+    exclude: str | None = None
+    unknown: str | None = None
 
     def named(self) -> dict[str, str]:
         """Columns with a role of their own."""
@@ -57,6 +59,10 @@ def chosen(data: str, columns: Sequence[Column], rows: str, ask: Ask, model: Mod
     aside = {c.name for c in (*roles.values(), *covariates)} | (
         set() if model is None else set(dict(model.roles).values())
     )
+    left = [find(name, "--exclude").name for name in split_names(ask.exclude, "--exclude")] if ask.exclude else []
+    if left and ask.columns is not None:
+        raise ValueError("--exclude leaves columns out of all, --columns names those to use: give one of them")
+    aside |= set(left)
     features = _choose(data, columns, find, ask.columns, aside - set(wanted), rows, wanted)
     return Chosen(features, covariates, roles)
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from estep.cli.tables import Table
+from estep.cli.text import say
 from estep.emissions import FAMILIES, FactorAnalysis, Gaussian, LogNormal, Student
+from estep.emissions.propose import proposed, said, with_families
+from estep.fitting.subsample import held
 from estep.interface import Emission
 
 MOST_CANDIDATES = 1000
@@ -31,6 +37,16 @@ def family_of(kind: str, emission: str, covariance: str | None, factors: int) ->
     if emission == "factor_analysis":
         return FactorAnalysis(factors)
     return None if emission == "auto" else FAMILIES[emission]()
+
+
+def proposed_of(table: Table, chosen: Mapping[str, Emission]) -> Emission:
+    """A family for each column of a table: those ``chosen``, and proposed ones, which are said."""
+    family, left_out = proposed(held(table.source).X, table.source.columns, table.symbols)
+    family = with_families(family, chosen, table.source.columns) if chosen else family
+    if left_out := {column: why for column, why in left_out.items() if column not in chosen}:
+        say(said(left_out))
+    say(f"--emission auto takes a {family.preparation}")
+    return family
 
 
 def families_by_column(families: str | None) -> dict[str, Emission]:

@@ -68,6 +68,8 @@ def finish(
         say("one start was made: more may find a better optimum (--n-init 20)")
     for note in (*fit.notes, *fit.remarks):
         say(f"{note}")
+    if fit.collapsed:
+        say("components that have shrunk onto few rows describe these alone: fewer -k, or --estimate map")
     if failure:
         raise fail(failure)
     if out is not None:

@@ -12,12 +12,13 @@ import typer
 from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.choose import Ask
 from estep.cli.errors import guarded
-from estep.cli.families import components_of, families_by_column, family_of
+from estep.cli.families import components_of, families_by_column, family_of, proposed_of
 from estep.cli.finish import finish, provenance
 from estep.cli.options import (
     Columns,
     Data,
     Decimal,
+    Exclude,
     Full,
     Given,
     Header,
@@ -40,14 +41,12 @@ from estep.cli.show import (
 from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES, MixtureOf
-from estep.emissions.propose import proposed, said, with_families
 from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
 from estep.fitting.alignment import check_order, ordered
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
-from estep.fitting.subsample import held
 from estep.io.model_file import to_document
 from estep.latents import TOPOLOGIES, Chain, Independent
 from estep.util.files import check_target
@@ -73,6 +72,7 @@ def fit_command(
     mix: Annotated[int, typer.Option(min=1, help="hmm: parts of each state's own mixture (GMM-HMM).")] = 1,
     criterion: Annotated[str, typer.Option(help="bic|aic: what chooses among several -k.")] = "bic",
     columns: Columns = None,
+    exclude: Exclude = None,
     sequence: Sequence = None,
     weight: Weight = None,
     labels: Annotated[
@@ -137,16 +137,18 @@ def fit_command(
         check_target(out)  # a fit that cannot be saved is refused before it runs
     execute = threads(n_threads) if scheduler is None else Dask(scheduler)
     ask = Ask(
-        columns, sequence, weight, labels, given, dialect_of(sep, decimal, thousands, na, header), memory, execute
+        columns,
+        sequence,
+        weight,
+        labels,
+        given,
+        dialect_of(sep, decimal, thousands, na, header),
+        memory,
+        execute,
+        exclude,
     )
     table = read_table(data, "table" if family is None else family.rows, ask)
-    if family is None:
-        family, left_out = proposed(held(table.source).X, table.source.columns, table.symbols)
-        chosen = families_by_column(families)
-        family = with_families(family, chosen, table.source.columns) if chosen else family
-        if left_out := {column: why for column, why in left_out.items() if column not in chosen}:
-            say(said(left_out))
-        say(f"--emission auto takes a {family.preparation}")
+    family = proposed_of(table, families_by_column(families)) if family is None else family
     if mix > 1:
         family = MixtureOf(family, mix)
     if given is not None:
@@ -184,4 +186,8 @@ def fit_command(
     result = result_dict(best, seconds, to_document(model, origin))
     if len(selection.candidates) > 1:
         result |= selection_dict(selection)
+    if len(selection.candidates) > 1 and selection.best.n_components == max(
+        c.n_components for c in selection.candidates
+    ):
+        say(f"{selection.best.n_components} is the largest of -k {components}: more may be better still")
     finish(model, best, result, out, origin, full, as_json)

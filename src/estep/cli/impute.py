@@ -26,6 +26,7 @@ from estep.cli.options import (
     Sequence,
     Thousands,
     ThreadCount,
+    Unknown,
     app,
 )
 from estep.cli.tables import dialect_of
@@ -52,6 +53,7 @@ def impute(
     header: Header = None,
     memory: Memory = None,
     n_threads: ThreadCount = None,
+    unknown: Unknown = None,
     keep: Keep = None,
     all_columns: AllColumns = False,
     as_json: Json = False,
@@ -63,7 +65,7 @@ def impute(
     """
     check_out(out)
     dialect = dialect_of(sep, decimal, thousands, na, header)
-    fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory))
+    fitted, table = loaded(model, data, Ask(columns, sequence, None, None, given, dialect, memory, unknown=unknown))
     rows = imputed(fitted, table.source, draw, threads(n_threads))
     names, symbols = columns_of(fitted)
     places = own_columns(fitted) - fitted.emission.n_covariates

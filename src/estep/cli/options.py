@@ -39,6 +39,10 @@ Data = Annotated[
 ]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file written by estep fit -o.")]
 Columns = Annotated[str | None, typer.Option("--columns", help="Columns to use, separated by commas.")]
+Exclude = Annotated[str | None, typer.Option("--exclude", help="Columns to leave out, separated by commas.")]
+Unknown = Annotated[
+    str | None, typer.Option("--unknown", help="error|missing: what texts are that MODEL does not know (error).")
+]
 Sequence = Annotated[
     str | None, typer.Option("--sequence", metavar="COLUMN", help="Column whose equal values make one sequence.")
 ]

@@ -26,6 +26,7 @@ from estep.cli.options import (
     Thousands,
     ThreadCount,
     Time,
+    Unknown,
     Weight,
     app,
 )
@@ -66,6 +67,7 @@ def report(
     na: Missing = None,
     header: Header = None,
     memory: Memory = None,
+    unknown: Unknown = None,
     n_threads: ThreadCount = None,
     as_json: Json = False,
 ) -> None:
@@ -84,18 +86,24 @@ def report(
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: the name of a page ends in .html; --data writes its numbers")
     if _holds_numbers(model):
+        if compare is not None or data is not None:
+            raise ValueError(
+                f"{model} holds the numbers of a report: give the model file to look at DATA or to compare"
+            )
         found = Report.load(model)
+        found = found.without_rows() if without_rows else found
     else:
         named = data if data is not None else _data_of(model)
-        ask = Ask(columns, sequence, weight, None, given, dialect_of(sep, decimal, thousands, na, header), memory)
+        dialect = dialect_of(sep, decimal, thousands, na, header)
+        ask = Ask(columns, sequence, weight, None, given, dialect, memory, unknown=unknown)
         over = [_over(path, named, ask, keep, time, n_threads, not without_rows) for path in (model, compare) if path]
         if compare is not None:
-            _compare(over, (model, compare), out, numbers)
+            _compare(over, (model, compare), out, numbers, as_json)
             return
         found = over[0][0]
     found.save(out)
     if numbers is not None:
-        found.save(numbers)
+        found.save_numbers(numbers)
     if as_json:
         print(json.dumps({"written": str(out), "alerts": found.numbers["alerts"]}))
     else:
@@ -126,19 +134,26 @@ def _over(
     fitted, table = loaded(path, data, ask)
     origin = dict(read(path).provenance)
     kept = split_names(keep, "--keep") if keep is not None else table.kinds("ids")
+    if unknown := [name for name in kept if name not in table.names]:
+        raise ValueError(f"DATA has no column {unknown[0]!r}; it has {', '.join(table.names)} (--keep)")
     cells = {name: np.array(list(table.cells(name)), dtype=object) for name in kept if rows}
     sequences = tuple(table.sequences()) if table.source.ends is not None else ()
     about = About(data, origin, dates_of(table, time), cells, sequences)
     return Report.of(fitted, table.source, about, threads(n_threads), rows), fitted, table
 
 
-def _compare(over: list[tuple[Any, Model, Table]], paths: tuple[Path, Path], out: Path, numbers: Path | None) -> None:
+def _compare(
+    over: list[tuple[Any, Model, Table]], paths: tuple[Path, Path], out: Path, numbers: Path | None, as_json: bool
+) -> None:
     from estep.reports.compare import comparison, comparison_page
 
     states = [model.decode(table.source, on_impossible="skip")[0] for _, model, table in over]
     scores = [model.score_units(table.source) for _, model, table in over]
     found = comparison(over[0][0].numbers, over[1][0].numbers, (states[0], states[1]), (scores[0], scores[1]))
-    write_text(out, comparison_page(found, (paths[0].stem, paths[1].stem)))
+    names = (paths[0].stem, paths[1].stem)
+    write_text(out, comparison_page(found, names if names[0] != names[1] else (str(paths[0]), str(paths[1]))))
+    if as_json:
+        print(json.dumps({"written": str(out), "rand": found["rand"], "together": found["together"]}))
     if numbers is not None:
         write_text(numbers, json.dumps(found, indent=1) + "\n")
     say(f"comparison written to {out}")

@@ -12,12 +12,13 @@ import typer
 from estep.algorithms import make_algorithm
 from estep.cli.choose import Ask, split_names
 from estep.cli.errors import guarded
-from estep.cli.families import components_of, family_of
+from estep.cli.families import components_of, family_of, proposed_of
 from estep.cli.finish import finish, provenance
 from estep.cli.options import (
     Columns,
     Data,
     Decimal,
+    Exclude,
     Full,
     Given,
     Header,
@@ -61,6 +62,7 @@ def select_command(
     criterion: Annotated[str, typer.Option(help=f"{'|'.join(CRITERIA)}: what chooses; lower is better.")] = "bic",
     folds: Annotated[int, typer.Option(min=2, help="cv: parts of the data, each left out once.")] = 5,
     columns: Columns = None,
+    exclude: Exclude = None,
     sequence: Sequence = None,
     weight: Weight = None,
     given: Given = None,
@@ -95,8 +97,8 @@ def select_command(
     )
     families = [family_of(kind, name, None, 1) for name in split_names(emission, "--emission")]
     known = [family for family in families if family is not None]
-    if len(known) < len(families):
-        raise ValueError("--emission auto is for estep fit: families are compared by their names")
+    if known and len(known) < len(families):
+        raise ValueError("--emission auto stands alone: it is one family for each column")
     if len({family.rows for family in known}) > 1:
         raise ValueError(f"--emission {emission}: families of numbers and of symbols cannot be compared")
     if sequence is not None and kind != "hmm":
@@ -107,8 +109,10 @@ def select_command(
     if picture is not None:
         _check_picture(picture)
     execute = threads(n_threads)
-    ask = Ask(columns, sequence, weight, None, given, dialect_of(sep, decimal, thousands, na, header), memory, execute)
-    table = read_table(data, known[0].rows, ask)
+    dialect = dialect_of(sep, decimal, thousands, na, header)
+    ask = Ask(columns, sequence, weight, None, given, dialect, memory, execute, exclude)
+    table = read_table(data, known[0].rows if known else "table", ask)
+    known = known or [proposed_of(table, {})]
     source = table.source.chained() if kind == "hmm" else table.source.independent()
     if given is not None:
         known = [family.given_columns(source.n_given) for family in known]
@@ -141,6 +145,8 @@ def select_command(
 
         SelectionDisplay.from_estimator(selection).figure_.savefig(picture, dpi=150)
         say(f"picture written to {picture}")
+    if selection.best.n_components == max(c.n_components for c in selection.candidates) > 1:
+        say(f"{selection.best.n_components} is the largest of -k {components}: more may be better still")
     finish(model, best, result, out, origin, full, as_json)
 
 

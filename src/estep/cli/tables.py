@@ -116,16 +116,16 @@ def read_table(data: str, rows: str, ask: Ask, model: Model | None = None) -> Ta
 
 def _cells_of(columns: dict[str, Column], name: str, typed: bool) -> Array:
     column = columns[name]
-    if typed and column.numbers is not None and not _padded(column):
+    if typed and isinstance(column.cells, np.ndarray) and column.cells.dtype.kind in "iub":
+        return column.cells
+    if typed and column.numbers is not None and not column.padded:
+        texts = column.texts
+        if all(t is None or re.fullmatch(r"[+-]?\d{1,18}", t) for t in texts):  # as floats large ones would be others
+            return np.array([None if t is None else int(t) for t in texts], dtype=object)
         return column.numbers
     if typed and isinstance(column.cells, np.ndarray) and column.cells.dtype.kind == "M":
         return column.cells
     return np.array(column.texts, dtype=object)
-
-
-def _padded(column: Column) -> bool:
-    """Whether numbers are ids that begin with a 0, which they would lose."""
-    return any(re.fullmatch(r"0\d+", str(t)) for t in column.texts)
 
 
 def _repeated(names: Sequence[str], lengths: Array) -> Iterator[str]:

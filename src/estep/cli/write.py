@@ -38,7 +38,7 @@ def write_table(columns: Written, out: Path | None, as_json: bool = False) -> No
     """
     columns = {name: _whole(values) for name, values in columns.items()}
     if out is None and as_json:
-        print(json.dumps({name: _list(v if isinstance(v, np.ndarray) else list(v)) for name, v in columns.items()}))
+        print(json.dumps({name: _finite(_list(v)) for name, v in columns.items()}, allow_nan=False))
         return
     if out is not None and out.suffix.lower() in PARQUET:
         write_into(out, lambda file: _write_parquet(columns, file))
@@ -63,6 +63,11 @@ def _whole(values: Any) -> Any:
     new = np.full(len(values), None, dtype=object)
     new[there] = some.astype(np.int64)
     return new
+
+
+def _finite(cells: list[Any]) -> list[Any]:
+    """JSON has no infinity: null stands for it."""
+    return [None if isinstance(c, float) and not np.isfinite(c) else c for c in cells]
 
 
 def _list(values: Any) -> list[Any]:
@@ -146,7 +151,11 @@ def kept(table: Table, keep: str | None, every: bool, out: Path | None, as_json:
 def beside(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of DATA and what was found: of these, names that DATA has are written with ``estep_`` in front, which is
     said."""
-    names = {name: name if name not in old else f"estep_{name}" for name in new}
+    names: dict[str, str] = {}
+    for name in new:
+        names[name] = name
+        while names[name] in old or (names[name] != name and names[name] in new):
+            names[name] = f"estep_{names[name]}"
     if other := [f"{name!r} is in {there!r}" for name, there in names.items() if name != there]:
         say(f"DATA has such columns too: {', '.join(other)}")
     return {**old, **{names[name]: values for name, values in new.items()}}

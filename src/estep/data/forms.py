@@ -44,10 +44,19 @@ def _as_table(data: Any) -> Any:
 
         if not all(isinstance(name, str) and np.ndim(values) == 1 for name, values in data.items()) or not data:
             raise TypeError("the data are a dict: give columns by name, {'x': values (n,), ...}")
-        return pa.table({name: pa.array(np.asarray(values)) for name, values in data.items()})
+        return pa.table({name: _arrow(values) for name, values in data.items()})
     if type(data).__name__ == "LazyFrame" and hasattr(data, "collect"):
         return data.collect()
     return data
+
+
+def _arrow(values: Any) -> Any:
+    """A column, of which NaN, None and what is masked are missing."""
+    import pyarrow as pa
+
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data, mask=np.ma.getmaskarray(values), from_pandas=True)
+    return pa.array(values if isinstance(values, np.ndarray) else list(values), from_pandas=True)
 
 
 def joined(data: Any, lengths: Any) -> tuple[Any, Any]:
@@ -93,9 +102,12 @@ def _kind(part: Any) -> str:
 
 
 def _join(parts: Sequence[Any]) -> tuple[Array, Array]:
-    arrays = []
+    arrays: list[Array] = []
     for i, part in enumerate(parts):
         texts = None if is_frame(part) else texts_of(part)
+        if arrays and (texts is None) != (arrays[0].dtype.kind != "O"):
+            which = "texts, the first is not" if texts is not None else "not texts, the first is"
+            raise ValueError(f"sequence {i} is {which}")
         a = np.array(texts, dtype=object) if texts is not None else None
         if a is None:
             a = frame_numbers(frame_of(part)) if is_frame(part) else as_numbers(part, f"the data of sequence {i}")
@@ -127,9 +139,9 @@ def features(
             values, names = codes(texts, "of the data", symbols)
             return values[:, None], (), names
         numbers = as_numbers(data)
-        if rows == "symbols" and symbols and all(map(is_number, symbols)):
+        if rows == "symbols" and symbols and any(map(is_number, symbols)):
             known = ", ".join(map(repr, symbols[:SHOWN]))
-            raise ValueError(f"the model's symbols are texts that look like numbers ({known}): give texts, not numbers")
+            raise ValueError(f"some of the model's symbols are texts that look like numbers ({known}): give texts")
         return numbers, (), ()
     frame = frame_of(data)
     if rows == "symbols" and len(frame.columns) == 1 and is_text(frame, frame.columns[0]):

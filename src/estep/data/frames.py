@@ -8,7 +8,6 @@ import numpy as np
 
 from estep.data.columns import frame_of, series_numbers
 from estep.statistics import Array
-from estep.tables.cells import is_number
 from estep.util.numbers import is_missing
 
 Symbols = tuple[tuple[str, tuple[str, ...]], ...]
@@ -32,6 +31,9 @@ def encode(
     ``new``: there is no model that knows them yet. Raises ValueError naming a text that is not known.
     """
     frame, names = frame_of(data), dict(known)
+    if only and not new and (missing := [column for column in only if column not in frame.columns]):
+        has = ", ".join(frame.columns)
+        raise ValueError(f"the data have no column {missing[0]!r}, which the model has; they have {has}")
     if only and set(only) <= set(frame.columns):
         frame = frame.select([column for column in frame.columns if column in only])
     columns, symbols = [], {}
@@ -94,17 +96,20 @@ def named(values: Array, names: Any) -> Array:
 
 
 def texts_of(data: Any) -> list[str | None] | None:
-    """One column of texts, None where empty; None where the data are something else, or texts that are numbers."""
-    array = np.asarray(data)
-    if array.dtype.kind == "O":
-        cells = array.ravel().tolist()
-        if not any(isinstance(c, str) for c in cells):
-            return None
-    elif array.dtype.kind in "UT":
-        cells = array.ravel().tolist()
+    """One column of texts, None where empty; None where the data are something else."""
+    if isinstance(data, np.ma.MaskedArray) and data.dtype.kind in "OUT":
+        array = data.data.astype(object)
+        array[np.ma.getmaskarray(data)] = None
+    elif isinstance(data, np.ndarray):
+        array = data
     else:
+        array = np.asarray(data)
+        array = np.asarray(data, dtype=object) if array.dtype.kind in "UT" else array  # in which NaN are no texts
+    if array.dtype.kind not in "OUT":
+        return None
+    cells = array.ravel().tolist()
+    if not any(isinstance(c, str) for c in cells):
         return None
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         raise ValueError(f"symbols come in one column; the data have shape {array.shape}")
-    texts = [None if is_missing(c) else str(c) for c in cells]
-    return None if all(t is None or is_number(t) for t in texts) else texts
+    return [None if is_missing(c) else str(c) for c in cells]

@@ -18,6 +18,7 @@ from estep.parameters.domains import Parameter, Probabilities, ratios
 from estep.priors import Dirichlet, Prior
 from estep.statistics import Array, Layout, Statistics
 from estep.util.memory import require_memory
+from estep.util.numbers import as_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +26,13 @@ class Categorical(ConjugateEmission):
     """Symbol probabilities ``emissionprob`` (K, M), rows adding up to 1; zeros stay zero.
 
     ``n_symbols``: M, where it is more than the largest symbol seen plus one. ``unknown``: what texts are that no fit
-    has seen, an "error" or "missing" cells.
+    has seen, an "error" or "missing" cells. ``first``: where codes begin, symbols below it are impossible.
     """
 
     emissionprob: Array | None = None
     n_symbols: int | None = None
     unknown: Literal["error", "missing"] = field(default="error", kw_only=True, metadata={"optional": True})
+    first: int = field(default=0, kw_only=True, metadata={"optional": True})
 
     has_missing: bool = field(default=False, kw_only=True, repr=False, metadata={"optional": True})
     """The statistics have room for rows without a symbol: these come as 0 then, the symbols from 1 on."""
@@ -47,6 +49,7 @@ class Categorical(ConjugateEmission):
             raise ValueError(f"n_symbols is {self.n_symbols!r}: it is a whole number from 1")
         if self.unknown not in ("error", "missing"):
             raise ValueError(f"unknown is {self.unknown!r}: it is 'error' or 'missing'")
+        as_whole("first", self.first, 0)
         if self.emissionprob is not None:
             shape = np.shape(self.emissionprob)
             if len(shape) != 2:
@@ -95,7 +98,8 @@ class Categorical(ConjugateEmission):
         if self.emissionprob is not None:
             return self.adapt(summary)
         require_memory(f"symbols up to {M - 1}: tables of as many for {n_components} components", 32 * M * n_components)
-        return self.evolve(emissionprob=np.full((n_components, M), 1 / M), n_symbols=M).adapt(summary)
+        p = np.broadcast_to(np.arange(M) >= min(self.first, M - 1), (n_components, M)).astype(float)
+        return self.evolve(emissionprob=p / p.sum(axis=1, keepdims=True), n_symbols=M).adapt(summary)
 
     def evaluate(self, batch: Batch) -> Evaluation:
         return kernel_evaluation(self.kernel(batch.summary), batch)

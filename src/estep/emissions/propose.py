@@ -85,7 +85,7 @@ def proposed(X: Array, names: tuple[str, ...], symbols: Symbols) -> tuple[Produc
         elif column in texts:
             parts[column] = Categorical(n_symbols=len(texts[column]))
         elif (kind := _kind(observed)) == "categorical":
-            parts[column] = Categorical()
+            parts[column] = Categorical(first=1)  # as codes are counted
         else:
             kinds[kind].append(column)
     families: dict[str, Emission] = {

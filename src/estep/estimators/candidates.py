@@ -34,6 +34,12 @@ class Candidate:
     covariance_type: str | None = None
 
     @property
+    def collapsed(self) -> bool:
+        """Whether a component has shrunk onto few rows: its likelihood says how few, not how well they are described.
+        Clusters of one value are none."""
+        return bool(set(self.fit.collapsed) - set(self.fit.one_value))
+
+    @property
     def label(self) -> str:
         """What it is called."""
         kind = "" if self.covariance_type is None else f", {self.covariance_type}"
@@ -60,8 +66,12 @@ class Selection:
 
     @property
     def best(self) -> Candidate:
-        """The candidate with the lowest criterion, of equal ones the smallest."""
-        return min(self.candidates, key=lambda c: (getattr(c, self.criterion), c.n_components))
+        """The candidate with the lowest criterion, of equal ones the smallest; where there are others, none with a
+        component that has shrunk onto few rows."""
+        return self._ranked()[0]
+
+    def _ranked(self) -> list[Candidate]:
+        return sorted(self.candidates, key=lambda c: (c.collapsed, getattr(c, self.criterion), c.n_components))
 
     @property
     def best_estimator_(self) -> Any:
@@ -71,6 +81,9 @@ class Selection:
         estimator = from_model(self.best.fit.model)
         estimator._store(self.best.fit, np.float64)
         return estimator
+
+    def __repr__(self) -> str:
+        return f"Selection({self.reasons()})"
 
     def to_frame(self) -> Any:
         """A pandas data frame, a line a cell: what it is, its criteria, why its fit ended, and the ``error`` of
@@ -117,13 +130,16 @@ class Selection:
     def reasons(self) -> str:
         """Why the best is the best: how far the next ones are, and what failed."""
         by = self.criterion
-        ranked = sorted(self.candidates, key=lambda c: (getattr(c, by), c.n_components))
+        ranked = self._ranked()
         best = ranked[0]
         if not np.isfinite(getattr(best, by)):
             return f"{by} is {getattr(best, by)} for all of {len(ranked)}: too few rows to choose by it"
         text = f"{best.label}: the lowest {by} of {len(ranked)}, {getattr(best, by):.2f}"
         others = [f"{c.label} ({getattr(c, by) - getattr(best, by):+.2f})" for c in ranked[1:4]]
         text += f"; next {', '.join(others)}" if others else ""
+        lower = [c.label for c in ranked if c.collapsed and getattr(c, by) < getattr(best, by)]
+        if lower and not best.collapsed:
+            text += f"; passed over, with components that have shrunk onto few rows: {', '.join(lower)}"
         for name in CRITERIA:
             values = [(getattr(c, name), c.n_components, c.label) for c in self.candidates]
             if name != by and not np.isnan([v for v, _, _ in values]).all():

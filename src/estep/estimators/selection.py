@@ -19,6 +19,7 @@ from estep.data.inputs import as_source
 from estep.data.source import Source
 from estep.emissions import MixtureOf, Product, make_emission
 from estep.emissions._shared.tables import used_columns
+from estep.emissions.propose import propose
 from estep.estimators.candidates import CRITERIA, Candidate, Failed, Selection
 from estep.execution.base import Execute
 from estep.fitting.bayes import with_prior
@@ -66,8 +67,9 @@ def select(
 ) -> Selection:
     """Fits a mixture (or with ``latent=Chain()`` an HMM) for each of ``n_components``, and compares them.
 
-    ``emission``: a family, or several; ``covariance_type``: a type, or several, for those that have one. Each cell of
-    this grid has ``n_init`` starts, the same as if it were fitted alone with this ``random_state``.
+    ``emission``: a family, or several, or "auto" for what :func:`estep.propose` takes for a table;
+    ``covariance_type``: a type, or several, for those that have one. Each cell of this grid has ``n_init`` starts,
+    the same as if it were fitted alone with this ``random_state``.
 
     ``criterion``: "bic" (Schwarz 1978: parameters log n - 2 log-likelihood), "aic" (Akaike 1974: 2 parameters - 2
     log-likelihood), "aicc" (for few rows; Hurvich & Tsai 1989), "icl" (BIC with components that are known; Biernacki,
@@ -96,7 +98,9 @@ def select(
         raise ValueError("n_components is empty: give the numbers to compare, such as range(1, 9)")
     as_whole("n_init", n_init, 1, 1_000_000)
     as_whole("folds", folds, 2)
-    families = _families(emission, covariance_type)
+    families = _families(
+        propose(data) if isinstance(emission, str) and emission == "auto" else emission, covariance_type
+    )
     how, rule, run = ways(algorithm, stop, execute)
     seed = as_seed(random_state)
     found: dict[tuple[int, int], Candidate] = {}

@@ -64,7 +64,7 @@ def forecast_columns(
     columns = {"sequence": np.repeat(np.arange(S), steps)} if S > 1 else {}
     columns["step"] = np.tile(np.arange(1, steps + 1), S)
     columns |= {f"state_{k}": flat[:, k] for k in range(K)}
-    return columns | predictive(model, flat, rows).columns(level, quantiles)
+    return columns | predictive(model, flat, rows).columns(level, quantiles, taken=columns)
 
 
 def simulate(

@@ -87,7 +87,8 @@ def telling_columns(model: AnyModel, names: Sequence[str], most: int = MOST) -> 
 def _apart(margin: Any) -> float:
     if margin.table is not None:
         return float(np.ptp(margin.table, axis=0).max())
-    return float(np.var(np.abs(margin.mean())) / max(float(np.mean(margin.variance())), 1e-300))
+    spread = 1 - np.abs(margin.mean()) if margin.kind == "angle" else margin.variance()
+    return float(np.var(margin.mean()) / max(float(np.mean(spread)), 1e-300))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +158,11 @@ class _Lister:
             yield from _rows(called, (), value, probability)
 
     def _symbols(self, p: Array, column: str) -> Iterator[Line]:
-        texts, M = [str(t) for t in self.columns.get(column, ())], p.shape[1]
-        some = range(M) if self.whole or M <= MOST else sorted(np.argsort(-p.max(axis=0), kind="stable")[:MOST])
-        if len(some) < M:
+        texts = [str(t) for t in self.columns.get(column, ())]
+        some = list(range(p.shape[1])) if texts else np.flatnonzero(p.max(axis=0) > 0).tolist()
+        M = len(some)
+        if not self.whole and M > MOST:
+            some = sorted(np.argsort(-p.max(axis=0), kind="stable")[:MOST].tolist())
             self.out.append(f"{M - len(some)} of {M} symbols, which are less probable")
         yield from (Line(f"probability of {texts[m] if texts else m}", (column,), p[:, m], True) for m in some)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +121,9 @@ class Predictive:
         inside = as_share(level, "level")
         return self.quantile((1 - inside) / 2), self.quantile((1 + inside) / 2)
 
-    def columns(self, level: float, quantiles: Sequence[float] = ()) -> dict[str, Array]:
+    def columns(self, level: float, quantiles: Sequence[float] = (), taken: Collection[str] = ()) -> dict[str, Array]:
         """What a table shows of each column: NAME_mean, NAME_lower, NAME_upper and NAME_q for each of ``quantiles``; of
-        symbols, NAME_SYMBOL, their probabilities."""
+        symbols, NAME_SYMBOL, their probabilities. A name that is ``taken`` already is written NAME[...]."""
         mean, (lower, upper) = self.mean(), self.interval(level)
         shares = [as_share(q, "quantile") for q in np.atleast_1d(np.array(quantiles)).tolist()]
         more = [(f"q{q:g}", self.quantile(q)) for q in shares]
@@ -131,10 +131,14 @@ class Predictive:
         for d, (name, margin) in enumerate(zip(self.names, self.margins, strict=True)):
             if margin.kind == "symbol":
                 p = self.symbol_probabilities(d)
-                out |= {f"{name}_{s}": p[:, m] for m, s in enumerate(self.symbols[d] or range(p.shape[1]))}
+                known = enumerate(self.symbols[d]) if len(self.symbols[d]) else ((m, m) for m in margin.possible)
+                own = [(str(s), p[:, m]) for m, s in known]
             else:
                 shown = [("mean", mean), ("lower", lower), ("upper", upper), *more]
-                out |= {f"{name}_{what}": x[:, d] for what, x in shown}
+                own = [(what, x[:, d]) for what, x in shown]
+            for what, values in own:
+                plain = f"{name}_{what}"
+                out[f"{name}[{what}]" if plain in out or plain in taken else plain] = values
         return out
 
     def _columns(self, of_one: Any) -> Array:

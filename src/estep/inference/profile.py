@@ -24,7 +24,7 @@ def profile(model: AnyModel) -> dict[str, Any]:
         raise ValueError("a regression's rows depend on covariates: see its coefficients, and conditional(given=)")
     found = predictive(model, np.eye(model.n_components))
     lines: list[tuple[int, str, str, float]] = []
-    weights = _weights(model)
+    weights = shares_of(model)
     for k in range(model.n_components):
         lines.append((k, "", "weight", float(weights[k])))
         for name, texts, margin in zip(found.names, found.symbols, found.margins, strict=True):
@@ -32,7 +32,7 @@ def profile(model: AnyModel) -> dict[str, Any]:
     return {what: [line[i] for line in lines] for i, what in enumerate(STATISTICS)}
 
 
-def _weights(model: AnyModel) -> Any:
+def shares_of(model: AnyModel) -> Any:
     """Shares (K,); NaN where they depend on where a chain begins."""
     try:
         return model.latent.shares()
@@ -43,8 +43,8 @@ def _weights(model: AnyModel) -> Any:
 def _of_column(margin: Margin, k: int, texts: Any) -> list[tuple[str, float]]:
     if margin.table is not None:
         p = margin.table[k]
-        known = texts if len(texts) else range(len(p))
-        return [(f"probability of {text}", float(share)) for text, share in zip(known, p, strict=True)]
+        known = enumerate(texts) if len(texts) else ((m, m) for m in margin.possible)
+        return [(f"probability of {text}", float(p[m])) for m, text in known]
     if margin.kind == "angle":
         mean = margin.mean()[k]
         return [("mean direction", float(np.angle(mean))), ("mean resultant length", float(np.abs(mean)))]

@@ -88,6 +88,19 @@ def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
         )
 
 
+def with_unknown(model: Any, unknown: str) -> Any:
+    """The model with categorical families that take texts they do not know as an "error" or as "missing" cells. Raises
+    ValueError where it has none."""
+    emission = model.emission
+    if emission.name == "categorical":
+        return model.evolve(emission=emission.evolve(unknown=unknown))
+    parts = getattr(emission, "parts", ())
+    if not any(family.name == "categorical" for _, family in parts):
+        raise ValueError(f"unknown is of texts: {emission.name} emissions read none")
+    new = [(key, f.evolve(unknown=unknown) if f.name == "categorical" else f) for key, f in parts]
+    return model.evolve(emission=emission.evolve(parts=tuple(new)))
+
+
 def known_symbols(model: AnyModel) -> tuple[Any, ...]:
     """The names of a model's symbols; :class:`Lenient` where it takes others as missing cells."""
     emission, symbols = model.emission, model.symbols

@@ -25,6 +25,12 @@ class Margin:
     resultant: Array | None = None
     weights: Array | None = None
 
+    @property
+    def possible(self) -> Array:
+        """The symbols that some component has."""
+        assert self.table is not None
+        return np.flatnonzero(self.table.max(axis=0) > 0)
+
     def mixed(self, weights: Array) -> Self:
         """Of components that are mixtures of so many parts each, with weights (..., K, M)."""
         if self.table is not None:

@@ -12,7 +12,7 @@ from estep.emissions import Gaussian
 from estep.fitting.subsample import held
 from estep.model import Model
 from estep.parameters.covariance import full
-from estep.plots.display import Display
+from estep.plots.display import Display, beside
 from estep.plots.figure import GREY, as_model, column_names, component_colours, mark_size, new_axes, source_of
 from estep.statistics import Array
 
@@ -35,7 +35,7 @@ class ComponentsDisplay(Display):
         self.names, self.rows, self.r = list(names), rows, r
         self.means, self.covariances, self.weights = means, covariances, weights
         columns = {name: rows[:, d] for d, name in enumerate(self.names)}
-        self.frame = columns | {f"component_{k}": r[:, k] for k in range(r.shape[1])}
+        self.frame = beside(columns, {f"component_{k}": r[:, k] for k in range(r.shape[1])})
 
     @classmethod
     def from_model(

@@ -6,6 +6,12 @@ from typing import Any, Self
 
 from estep.statistics import Array
 
+
+def beside(data: dict[str, Array], own: dict[str, Array]) -> dict[str, Array]:
+    """Columns of the data and a display's own; a column of the data that is called as one of these is NAME (data)."""
+    return {f"{name} (data)" if name in own else name: values for name, values in data.items()} | own
+
+
 SHOWN = 90
 """Dots an inch in a notebook."""
 

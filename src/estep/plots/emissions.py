@@ -9,6 +9,7 @@ import numpy as np
 
 from estep.inference.curves import curves
 from estep.inference.predictive import predictive
+from estep.inference.profile import shares_of
 from estep.latents import Moving
 from estep.plots.components import place_of
 from estep.plots.display import Display
@@ -40,7 +41,7 @@ class EmissionsDisplay(Display):
         found = predictive(model, np.eye(model.n_components))
         place = place_of(column, found.names)
         margin, symbols = found.margins[place], found.symbols[place]
-        values, heights = curves(margin)
+        values, heights = curves(margin, shares_of(model), len(symbols) > 0)
         new = cls(found.names[place], values, heights, margin.kind, symbols, model.latent.unit)
         return new.plot(ax, **options)
 

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 
 from estep.inference.listing import telling_columns
-from estep.inference.predictive import columns_of
+from estep.inference.predictive import columns_of, predictive
 from estep.inference.profile import profile
 from estep.plots.components import ComponentsDisplay, place_of
 from estep.plots.display import Display
 from estep.plots.figure import as_model, column_names, component_colours, require_matplotlib, source_of
 from estep.statistics import Array
 
+THIRDS = (1 / 6, 0.5, 5 / 6)
 MOST = 5
 """Columns of which pairs are drawn, unless they are named."""
 
@@ -41,6 +42,8 @@ class PairsDisplay(Display):
         model = as_model(fitted)
         names = column_names(model)
         chosen = [place_of(c, names) for c in columns] if columns is not None else telling_columns(model, names, MOST)
+        if not chosen:
+            raise ValueError("columns is empty: name those to draw")
         data = source_of(model, X)
         parts = {}
         for i, row in enumerate(chosen):
@@ -69,12 +72,14 @@ class PairsDisplay(Display):
 
 
 class ProfileDisplay(Display):
-    """What each component is like: a panel a column, its mean and deviation, or the probabilities of its symbols.
+    """What each component is like: a panel a column, its median and the limits that two thirds of the rows are between,
+    or the probabilities of its symbols.
 
-    ``frame``: the profile, as :meth:`estep.Model.profile` gives it."""
+    ``frame``: the profile, as :meth:`estep.Model.profile` gives it; ``quantiles``: those that are drawn, (3, K), by
+    column."""
 
-    def __init__(self, frame: dict[str, Any], columns: Sequence[str], K: int, unit: str):
-        self.frame, self.columns, self.K, self.unit = frame, list(columns), K, unit
+    def __init__(self, frame: dict[str, Any], quantiles: dict[str, Array], columns: Sequence[str], K: int, unit: str):
+        self.frame, self.quantiles, self.columns, self.K, self.unit = frame, quantiles, list(columns), K, unit
 
     @classmethod
     def from_model(cls, fitted: Any, columns: Sequence[Any] | None = None, ax: Any = None, **options: Any) -> Self:
@@ -86,8 +91,14 @@ class ProfileDisplay(Display):
         model = as_model(fitted)
         names = columns_of(model)[0]
         chosen = [place_of(c, names) for c in columns] if columns is not None else telling_columns(model, names)
+        if not chosen:
+            raise ValueError("columns is empty: name those to draw")
         shown = [names[d] for d in chosen]
-        return cls(profile(model), shown, model.n_components, model.latent.unit).plot(ax, **options)
+        frame = profile(model)
+        found = predictive(model, np.eye(model.n_components)).some(chosen)
+        drawn = np.stack([found.quantile(q) for q in THIRDS])
+        quantiles = {name: drawn[:, :, d] for d, name in enumerate(shown)}
+        return cls(frame, quantiles, shown, model.n_components, model.latent.unit).plot(ax, **options)
 
     def plot(self, ax: Any = None, title: str = "") -> Self:
         """Draws on axes (n,), one a column."""
@@ -99,14 +110,14 @@ class ProfileDisplay(Display):
             one.set_axis_off()
         lines = list(zip(*(self.frame[key] for key in ("component", "column", "statistic", "value")), strict=True))
         for name, one in zip(self.columns, axes, strict=False):
-            self._panel(one, [line for line in lines if line[1] == name])
+            self._panel(one, [line for line in lines if line[1] == name], self.quantiles[name])
             one.set_title(name, fontsize="medium", loc="left")
             one.set(yticks=range(self.K), ylim=(self.K - 0.4, -0.6))
         axes[0].set_ylabel(self.unit)
         axes[0].figure.suptitle(title)
         return self._drawn(axes)
 
-    def _panel(self, ax: Any, lines: list[tuple[int, str, str, float]]) -> None:
+    def _panel(self, ax: Any, lines: list[tuple[int, str, str, float]], quantiles: Array) -> None:
         from matplotlib import colormaps
 
         symbols = list(dict.fromkeys(what for _, _, what, _ in lines if what.startswith("probability of ")))
@@ -122,10 +133,9 @@ class ProfileDisplay(Display):
             ax.legend(frameon=False, fontsize="x-small", ncols=4, loc="upper left", bbox_to_anchor=(0, -0.12))
             return
         colours = component_colours(self.K)
-        of = {(k, what): value for k, _, what, value in lines}
         for k in range(self.K):
-            middle = of.get((k, "mean"), of.get((k, "mean direction"), np.nan))
-            ax.errorbar(middle, k, xerr=of.get((k, "standard deviation")), fmt="o", color=colours[k], capsize=3, ms=6)
+            low, middle, high = quantiles[:, k]
+            ax.errorbar(middle, k, xerr=[[middle - low], [high - middle]], fmt="o", color=colours[k], capsize=3, ms=6)
 
 
 def _grid(rows: int, columns: int, width: float, height: float) -> Any:

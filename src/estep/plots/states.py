@@ -9,7 +9,7 @@ import numpy as np
 
 from estep.data.columns import times_of
 from estep.plots.components import place_of
-from estep.plots.display import Display
+from estep.plots.display import Display, beside
 from estep.plots.figure import as_model, column_names, component_colours, new_axes, source_of
 from estep.statistics import Array
 
@@ -27,8 +27,8 @@ class StatesDisplay(Display):
     def __init__(self, times: Array, values: Array, states: Array, p: Array, names: Sequence[str], kind: str):
         self.times, self.values, self.states, self.p, self.kind = times, values, states, p, kind
         self.names = list(names)
-        columns = {"time": times} | {name: values[:, d] for d, name in enumerate(names)} | {"state": states}
-        self.frame = columns | {f"state_{k}": p[:, k] for k in range(p.shape[1])}
+        own = {"time": times, "state": states} | {f"state_{k}": p[:, k] for k in range(p.shape[1])}
+        self.frame = beside({name: values[:, d] for d, name in enumerate(names)}, own)
 
     @classmethod
     def from_model(

@@ -9,12 +9,14 @@ import numpy as np
 
 from estep.data.missing import is_missing
 from estep.data.source import Source
+from estep.data.summary import weights_at
 from estep.execution.base import Execute
 from estep.fitting.remarks import identical
 from estep.inference.curves import curves
 from estep.inference.forecast import forecast_columns
 from estep.inference.listing import listing, telling_columns
 from estep.inference.predictive import columns_of, predictive
+from estep.inference.profile import shares_of
 from estep.inference.spells import spells
 from estep.latents import Chain, Moving
 from estep.model import Model
@@ -24,8 +26,14 @@ from estep.reports.rows import About, as_cells, shown_rows
 from estep.statistics import Array, weighted
 
 FORMAT, VERSION = "estep-report", 1
+KEYS = (
+    "model", "data", "fit", "scores", "components", "identical", "parameters", "columns", "chain", "spells", "ahead",
+    "checks", "alerts", "rows",
+)  # fmt: skip
 LONGEST = 1000
 """Rows of a stay up to which its length is drawn."""
+QUANTILES = {"low": 1 / 6, "median": 0.5, "high": 5 / 6}
+"""Two thirds of the rows are between the outer ones."""
 STEPS = 5
 """Rows to come that are foretold."""
 MOST_SPELLS = 300
@@ -59,7 +67,7 @@ def document(model: Model, raw: Source, about: About, execute: Execute | None, r
         "chain": _chain(model),
         "spells": _spells(model, raw, about, p, states) if rows else None,
         "ahead": _ahead(model, raw, execute),
-        "checks": checks(model, raw, telling, execute),
+        "checks": checks(model, raw, telling, execute, rows),
     }
     out["alerts"] = alerts(out)
     out["rows"] = shown_rows(model, raw, about, p, states, telling) if rows else None
@@ -124,10 +132,12 @@ def _scores(model: Model, raw: Source, units: Array) -> dict[str, Any]:
 
 def _components(model: Model, p: Array, states: Array, raw: Source) -> list[dict[str, Any]]:
     K, n = model.n_components, np.zeros(model.n_components, np.int64)
-    expected, together = np.zeros(K), np.zeros((K, K))
+    expected, together, mass = np.zeros(K), np.zeros((K, K)), np.zeros(K)
     for first in range(0, len(states), 65536):
         some, mine = np.nan_to_num(np.asarray(p[first : first + 65536])), np.asarray(states[first : first + 65536])
         expected += some.sum(axis=0)
+        weights = weights_at(raw.weights, raw.ends, slice(first, first + len(some)))
+        mass += some.sum(axis=0) if weights is None else np.asarray(weights) @ some
         for k in range(K):
             n[k] += (mine == k).sum()
             together[k] += some[mine == k].sum(axis=0)
@@ -144,6 +154,7 @@ def _components(model: Model, p: Array, states: Array, raw: Source) -> list[dict
             "component": k,
             "visits": visits[k],
             "share": number(shares[k]),
+            "found": number(mass[k] / mass.sum()),
             "rows": int(n[k]),
             "expected_rows": float(expected[k]),
             "sure": number(mean[k]) if n[k] else None,
@@ -176,7 +187,7 @@ def _ahead(model: Model, raw: Source, execute: Execute | None) -> dict[str, Any]
         return None
     try:
         now = model.filter(raw, execute=execute)[-1]
-        found = forecast_columns(model, raw, STEPS, 0.95, execute=execute)
+        found = forecast_columns(model, model.source(raw), STEPS, 0.95, execute=execute)
     except ValueError:  # impossible rows, or a family that does not say how columns are distributed
         return None
     return {"now": numbers(now), "forecast": {name: as_cells(values) for name, values in found.items()}}
@@ -203,17 +214,21 @@ def _column(model: Model, d: int) -> dict[str, Any]:
     if model.emission.n_covariates:
         return out
     try:
-        margin = predictive(model, np.eye(model.n_components)).margins[d]
+        found = predictive(model, np.eye(model.n_components)).some([d])
     except ValueError:  # a family that does not say
         return out
-    values, heights = curves(margin)
+    margin = found.margins[0]
+    values, heights = curves(margin, shares_of(model), len(symbols[d]) > 0)
     some = np.unique(np.linspace(0, len(values) - 1, min(len(values), POINTS)).astype(int))
     out |= {"kind": margin.kind, "heights": [numbers(h) for h in heights[some].T]}
     if margin.kind == "symbol":
         return out | {"values": [str(s) for s in (symbols[d] or values)][: len(some)]}
     mean = np.angle(margin.mean()) if margin.kind == "angle" else margin.mean()
     deviation = np.full(len(mean), np.nan) if margin.kind == "angle" else np.sqrt(margin.variance())
-    return out | {"values": numbers(values[some]), "mean": numbers(mean), "deviation": numbers(deviation)}
+    out |= {"values": numbers(values[some]), "mean": numbers(mean), "deviation": numbers(deviation)}
+    if margin.kind == "angle":
+        return out
+    return out | {name: numbers(found.quantile(q)) for name, q in QUANTILES.items()}
 
 
 def _chain(model: Model) -> dict[str, Any] | None:

@@ -9,6 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
+import numpy as np
+
 from estep.data.columns import frame_of, is_frame, times_of
 from estep.data.source import Source
 from estep.execution.base import Execute
@@ -17,7 +20,7 @@ from estep.fitting.results import Fit
 from estep.inference.reading import known_columns, read
 from estep.model import Model
 from estep.plots.figure import as_model
-from estep.reports.document import FORMAT, VERSION, document
+from estep.reports.document import FORMAT, KEYS, VERSION, document
 from estep.reports.page import page
 from estep.reports.rows import About
 from estep.util.files import write_text
@@ -28,8 +31,10 @@ class Report:
     numbers."""
 
     def __init__(self, numbers: dict[str, Any]):
-        if numbers.get("format") != FORMAT or numbers.get("version") != VERSION:
+        if not isinstance(numbers, dict) or numbers.get("format") != FORMAT or numbers.get("version") != VERSION:
             raise ValueError(f"these are not the numbers of a report of version {VERSION}")
+        if missing := [key for key in KEYS if key not in numbers]:
+            raise ValueError(f"the numbers of the report lack {missing[0]!r}")
         self.numbers = numbers
 
     @classmethod
@@ -55,10 +60,20 @@ class Report:
         """The page: one text, which needs nothing beside it."""
         return page(self.numbers)
 
+    def without_rows(self) -> Report:
+        """The same report without rows of the data."""
+        return Report({**self.numbers, "rows": None, "spells": None})
+
+    def save_numbers(self, path: str | os.PathLike[str]) -> None:
+        """Writes the numbers as JSON. Raises OSError or ValueError naming the file."""
+        write_text(path, json.dumps(self.numbers, indent=1, allow_nan=False) + "\n")
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the page, or the numbers where the name ends in .json. Raises OSError or ValueError naming it."""
-        numbers = Path(path).suffix.lower() == ".json"
-        write_text(path, json.dumps(self.numbers, indent=1, allow_nan=False) + "\n" if numbers else self.to_html())
+        if Path(path).suffix.lower() == ".json":
+            self.save_numbers(path)
+        else:
+            write_text(path, self.to_html())
 
     def _repr_html_(self) -> str:
         return f'<iframe srcdoc="{escape(self.to_html())}" style="width:100%;height:40em;border:0"></iframe>'
@@ -115,4 +130,6 @@ def _cells(X: Any, column: str) -> Any:
     """The cells (n,) of a column of the frame."""
     if not is_frame(X) or column not in frame_of(X).columns:
         raise ValueError(f"keep names {column!r}: X has no such column")
-    return frame_of(X)[column].to_numpy()
+    series = frame_of(X)[column]
+    dated = isinstance(series.dtype, nw.Datetime | nw.Date)
+    return series.to_numpy() if dated else np.array(series.to_list(), dtype=object)

@@ -12,6 +12,8 @@ from estep.util.figures import figures
 
 Spec = dict[str, Any]
 ESTIMATES = {"ml": "maximum likelihood", "map": "mode of the posterior", "vb": "variational Bayes"}
+SAID = 6
+"""Columns of which a sentence tells."""
 NAMED = 6
 """Columns that the first sentence names."""
 
@@ -33,6 +35,7 @@ def page(report: Spec) -> str:
         row_head=_row_head(report),
         checks=_checks(report),
         now=_now(report),
+        words=_words(report),
         spells=_spells(report),
         settings=[[k, str(report["fit"][k])] for k in ("data", "rows", "estep", "adapted") if report["fit"].get(k)],
         sections=_sections(report),
@@ -83,6 +86,8 @@ def what(report: Spec) -> str:
     kind = f", {model['covariance_type']} covariances" if model["covariance_type"] else ""
     parts = f" of {model['parts']} parts" if model["parts"] > 1 else ""
     units = model["unit"] if model["n_components"] == 1 else f"{model['unit']}s"
+    if model["family"].startswith("product of"):
+        return f"{model['kind']} of a table, {model['n_components']} {units}"
     return f"{model['family']} {model['kind']}{parts}, {model['n_components']} {units}{kind}"
 
 
@@ -127,6 +132,7 @@ def _short(report: Spec) -> list[tuple[str, str]]:
         criteria = f"{figures(scores['aic'], 7)} and {figures(scores['bic'], 7)} ({model['n_parameters']} parameters)"
     return [
         ("Model", what(report)),
+        ("Families", model["family"].removeprefix("product of ") if "product" in model["family"] else ""),
         ("Estimate", ESTIMATES[model["estimate"]]),
         ("Data", f"{data['name']}, {data['rows']} rows"),
         ("Log-likelihood", likelihood),
@@ -157,6 +163,26 @@ def _parameters(report: Spec) -> Spec:
     left = f" (left out: {'; '.join(found['left_out'])})" if found["left_out"] else ""
     head = ["parameter", "of", *(f"{unit} {k}" for k in range(report["model"]["n_components"]))]
     return {"head": head, "rows": rows, "caption": f"Parameters{left}"}
+
+
+def _words(report: Spec) -> list[str]:
+    """What each component is like, in a sentence."""
+    unit, stays = report["model"]["unit"], (report["chain"] or {}).get("stays")
+    out = []
+    for c in report["components"]:
+        k, parts = c["component"], []
+        for column in report["columns"][:SAID]:
+            if column["kind"] in ("number", "count"):
+                low, middle, high = (figures(column[q][k], 3) for q in ("low", "median", "high"))
+                parts.append(f"{column['name']} about {middle} ({low} to {high})")
+            elif column["kind"] == "symbol":
+                p = [heights or 0.0 for heights in column["heights"][k]]
+                most = max(range(len(p)), key=p.__getitem__)
+                parts.append(f"{column['name']} mostly {column['values'][most]} ({p[most]:.0%})")
+        share = f"{unit.capitalize()} {k}, {c['found']:.0%} of the rows" if c["found"] is not None else f"{unit} {k}"
+        lasts = f", {figures(stays[k], 3)} rows at a time" if stays and stays[k] is not None else ""
+        out.append(f"{share}{lasts}: {'; '.join(parts)}." if parts else f"{share}{lasts}.")
+    return out
 
 
 def _now(report: Spec) -> Spec | None:

@@ -10,9 +10,11 @@ import numpy as np
 
 from estep.data.source import Source
 from estep.inference.predictive import columns_of, own_columns, rows_of
+from estep.inference.reading import as_read
 from estep.model import Model
 from estep.statistics import Array
 from estep.util.figures import dates
+from estep.util.numbers import is_missing
 
 MOST = 2000
 """Rows that are shown of more."""
@@ -38,10 +40,13 @@ def shown_rows(
     Of a chain, sequences from the first on as a whole, where they fit; a longer one evenly thinned, as the rows of a
     mixture are.
     """
-    names, symbols = columns_of(model)
+    names = columns_of(model)[0]
     which = _which(raw, model.latent.sequential)
-    own = own_columns(model)
+    read = as_read(model, raw)  # whose columns are in the order of the data
+    (there, symbols), own = columns_of(read), own_columns(read)
     cells = np.stack([rows_of(np.asarray(raw.X[int(i) : int(i) + 1]))[0] for i in which])[:, own]
+    at = {name: d for d, name in enumerate(there)}
+    order = [at.get(names[d], d) for d in columns]
     chosen, probabilities = np.asarray(states)[which], np.asarray(p)[which]
     sure = np.where(chosen < 0, np.nan, probabilities[np.arange(len(which)), chosen])
     out: dict[str, Any] = {
@@ -51,9 +56,9 @@ def shown_rows(
         "component": chosen.tolist(),
         "sure": _rounded(sure),
         "probabilities": [_rounded(row) for row in probabilities] if model.n_components <= 12 else None,
-        "columns": [{"name": names[d], "values": _values(cells[:, d], symbols[d])} for d in columns],
+        "columns": [{"name": there[d], "values": _values(cells[:, d], symbols[d])} for d in order],
         "kept": [{"name": name, "values": _texts(np.asarray(cells)[which])} for name, cells in about.kept.items()],
-        "times": None if about.times is None else _texts(np.asarray(about.times)[which]),
+        "times": None if about.times is None else as_cells(np.asarray(about.times)[which]),
         "sequences": None,
     }
     if model.latent.sequential and raw.ends is not None and len(raw.ends) > 1:
@@ -77,6 +82,8 @@ def as_cells(values: Array) -> list[Any]:
     """Numbers and texts as JSON has them."""
     if values.dtype.kind in "iu":
         return [int(v) for v in values]
+    if values.dtype.kind == "O" and all(isinstance(v, int | float) or v is None for v in values):
+        return [v if isinstance(v, int) or v is None or np.isfinite(v) else None for v in values]
     return _rounded(values) if values.dtype.kind == "f" else _texts(values)
 
 
@@ -92,4 +99,4 @@ def _rounded(values: Array) -> list[Any]:
 
 def _texts(cells: Array) -> list[Any]:
     """Cells as texts."""
-    return dates(cells) if cells.dtype.kind == "M" else [None if c is None or c != c else str(c) for c in cells]
+    return dates(cells) if cells.dtype.kind == "M" else [None if is_missing(c) else str(c) for c in cells]

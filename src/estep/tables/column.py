@@ -22,6 +22,7 @@ DATE = re.compile(
     r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?|\d{1,2}:\d{2}:\d{2}"
 )
 ID = re.compile(r"(?i)^(id|ids|uuid|guid|index|idx|key|rowid)$|[_\s.-](id|uuid|guid|key)$|(?-i:[a-z]I[dD]$)")
+PADDED = re.compile(r"0\d+")
 FEW = 20
 """Rows up to which numbers that follow each other may be anything."""
 
@@ -94,9 +95,11 @@ class Column:
 
     @cached_property
     def kept_out(self) -> str:
-        """What makes it no feature by itself: "an index", "ids" or "dates"; else empty."""
+        """What makes it no feature by itself: "an index", "ids", "codes" or "dates"; else empty."""
         if re.fullmatch(r"Unnamed: \d+", self.name):
             return "an index"
+        if self.padded:
+            return "codes"
         if self.numbers is not None:
             return self._index_of_numbers(self.numbers[~np.isnan(self.numbers)])
         if isinstance(self.cells, np.ndarray) and self.cells.dtype.kind in "mM":
@@ -107,6 +110,16 @@ class Column:
         if len(observed) < 2 or len(set(observed)) < len(observed):
             return ""
         return "ids" if len(observed) >= FEW or ID.search(self.name) else ""
+
+    @cached_property
+    def padded(self) -> bool:
+        """Whether these are codes of digits, some with a 0 in front, which numbers would lose."""
+        if self.numbers is None or (isinstance(self.cells, np.ndarray) and self.as_texts is None):
+            return False
+        whole = self.numbers[~np.isnan(self.numbers)]
+        if not len(whole) or (whole != np.floor(whole)).any() or whole.min() < 0:
+            return False
+        return any(t is not None and PADDED.fullmatch(t) for t in self.texts)
 
     def _index_of_numbers(self, values: Array) -> str:
         """Whether numbers that are there (n,) are ids: whole ones of which none comes twice."""

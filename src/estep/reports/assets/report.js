@@ -42,7 +42,7 @@
     for (const view of views) {
       try { view.signal("picked", picked).runAsync(); } catch (error) { /* a chart without components */ }
     }
-    for (const row of document.querySelectorAll("tr[data-component]"))
+    for (const row of document.querySelectorAll("[data-component]"))
       row.hidden = picked >= 0 && Number(row.dataset.component) !== picked;
     page(0);
   }

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from estep.reports.charts.specs import PICKED, ROUND, Spec, chart, choice, colour, lit, name, panels, quantity, tooltip
+from estep.reports.charts.specs import (
+    PICKED,
+    ROUND,
+    Spec,
+    chart,
+    choice,
+    colour,
+    label,
+    lit,
+    name,
+    panels,
+    quantity,
+    tooltip,
+)
 
 WIDTH = 260
 NUMBERS = ("number", "count")
@@ -12,13 +25,15 @@ BLUES = {"scheme": "blues", "domain": [0, 1]}
 
 def shares(report: Spec) -> Spec:
     """How many rows each has."""
-    unit, n = report["model"]["unit"], max(report["data"]["rows"], 1)
+    unit = report["model"]["unit"]
     rows = [
-        {"component": c["component"], "rows": c["rows"], "found": c["rows"] / n, "expected": c["share"]}
+        {"component": c["component"], "rows": c["rows"], "found": c["found"], "expected": c["share"]}
         for c in report["components"]
     ]
     expected = "share in the long run" if report["model"]["chain"] else "weight"
-    told = tooltip(component=unit, rows="rows", found="share of the rows|.1%", expected=f"{expected}|.1%")
+    told = tooltip(
+        component=unit, rows="rows", found="share of the rows, by their probabilities|.1%", expected=f"{expected}|.1%"
+    )
     x = quantity("found", "share of the rows", axis={"format": "%"})
     bar = {
         "mark": {"type": "bar", "height": {"band": 0.7}},
@@ -35,18 +50,17 @@ def shares(report: Spec) -> Spec:
         "encoding": {"y": name("component", unit)},
         "layer": [bar, tick],
     }
-    text = f"How many rows each {unit} has; the black mark is its {expected} in the model."
+    text = f"How much of the rows each {unit} has; the black mark is its {expected} in the model."
     return chart("shares", "components", "Size", text, spec, shares=rows)
 
 
 def profile(report: Spec) -> Spec | None:
-    """Mean and deviation, a panel a column."""
+    """Median and where two thirds of the rows are, a panel a column."""
     rows = [
-        {"column": c["name"], "component": k, "mean": m, "low": m - s, "high": m + s, "deviation": s}
+        {"column": c["name"], "component": k, "median": m, "low": low, "high": high}
         for c in report["columns"]
         if c["kind"] in NUMBERS
-        for k, (m, s) in enumerate(zip(c["mean"], c["deviation"], strict=True))
-        if m is not None and s is not None
+        for k, (low, m, high) in enumerate(zip(c["low"], c["median"], c["high"], strict=True))
     ]
     if not rows:
         return None
@@ -56,13 +70,13 @@ def profile(report: Spec) -> Spec | None:
         "y": name("component"),
         "color": colour(report, legend=None),
         "opacity": lit(1.0, 0.15),
-        "tooltip": tooltip(column="column", component=unit, mean="mean|.4~g", deviation="standard deviation|.4~g"),
+        "tooltip": tooltip(column="column", component=unit, median="median|.4~g", low="from|.4~g", high="to|.4~g"),
     }
     rule = {
         "mark": {"type": "rule", "strokeWidth": 3},
         "encoding": {"x": quantity("low", **near), "x2": {"field": "high"}},
     }
-    point = {"mark": {"type": "point", "filled": True, "size": 70}, "encoding": {"x": quantity("mean", **near)}}
+    point = {"mark": {"type": "point", "filled": True, "size": 70}, "encoding": {"x": quantity("median", **near)}}
     step = {"step": 20 if report["model"]["n_components"] <= 12 else 12}
     spec = {
         "data": {"name": "profile"},
@@ -71,7 +85,7 @@ def profile(report: Spec) -> Spec | None:
         "spec": {"width": WIDTH, "height": step, "encoding": encoding, "layer": [rule, point]},
         "resolve": {"scale": {"x": "independent"}},
     }
-    text = f"Mean and one standard deviation of each column in each {unit}, in the units of the data."
+    text = f"The median of each column in each {unit}, and the limits that two thirds of its rows are between."
     return chart("profile", "components", f"What each {unit} is like", text, spec, profile=rows)
 
 
@@ -88,7 +102,7 @@ def curves(report: Spec) -> Spec | None:
         return None
     names, unit = [c["name"] for c in shown], report["model"]["unit"]
     encoding = {
-        "x": quantity("value", None if len(names) > 1 else names[0]),
+        "x": quantity("value", None if len(names) > 1 else label(names[0])),
         "y": quantity("height", " or ".join(dict.fromkeys(HEIGHTS[c["kind"]] for c in shown))),
         "color": colour(report),
         "opacity": lit(1.0, 0.1),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from estep.reports.charts.specs import PICKED, Spec, chart, choice, colour, lit, name, quantity, tooltip
+from estep.reports.charts.specs import PICKED, Spec, chart, choice, colour, label, lit, name, quantity, tooltip
 
 HOW = "Turn the wheel to zoom, drag to move."
 FEW = 500
@@ -22,10 +22,9 @@ def series(report: Spec) -> Spec | None:
     rows = report["rows"]
     if rows is None or not report["model"]["chain"]:
         return None
-    dated = rows["times"] is not None and _are_dates(rows["times"])
-    x = _dates(rows["times"]) if dated else quantity("row", "row")
+    x = _across(rows)
     places = _numeric(rows)
-    params, transform, y = [PICKED], [], name("v0", rows["columns"][0]["name"])
+    params, transform, y = [PICKED], [], name("v0", label(rows["columns"][0]["name"]))
     if places:
         params.append(_column_choice(rows, "shown", "Column", places))
         transform.append({"calculate": "datum[shown]", "as": "value"})
@@ -86,8 +85,8 @@ def _numeric(rows: Spec) -> list[int]:
     return [d for d, c in enumerate(rows["columns"]) if not any(isinstance(v, str) for v in c["values"])]
 
 
-def _column_choice(rows: Spec, parameter: str, label: str, places: Sequence[int], first: int = 0) -> Spec:
-    return choice(parameter, label, [f"v{d}" for d in places], [rows["columns"][d]["name"] for d in places], first)
+def _column_choice(rows: Spec, parameter: str, what: str, places: Sequence[int], first: int = 0) -> Spec:
+    return choice(parameter, what, [f"v{d}" for d in places], [rows["columns"][d]["name"] for d in places], first)
 
 
 def _told(report: Spec) -> list[Spec]:
@@ -96,11 +95,23 @@ def _told(report: Spec) -> list[Spec]:
     fields |= {"time": "time"} if rows["times"] is not None else {}
     fields |= {"sequence": "sequence"} if rows["sequences"] is not None else {}
     shown = tooltip(**fields)
-    shown += [{"field": f"v{d}", "title": c["name"]} for d, c in enumerate(rows["columns"])]
+    taken = {*fields, report["model"]["unit"], "probability"}
+    names = [label(c["name"]) for c in rows["columns"]]
+    shown += [{"field": f"v{d}", "title": f"{n} (column)" if n in taken else n} for d, n in enumerate(names)]
     return shown + tooltip(component=report["model"]["unit"], sure="probability|.3f")
 
 
+def _across(rows: Spec) -> Spec:
+    """The channel of time: dates, numbers, or where there are neither the numbers of the rows."""
+    times = rows["times"]
+    if times is not None and all(isinstance(t, int | float) for t in times):
+        return quantity("time", "time", scale={"zero": False}, axis={"format": "~g"})
+    return _dates(times) if times is not None and _are_dates(times) else quantity("row", "row")
+
+
 def _are_dates(times: Sequence[Any]) -> bool:
+    if not all(isinstance(t, str) and "-" in t for t in times):
+        return False
     try:
         np.array([t or "NaT" for t in times], dtype="datetime64[ms]")
     except ValueError:

@@ -25,6 +25,11 @@ PANEL: Spec = {"labelAngle": 0, "labelAlign": "left", "labelOrient": "top", "lab
 ROUND = ".4~g"
 
 
+def label(text: str) -> str:
+    """A name of the data as a title: what an expression of Vega cannot hold is a blank."""
+    return "".join(c if c.isprintable() and c not in "\\\u2028\u2029" else " " for c in text)
+
+
 def chart(id: str, section: str, title: str, text: str, spec: Spec, **data: Any) -> Spec:
     """A chart, its place on the page, and the rows of its ``data`` by name."""
     whole: Spec = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "description": f"{title}. {text}"}
@@ -56,11 +61,11 @@ def panels(field: str) -> Spec:
     return {"row": name(field, sort=None, header=PANEL)}
 
 
-def choice(parameter: str, label: str, options: list[str], labels: list[str], first: int = 0) -> Spec:
+def choice(parameter: str, what: str, options: list[str], labels: list[str], first: int = 0) -> Spec:
     """A parameter that a reader chooses from a list, where there is more than one."""
     if len(options) == 1:
         return {"name": parameter, "value": options[0]}
-    bind = {"input": "select", "options": options, "labels": labels, "name": f"{label} "}
+    bind = {"input": "select", "options": options, "labels": list(map(label, labels)), "name": f"{what} "}
     return {"name": parameter, "value": options[first], "bind": bind}
 
 
