@@ -192,3 +192,13 @@ def test_likelihoods_of_other_columns_or_measures_do_not_compare():
             estep.select(frame, [1], families)
     mixed = estep.select(frame, [1], ["poisson", MixtureOf(Poisson(), 2), "negative_binomial"])
     assert len(mixed.candidates) == 3
+
+
+def test_a_component_on_few_rows_does_not_win():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (150, 2)), rng.normal(8, 1, (150, 2)), [[300.0, -300.0]]])
+    chosen = estep.select(X, [1, 2, 3], covariance_type="diag", n_init=5)
+    collapsed = [c.n_components for c in chosen.candidates if c.collapsed]
+    assert not chosen.best.collapsed and repr(chosen).startswith("Selection(") and len(repr(chosen)) < 500
+    lower = [k for k in collapsed if chosen.candidates[k - 1].bic < chosen.best.bic]
+    assert lower and "passed over" in chosen.reasons()

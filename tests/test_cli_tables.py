@@ -317,3 +317,72 @@ def test_spells_filtered_states_and_orders(tmp_path):
     check_one_line(run("fit", "gmm", "faithful", "-k", 2, "--order-by", "size", cwd=tmp_path), "order_by is 'size'")
     assert run("fit", "gmm", "faithful", "-k", 2, "-o", "g.json", cwd=tmp_path).returncode == 0
     check_one_line(run("decode", "g.json", "faithful", "--spells", cwd=tmp_path), "are for hmm")
+
+
+def test_what_is_asked_of_a_chain_is_what_python_says(tmp_path):
+    rng = np.random.default_rng(0)
+    hidden = (np.arange(200) // 20) % 2
+    frame = pd.DataFrame({"z": np.exp(rng.normal(hidden * 2.0, 0.3))})
+    for family in ("log_normal", "gamma"):
+        hmm = estep.HMM(family, 2, random_state=0).fit(frame)
+        estep.save(hmm, tmp_path / "m.json")
+        gaps = frame.copy()
+        gaps.iloc[::7, 0] = np.nan
+        gaps.to_csv(tmp_path / "gaps.csv", index=False)
+        assert run("impute", "m.json", "gaps.csv", "-o", "whole.csv", cwd=tmp_path).returncode == 0
+        np.testing.assert_allclose(pd.read_csv(tmp_path / "whole.csv"), hmm.impute(gaps), rtol=1e-12)
+        assert run("forecast", "m.json", "gaps.csv", "--steps", 2, "-o", "ahead.csv", cwd=tmp_path).returncode == 0
+        np.testing.assert_allclose(pd.read_csv(tmp_path / "ahead.csv"), hmm.forecast(gaps, 2), rtol=1e-10)
+
+
+def test_ids_stay_what_they_are_in_every_form(tmp_path):
+    ids = [9007199254740993 + 2 * i for i in range(40)]
+    csv(
+        tmp_path / "d.csv",
+        customer_id=ids,
+        x=V,
+        post=[f"{i:05d}" for i in range(997, 1037)],
+        state=V,
+        estep_state=V + 1,
+    )
+    done = run("fit", "gmm", "d.csv", "-k", 2, "--exclude", "state,estep_state", "-o", "m.json", cwd=tmp_path)
+    assert done.returncode == 0 and "'post' (codes)" in done.stderr, done.stderr
+    assert estep.load(tmp_path / "m.json").columns == ("x",)
+    done = run("decode", "m.json", "d.csv", "--all-columns", "-o", "o.parquet", cwd=tmp_path)
+    frame = pd.read_parquet(tmp_path / "o.parquet")
+    assert frame["customer_id"].tolist() == ids and frame["post"].iloc[0] == "00997"
+    assert np.array_equal(frame["estep_state"], V + 1) and set(frame["estep_estep_state"]) <= {0, 1}
+    shown = json.loads(run("decode", "m.json", "o.parquet", "--keep", "customer_id", "--json", cwd=tmp_path).stdout)
+    assert shown["customer_id"] == ids
+    check_one_line(run("fit", "gmm", "d.csv", "-k", 2, "--exclude", "y", cwd=tmp_path), "no column 'y'")
+
+
+def test_texts_that_a_model_does_not_know(tmp_path):
+    rng = np.random.default_rng(1)
+    csv(tmp_path / "d.csv", plan=rng.choice(["basic", "gold"], 60), x=np.r_[rng.normal(0, 1, 30), rng.normal(9, 1, 30)])
+    families = "plan=categorical,x=gaussian"
+    assert run("fit", "mixture", "d.csv", "-k", 2, "--family", families, "-o", "m.json", cwd=tmp_path).returncode == 0
+    csv(tmp_path / "new.csv", plan=["gold", "platinum"], x=[0.1, 9.2])
+    check_one_line(run("decode", "m.json", "new.csv", cwd=tmp_path), "no symbol 'platinum'")
+    done = run("decode", "m.json", "new.csv", "--unknown", "missing", "--outliers", cwd=tmp_path)
+    lines = [line.split(",") for line in done.stdout.splitlines()]
+    assert lines[0] == ["state", "probability", "outlier_probability"] and lines[1][0] != lines[2][0]
+    check_one_line(run("score", "m.json", "new.csv", "--unknown", "skip", cwd=tmp_path), "it is 'error' or 'missing'")
+
+
+def test_codes_from_1_on_have_no_symbol_0(tmp_path):
+    rng = np.random.default_rng(2)
+    rating = rng.integers(1, 6, 200)
+    csv(tmp_path / "d.csv", rating=rating, x=rng.normal(rating, 1))
+    csv(tmp_path / "t.csv", rating=[f"{r} stars" for r in rating], x=pd.read_csv(tmp_path / "d.csv")["x"])
+    one, other = (
+        json.loads(run("fit", "mixture", name, "-k", 2, "--emission", "auto", "--json", cwd=tmp_path).stdout)
+        for name in ("d.csv", "t.csv")
+    )
+    assert one["bic"] == pytest.approx(other["bic"], rel=1e-9)
+    out = run("fit", "mixture", "d.csv", "-k", 2, "--emission", "auto", cwd=tmp_path).stdout
+    assert "probability of 1" in out and "probability of 0" not in out
+    result = json.loads(
+        run("select", "mixture", "d.csv", "-k", "1,2", "--emission", "auto", "--json", cwd=tmp_path).stdout
+    )
+    assert len(result["candidates"]) == 2

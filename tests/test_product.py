@@ -78,9 +78,9 @@ def test_empty_cells_and_new_rows(tmp_path):
     shuffled = frame.iloc[::-1][["owner", "job", "visits", "height"]]
     np.testing.assert_allclose(again.score_samples(shuffled), mixture.score_samples(frame)[::-1], rtol=1e-12)
     strange = frame.assign(job="pilot")
-    with pytest.raises(ValueError, match="column 'job', row 0: no symbol 'pilot'; it knows clerk, nurse, smith"):
+    with pytest.raises(ValueError, match="row 0: the model has no symbol 'pilot'; it knows clerk, nurse, smith"):
         mixture.predict(strange)
-    with pytest.raises(ValueError, match="the data have no column 'job'; they have height"):
+    with pytest.raises(ValueError, match="the data have no column 'job', which the model has; they have height"):
         mixture.predict(frame.drop(columns="job"))
 
 

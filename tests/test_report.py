@@ -132,6 +132,64 @@ def test_families_without_margins_and_with_covariates():
     assert found.numbers["columns"][0]["kind"] is None and "<html" in found.to_html()
 
 
+def test_columns_in_another_order():
+    frame = pd.DataFrame({"n": RNG.poisson(5, 90), "c": RNG.choice(["u", "v"], 90), "g": RNG.normal(100, 1, 90)})
+    model = estep.MixtureModel({"n": "poisson", "c": "categorical", "g": "gaussian"}, 2, random_state=0).fit(frame)
+    one, other = (report(model, f).numbers for f in (frame, frame[["g", "c", "n"]]))
+    for column in other["rows"]["columns"]:
+        assert column in one["rows"]["columns"]
+        assert column["values"][0] == pytest.approx(frame[column["name"]][0]) or column["values"][0] == frame["c"][0]
+    assert [c["name"] for c in one["checks"]["columns"]] == [c["name"] for c in other["checks"]["columns"]]
+
+
+def test_columns_that_tell_most_are_told_by_their_sign():
+    mixture = estep.GaussianMixture(2, covariance_type="diag")
+    mixture.weights_, mixture.covariances_ = np.full(2, 0.5), np.ones((2, 9))
+    mixture.means_ = np.array([[0.1] * 8 + [5.0], [0.0] * 8 + [-5.0]])
+    assert "x8" in [c["name"] for c in report(mixture, RNG.normal(size=(30, 9))).numbers["columns"]]
+
+
+def test_weights_are_in_shares_and_not_in_residuals():
+    X = np.concatenate([RNG.normal(0, 1, (100, 1)), RNG.normal(9, 1, (100, 1))])
+    w = np.repeat([9.0, 1.0], 100)
+    model = estep.GaussianMixture(2, random_state=0, order_by="mean").fit(X, sample_weight=w)
+    found = report(model, X, weights=w).numbers
+    assert [c["found"] for c in found["components"]] == pytest.approx([0.9, 0.1], abs=1e-3)
+    assert "weights" in found["checks"]["reason"] and not any("otherwise" in a["text"] for a in found["alerts"])
+
+
+def test_nothing_of_rows_is_told_where_they_stay_out(tmp_path):
+    x = np.array([[1.0], [2.5], [7.0], [3.25], [100.0], [42.0]] * 5)
+    model = estep.GaussianMixture(1).fit(x)
+    told = report(model, x, rows=False).numbers["checks"]["columns"][0]
+    values = np.array(told["residual"]) * model.covariances_.ravel()[0] ** 0.5 + model.means_.ravel()[0]
+    assert len(values) == 3 and np.abs(values[:, None] - x.ravel()).min() > 1e-6
+    estep.save(model, tmp_path / "m.json")
+    pd.DataFrame(x, columns=["x"]).to_csv(tmp_path / "x.csv", index=False)
+    for words in (("m.json", "x.csv", "--data", "n.txt"), ("n.txt", "--without-rows", "-o", "again.html")):
+        done = run("report", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "n.txt").read_text())["rows"]["shown"] == 30
+    assert '"rows":null' in (tmp_path / "again.html").read_text()
+    check_one_line(run("report", "n.txt", "--compare", "m.json", cwd=tmp_path), "give the model file")
+    check_one_line(run("report", "m.json", "x.csv", "--keep", "nope", cwd=tmp_path), "no column 'nope'")
+    (tmp_path / "short.json").write_text('{"format":"estep-report","version":1}')
+    check_one_line(run("report", "short.json", cwd=tmp_path), "lack 'model'")
+    done = run("report", "m.json", "x.csv", "--compare", "m.json", "--json", "-o", "c.html", cwd=tmp_path)
+    assert json.loads(done.stdout)["rand"] == 1.0
+
+
+def test_times_and_ids_of_every_kind():
+    X = RNG.normal(size=(40, 1))
+    model = estep.GaussianHMM(1).fit(X)
+    frame = pd.DataFrame({"t": pd.array([None, *map(str, range(39))], dtype="string"), "x": X[:, 0]})
+    frame["id"] = pd.array([10**18 + 1, *[None] * 39], dtype="Int64")
+    named = estep.GaussianHMM(1).fit(frame[["x"]])
+    rows = report(named, frame, keep=["t", "id"]).numbers["rows"]
+    assert rows["kept"][0]["values"][:2] == [None, "0"] and rows["kept"][1]["values"][0] == str(10**18 + 1)
+    assert report(model, X, times=np.arange(40)).numbers["rows"]["times"][:3] == [0, 1, 2]
+
+
 # The page in a browser
 
 
@@ -197,6 +255,17 @@ def test_a_click_on_a_mark_picks_its_component(browser, mixture, tmp_path):
     page.locator("#chart-shares svg .mark-rect path").nth(2).click(position={"x": 20, "y": 8})
     assert page.locator('input[name="pick"]:checked').get_attribute("value") == "2"
     assert page.locator("text=</script>").count() > 0, "texts of the data are shown as they are"
+
+
+def test_names_of_every_kind_do_not_break_the_page(browser, tmp_path):
+    names = ["a\nb", "back\\slash", "quote'\"", "line\u2028end", "component", "v[0].x"]
+    frame = pd.DataFrame(RNG.normal(size=(60, 6)), columns=names)
+    report(estep.GaussianMixture(2, random_state=0).fit(frame), frame, tmp_path / "m.html")
+    report(estep.GaussianHMM(2, random_state=0).fit(frame), frame, tmp_path / "h.html")
+    for name in ("m.html", "h.html"):
+        page = opened(browser, tmp_path / name)
+        assert page.locator("div.chart svg").count() == page.locator("div.chart").count()
+        page.close()
 
 
 def test_it_reads_on_a_phone_and_prints(browser, paged, tmp_path):

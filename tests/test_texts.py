@@ -117,3 +117,36 @@ def test_verbose_prints_no_nan(capsys):
     )
     out = capsys.readouterr().out
     assert "iteration 0  bound" in out and "gain" in out and "nan" not in out
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+def test_texts_that_look_like_numbers_go_by_name():
+    words = np.array(["1", "2", "a"])[np.random.default_rng(0).choice(3, 300, p=[0.8, 0.15, 0.05])]
+    one = estep.CategoricalHMM(1, random_state=0).fit(words)
+    for data in (np.array(["1"]), np.array([["1"]]), pd.DataFrame({"s": ["1"]}), [["1"]]):
+        assert np.exp(one.score(data)) == pytest.approx((words == "1").mean())
+    lenient = estep.CategoricalHMM(1, unknown="missing").fit(np.array(list("abc") * 9))
+    assert lenient.score(np.array([["0"]])) == 0
+    with pytest.raises(ValueError, match="sequence 1 is not texts, the first is"):
+        one.predict([np.array([["1"], ["a"]]), np.array([[1], [2]])])
+
+
+def test_what_is_missing_in_lists_and_dictionaries_is_missing():
+    for data in ({"s": ["a", "b", float("nan"), "a"] * 9}, [["a"], ["b"], [np.nan], ["a"]] * 9):
+        model = estep.CategoricalHMM(1).fit(data)
+        assert model.symbols_ == ("a", "b") and model.emissionprob_[0, 0] == pytest.approx(2 / 3)
+    masked = np.ma.masked_array([1.0, 2.0, 999.0], mask=[0, 0, 1])
+    assert estep.GaussianMixture(1).fit({"a": masked}).means_[0, 0] == 1.5
+    texts = np.ma.masked_array(np.array(["a", "b", "zz"]), mask=[0, 0, 1])
+    assert estep.CategoricalHMM(1).fit(texts).symbols_ == ("a", "b")
+
+
+def test_names_of_forecasts_do_not_hide_each_other():
+    frame = pd.DataFrame({"state": ["0", "1", "up"] * 20, "a": ["b_c", "x"] * 30, "a_b": ["c", "y", "z"] * 20})
+    parts = {name: estep.emissions.Categorical() for name in frame}
+    hmm = estep.HMM(estep.emissions.Product(parts), 2, random_state=0, max_iter=3).fit(frame)
+    ahead = hmm.forecast(frame, 1)
+    assert ahead.shape[1] == 1 + 2 + 3 + 2 + 3
+    assert ahead["state_0"].iloc[0] + ahead["state_1"].iloc[0] == pytest.approx(1)
+    symbols = ahead["state[0]"] + ahead["state[1]"] + ahead["state_up"]
+    assert symbols.iloc[0] == pytest.approx(1)

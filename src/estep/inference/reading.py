@@ -90,7 +90,9 @@ def _ask_for_sequences(model: AnyModel, data: Any, lengths: Any) -> None:
 
 def with_unknown(model: Any, unknown: str) -> Any:
     """The model with categorical families that take texts they do not know as an "error" or as "missing" cells. Raises
-    ValueError where it has none."""
+    ValueError for anything else, and where it has none."""
+    if unknown not in ("error", "missing"):
+        raise ValueError(f"unknown is {unknown!r}: it is 'error' or 'missing'")
     emission = model.emission
     if emission.name == "categorical":
         return model.evolve(emission=emission.evolve(unknown=unknown))
