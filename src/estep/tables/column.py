@@ -22,6 +22,8 @@ DATE = re.compile(
     r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?|\d{1,2}:\d{2}:\d{2}"
 )
 ID = re.compile(r"(?i)^(id|ids|uuid|guid|index|idx|key|rowid)$|[_\s.-](id|uuid|guid|key)$|(?-i:[a-z]I[dD]$)")
+EXACT = 2.0**53
+"""Whole numbers below it are all different as floats."""
 PADDED = re.compile(r"0\d+")
 FEW = 20
 """Rows up to which numbers that follow each other may be anything."""
@@ -123,7 +125,11 @@ class Column:
 
     def _index_of_numbers(self, values: Array) -> str:
         """Whether numbers that are there (n,) are ids: whole ones of which none comes twice."""
-        if len(values) < 2 or (values != np.floor(values)).any() or len(np.unique(values)) < len(values):
+        if len(values) < 2 or (values != np.floor(values)).any():
+            return ""
+        exact = np.abs(values).max() < EXACT
+        different = len(np.unique(values)) if exact else len({t for t in self.texts if t is not None})
+        if different < len(values):
             return ""
         follow = len(values) > FEW and values.max() - values.min() == len(values) - 1
         return "ids" if ID.search(self.name) or follow else ""
