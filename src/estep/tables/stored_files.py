@@ -79,7 +79,7 @@ def _files_of(path: str | os.PathLike[str]) -> list[Path]:
         return [file for one in found for file in _files_of(one)]
     if not here.is_dir():
         if not here.exists() and str(here) != "-":
-            raise ValueError(f"{path}: no such file or folder. Texts that are data come in an array: np.array(X)")
+            raise ValueError(f"{path}: no such file or folder. Texts that are symbols come in an array: np.array(X)")
         return [here]
     suffixes = {*KINDS, ".csv", ".tsv", ".txt", *COMPRESSED}
     inside = []
