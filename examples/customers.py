@@ -45,7 +45,7 @@ family = Product(
         "hour": VonMises(),
     }
 )
-chosen = estep.select(table, range(1, 6), family, n_init=3)
+chosen = estep.select(table, range(1, 5), family, n_init=2)
 print(chosen.reasons())
 
 # %%

@@ -39,7 +39,7 @@ answers = answers.mask(rng.random(answers.shape) < 0.08)
 # %%
 # One to five classes. Missing answers are left out of the likelihood, nobody is
 # dropped.
-chosen = estep.select(answers, range(1, 6), "bernoulli", n_init=10)
+chosen = estep.select(answers, range(1, 6), "bernoulli", n_init=5)
 print(
     chosen.to_frame()[["n_components", "log_likelihood", "n_parameters", "bic", "icl"]]
     .round(1)
@@ -50,7 +50,7 @@ print(chosen.reasons())
 # %%
 # Is a third class needed? The ratio of likelihoods against what it is in data that two
 # classes make.
-two, three = (estep.BernoulliMixture(k, n_init=5, random_state=0) for k in (2, 3))
+two, three = (estep.BernoulliMixture(k, n_init=2, random_state=0) for k in (2, 3))
 test = estep.likelihood_ratio_test(two, three, answers, n_replicates=19)
 print(f"2 against 3 classes: p = {test.p_value:.2f}")
 

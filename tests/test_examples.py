@@ -15,7 +15,7 @@ SAYS = {
     "regimes": r"filtered probabilities name the regime of 9\d% of the days[\s\S]*after calm evenings: \+",
     "dishonest_casino": r"shows a six with 0\.4[5-9]\d, 95% between",
     "cpg_islands": r"P\(G after C\): inside 0\.2[5-9]\d \(0\.274 in truth\), outside 0\.0[78]\d",
-    "customers": r"3 product: the lowest bic of 5[\s\S]*imputed with an error of 5\.\d, 17\.\d by the mean",
+    "customers": r"3 product: the lowest bic of 4[\s\S]*imputed with an error of 5\.\d, 17\.\d by the mean",
     "speaker_recognition": r"identification accuracy (9\d|100)\.\d%[\s\S]*equal error rate \d\.\d%",
     "animal_tracks": r"rests 33% of the hours, 12 hours at a time[\s\S]*99% of the hours are named right",
     "sensor_stream": r"worn from row 483 on, said at row 48\d[\s\S]*no state explains: \[3000 3001 3002 3003 3004\]",

@@ -60,12 +60,17 @@ def assert_levels_agree(model, source):
             np.testing.assert_allclose(value, want, rtol=tolerance, atol=tolerance * scale, err_msg=f"{level} {name}")
 
 
+SHAPES = [(1, 1, 1), (2, 1, 400), (3, 2, 700), (8, 3, 900), (9, 5, 100), (33, 4, 150), (12, 9, 800), (5, 33, 900)]
+EACH = [  # each family with each shape, each latent part with every second of these, by turns
+    (family, latent, *shape)
+    for f, family in enumerate(NATIVE)
+    for s, shape in enumerate(SHAPES)
+    for latent in [("independent", "chain")[(f + s) % 2]]
+]
+
+
 @needs_core
-@pytest.mark.parametrize("family", NATIVE)
-@pytest.mark.parametrize("latent", ["independent", "chain"])
-@pytest.mark.parametrize(
-    "K, D, n", [(1, 1, 1), (2, 1, 400), (3, 2, 700), (8, 3, 900), (9, 5, 100), (33, 4, 150), (12, 9, 800), (5, 33, 900)]
-)
+@pytest.mark.parametrize("family, latent, K, D, n", EACH)
 def test_levels_agree(family, latent, K, D, n):
     model = make_model(family, latent, K, D)
     assert_levels_agree(model, draw(model, n))

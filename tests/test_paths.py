@@ -106,8 +106,9 @@ def test_sequences_that_are_impossible(level):
     np.testing.assert_allclose(logprob, best, rtol=1e-13)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("family", ["tied", "poisson", "diag"])
+@pytest.mark.parametrize(
+    "level, family", [(LEVELS[i % max(len(LEVELS), 1)], f) for i, f in enumerate(["tied", "poisson", "diag"]) if LEVELS]
+)
 def test_rows_so_wide_that_few_are_read_at_a_time(level, family, monkeypatch):
     rng, K = np.random.default_rng(4), 32
     if family == "poisson":
