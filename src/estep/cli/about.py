@@ -64,6 +64,7 @@ def info(
 @guarded
 def demo(
     folder: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("estep-demo"),
+    as_json: Json = False,
 ) -> None:
     """Fit the shipped data and write pictures: components of faithful, states of earthquakes.
 
@@ -71,4 +72,6 @@ def demo(
     """
     from estep.cli.demo import run
 
-    run(folder, console())
+    run(folder, console(error=as_json))
+    if as_json:
+        print(json.dumps({"written": sorted(str(path) for path in folder.iterdir())}))

@@ -15,6 +15,7 @@ from estep.cli.options import (
     Data,
     Decimal,
     Header,
+    Json,
     Missing,
     Sep,
     Sequence,
@@ -22,7 +23,7 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.tables import dialect_of, read_table
-from estep.cli.text import say
+from estep.cli.text import written
 from estep.emissions import FAMILIES, Gaussian
 from estep.execution.threads import threads
 from estep.fitting.stopping import Stop
@@ -48,6 +49,7 @@ def animate(
     thousands: Thousands = None,
     na: Missing = None,
     header: Header = None,
+    as_json: Json = False,
 ) -> None:
     """Film a fit to DATA from a random start: ellipses or states by iteration, and the bound beneath.
 
@@ -74,4 +76,5 @@ def animate(
     how: dict[str, Any] = {"init_params": "random_from_data", "random_state": seed, "execute": threads()}
     select(source, [components], family, latent, stop=stop, algorithm=make_algorithm("em"), callbacks=[film], **how)
     film.write(out, source, rate)
-    say(f"{len(film.shown())} frames written to {out}")
+    frames = len(film.shown())
+    written(out, f"{frames} frames written to {out}", as_json, frames=frames)

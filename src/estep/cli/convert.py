@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from estep.cli.errors import guarded
-from estep.cli.options import app
-from estep.cli.text import say
+from estep.cli.options import Json, app
+from estep.cli.text import written
 from estep.io.model_file import load, save
 from estep.util.files import check_target
 
@@ -29,6 +29,7 @@ def convert(
         bool,
         typer.Option("--trust", help="Open a pickle, which can run any code: only if you know its source."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Turn a scikit-learn or hmmlearn model into a model file, or a model file into theirs: mixtures become
     scikit-learn's, chains hmmlearn's.
@@ -49,7 +50,7 @@ def convert(
         save(model, target)
     else:
         _to_pickle(model, target)
-    say(f"{target}: {model.n_components} components")
+    written(target, f"{target}: {model.n_components} components", as_json, n_components=model.n_components)
 
 
 def _of_pickle(path: Path) -> Any:

@@ -14,6 +14,7 @@ from estep.cli.options import (
     Columns,
     Decimal,
     Header,
+    Json,
     Memory,
     Missing,
     ModelPath,
@@ -24,7 +25,7 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.tables import dialect_of
-from estep.cli.text import say
+from estep.cli.text import written
 from estep.io.model_file import read
 from estep.util.files import check_target
 
@@ -58,6 +59,7 @@ def plot(
     na: Missing = None,
     header: Header = None,
     memory: Memory = None,
+    as_json: Json = False,
 ) -> None:
     """Draw MODEL over DATA.
 
@@ -92,4 +94,4 @@ def plot(
         raise ValueError(f"--time is for --what states, not {what}")
     shown = draw(fitted, None if table is None else table.source, what, **options)
     shown.figure_.savefig(out, dpi=dpi)
-    say(f"picture written to {out}")
+    written(out, f"picture written to {out}", as_json, what=what)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from estep.tables.cells import FORMULA, is_number
@@ -24,6 +26,14 @@ def say(message: str) -> None:
     """One line on standard error; where that cannot be written, the work goes on."""
     with suppress(OSError):
         print(plain(f"estep: {message}"), file=sys.stderr, flush=True)
+
+
+def written(path: Path, message: str, as_json: bool, **more: Any) -> None:
+    """Says what was written: in words on standard error, or as JSON on standard output."""
+    if as_json:
+        print(json.dumps({"written": str(path), **more}))
+    else:
+        say(message)
 
 
 def csv_text(header: Sequence[Any], rows: Iterable[Sequence[Any]], shown: bool = False) -> Iterator[str]:
