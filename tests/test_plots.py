@@ -69,7 +69,7 @@ def test_what_cannot_be_drawn_is_named():
         (lambda: ComponentsDisplay.from_model(MIXTURE, FAITHFUL, columns=[]), "0 columns are asked for"),
         (lambda: StatesDisplay.from_model(MIXTURE, FAITHFUL), "see ComponentsDisplay"),
         (lambda: StatesDisplay.from_model(CHAIN, QUAKES, kind="all"), "kind is 'all'"),
-        (lambda: StatesDisplay.from_model(CHAIN, [QUAKES, QUAKES]), "2 sequences: give the one to draw"),
+        (lambda: StatesDisplay.from_model(CHAIN, [QUAKES, QUAKES]), "2 sequences: say which to draw"),
         (lambda: StatesDisplay.from_model(CHAIN, QUAKES, times=[1, 2]), "2 times are given for 107 rows"),
         (lambda: StatesDisplay.from_model(CHAIN, QUAKES, times="day"), "no such column"),
         (lambda: TransitionsDisplay.from_model(MIXTURE), "has no transitions"),
@@ -297,6 +297,21 @@ def test_confusion_and_contours():
     np.testing.assert_allclose(np.log(density), MIXTURE.score_samples(FAITHFUL), rtol=1e-9)
     with pytest.raises(ValueError, match="contours are of two columns"):
         plots.ComponentsDisplay.from_model(MIXTURE, FAITHFUL, columns=[0], contours=True)
+
+
+def test_one_of_several_sequences(tmp_path):
+    X, lengths = np.concatenate([QUAKES[:60], QUAKES]), [60, 107]
+    with pytest.raises(ValueError, match="2 sequences: say which to draw, sequence=0"):
+        CHAIN.plot(X, lengths=lengths)
+    display = CHAIN.plot(X, lengths=lengths, sequence=1)
+    assert np.array_equal(display.frame["state"], CHAIN.predict(QUAKES)) and len(display.times) == 107
+    np.testing.assert_allclose(display.p, CHAIN.predict_proba(QUAKES), atol=1e-12)
+    estep.save(CHAIN, tmp_path / "m.json")
+    frame = pd.DataFrame({"who": ["ann"] * 60 + ["bob"] * 107, "x0": X[:, 0]})
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    words = ("plot", "m.json", "d.csv", "--sequence", "who", "--columns", "x0", "-o", "p.png")
+    assert run(*words, "--only", "bob", cwd=tmp_path).returncode == 0
+    assert "no such sequence" in run(*words, "--only", "cy", cwd=tmp_path).stderr
 
 
 def test_states_of_several_columns():

@@ -45,6 +45,7 @@ from estep.inference.spells import spells as stays_of
 from estep.io.model_file import read
 from estep.model import Model
 from estep.statistics import weighted
+from estep.util.figures import finite
 
 DRAWS = 100_000
 """Rows of the model that others are compared with."""
@@ -118,10 +119,10 @@ def score(
     names = tuple(table.sequences()) if chain else ()
     total = weighted(units, table.source.weights)
     if as_json:
-        result: dict[str, Any] = {"log_likelihood": _finite(total), "rows": len(table.source)}
+        result: dict[str, Any] = {"log_likelihood": finite(total), "rows": len(table.source)}
         if chain:
             result["sequences"] = [
-                {"sequence": n, "log_likelihood": _finite(float(u))} for n, u in zip(names, units, strict=True)
+                {"sequence": n, "log_likelihood": finite(float(u))} for n, u in zip(names, units, strict=True)
             ]
         print(json.dumps(result))
         return
@@ -129,11 +130,6 @@ def score(
         for name, unit in zip(names, units, strict=True):
             print(f"sequence {plain(name)}\t{unit:.10g}")
     print(f"total\t{total:.12g}")
-
-
-def _finite(x: float) -> float | None:
-    """JSON has no -inf: null stands for it."""
-    return x if np.isfinite(x) else None
 
 
 @app.command()

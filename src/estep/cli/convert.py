@@ -10,7 +10,7 @@ import typer
 
 from estep.cli.errors import guarded
 from estep.cli.options import Json, app
-from estep.cli.text import written
+from estep.cli.text import say, written
 from estep.io.model_file import load, save
 from estep.util.files import check_target
 
@@ -50,6 +50,8 @@ def convert(
         save(model, target)
     else:
         _to_pickle(model, target)
+    if target.suffix == ".json" and not any((model.to_model() if hasattr(model, "to_model") else model).columns):
+        say("its columns have no names: columns of data go by their order")
     written(target, f"{target}: {model.n_components} components", as_json, n_components=model.n_components)
 
 

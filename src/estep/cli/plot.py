@@ -37,6 +37,15 @@ SEVERAL = ("components", "pairs", "profile")
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
+def check_picture(path: Path) -> None:
+    """Raises ValueError for a name of no picture, ModuleNotFoundError where what draws it is missing."""
+    from estep.plots import require_matplotlib
+
+    require_matplotlib()
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: the name of a picture ends in {', '.join(SUFFIXES)}")
+
+
 @app.command()
 @guarded
 def plot(
@@ -48,6 +57,7 @@ def plot(
     what: Annotated[str | None, typer.Option(help=f"{'|'.join(DRAWN)} (default: what suits MODEL and DATA)")] = None,
     column: Annotated[str | None, typer.Option(help="Columns to draw, by name.")] = None,
     time: Time = None,
+    only: Annotated[str | None, typer.Option(help="states: of several sequences the one to draw.")] = None,
     kind: Annotated[str, typer.Option(help="states: smoothed|filtered probabilities.")] = "smoothed",
     steps: Annotated[int, typer.Option(min=1, help="forecast: rows to come.")] = 10,
     dpi: Annotated[int, typer.Option(min=10, max=2400, help="Dots an inch of a .png.")] = 150,
@@ -65,11 +75,9 @@ def plot(
 
     estep plot model.json data.csv -o states.png
     """
-    from estep.plots import draw, require_matplotlib, suited
+    from estep.plots import draw, suited
 
-    require_matplotlib()
-    if out.suffix not in SUFFIXES:
-        raise ValueError(f"{out}: the name of a picture ends in {', '.join(SUFFIXES)}")
+    check_picture(out)
     if what is not None and what not in DRAWN:
         raise ValueError(f"--what {what!r}: it is one of {', '.join(DRAWN)}")
     check_target(out)
@@ -88,6 +96,11 @@ def plot(
         options["times"] = times
     if what == "states":
         options["kind"] = kind
+        if only is not None and table is not None:
+            names = list(table.sequences())
+            if only not in names:
+                raise ValueError(f"--only {only!r}: DATA has no such sequence; it has {', '.join(names[:5])} ...")
+            options["sequence"] = names.index(only)
     elif what == "forecast":
         options["steps"] = steps
     if time is not None and what != "states":

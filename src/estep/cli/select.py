@@ -32,6 +32,7 @@ from estep.cli.options import (
     Weight,
     app,
 )
+from estep.cli.plot import check_picture
 from estep.cli.show import Progress, console, result_dict, selection_dict
 from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
@@ -107,7 +108,7 @@ def select_command(
         if path is not None:
             check_target(path)
     if picture is not None:
-        _check_picture(picture)
+        check_picture(picture)
     execute = threads(n_threads)
     dialect = dialect_of(sep, decimal, thousands, na, header)
     ask = Ask(columns, sequence, weight, None, given, dialect, memory, execute, exclude)
@@ -148,11 +149,3 @@ def select_command(
     if selection.best.n_components == max(c.n_components for c in selection.candidates) > 1:
         say(f"{selection.best.n_components} is the largest of -k {components}: more may be better still")
     finish(model, best, result, out, origin, full, as_json)
-
-
-def _check_picture(path: Path) -> None:
-    from estep.plots import require_matplotlib
-
-    require_matplotlib()
-    if path.suffix not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"{path}: the name of a picture ends in .png, .pdf or .svg")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from estep.fitting.results import Fit
+from estep.util.figures import finite
 
 MOST = 200
 """Bounds, and starts, that are kept of a fit with more."""
@@ -18,22 +19,17 @@ def provenance_of(fit: Fit) -> dict[str, Any]:
     some = np.unique(np.linspace(0, len(bounds) - 1, min(len(bounds), MOST)).astype(int)).tolist() if bounds else []
     starts = sorted(fit.restarts, key=lambda r: -r.bound if np.isfinite(r.bound) else np.inf)[:MOST]
     return {
-        "log_likelihood": _finite(fit.log_likelihood),
-        "bound": _finite(fit.bound),
+        "log_likelihood": finite(fit.log_likelihood),
+        "bound": finite(fit.bound),
         "n_iter": fit.n_iter,
         "stop_reason": fit.stop_reason,
         "fit": {
             "bounds": [list(bounds[i]) for i in some],
             "n_starts": max(len(fit.restarts), 1),
             "starts": [
-                {"bound": _finite(r.bound), "n_iter": r.n_iter, "kind": r.kind, "stop_reason": r.stop_reason}
+                {"bound": finite(r.bound), "n_iter": r.n_iter, "kind": r.kind, "stop_reason": r.stop_reason}
                 for r in starts
             ],
             "notes": [*fit.notes, *fit.remarks],
         },
     }
-
-
-def _finite(x: float) -> float | None:
-    """JSON has no infinity."""
-    return float(x) if np.isfinite(x) else None

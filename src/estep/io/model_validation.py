@@ -57,7 +57,8 @@ def parse(data: bytes, families: Mapping[str, type[Any]]) -> Document:
         text = data.decode("utf-8")
         document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
+        text = "it is not UTF-8 text (estep convert turns pickles of scikit-learn and hmmlearn into model files)"
+        raise ValueError(text) from None
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error})") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:

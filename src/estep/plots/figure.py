@@ -60,9 +60,9 @@ def as_model(fitted: Any) -> Model:
     raise TypeError(f"a {type(fitted).__name__} is no fitted model: give an estimator or a Model")
 
 
-def source_of(model: Model, X: Any) -> Source:
+def source_of(model: Model, X: Any, lengths: Any = None) -> Source:
     """The rows to draw; a frame may have columns that the model does not know."""
-    return model.source(known_columns(model, X))
+    return model.source(known_columns(model, X), lengths)
 
 
 def column_names(model: Model) -> list[str]:

@@ -38,31 +38,40 @@ class StatesDisplay(Display):
         times: Any = None,
         column: Any = 0,
         kind: str = "smoothed",
+        lengths: Any = None,
+        sequence: int | None = None,
         ax: Any = None,
         **options: Any,
     ) -> Self:
-        """Draws a ``column`` of one sequence X, by name or number, or several, with its Viterbi path and the
-        probabilities of the states: "smoothed", which look ahead, or "filtered".
+        """Draws a ``column`` of X, by name or number, or several, with its Viterbi path and the probabilities of the
+        states: "smoothed", which look ahead, or "filtered". Of several sequences (``lengths``) the one with the number
+        ``sequence``.
 
         ``times`` (n,): dates or numbers, or the name of a column of the frame; of a pandas frame with dates as its
-        index these, else the numbers of the rows. Raises ValueError for a mixture, for several sequences, and naming
-        what is not there.
+        index these, else the numbers of the rows. Raises ValueError for a mixture, for several sequences of which none
+        is chosen, and naming what is not there.
         """
         model = as_model(fitted)
         if not model.latent.sequential:
             raise ValueError("StatesDisplay draws the states of a chain; of a mixture see ComponentsDisplay")
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}: it is 'smoothed', which looks ahead, or 'filtered'")
-        source = source_of(model, X)
-        if source.n_sequences != 1:
-            raise ValueError(f"{source.n_sequences} sequences: give the one to draw")
+        source = source_of(model, X, lengths)
+        ends = source.all_ends
+        if sequence is None and len(ends) > 1:
+            raise ValueError(f"{len(ends)} sequences: say which to draw, sequence=0")
+        one = sequence or 0
+        if not 0 <= one < len(ends):
+            raise ValueError(f"sequence is {sequence!r}: they are numbered from 0 to {len(ends) - 1}")
+        own = slice(int(ends[one - 1]) if one else 0, int(ends[one]))
         names = column_names(model)
         places = [place_of(c, names) for c in (column if isinstance(column, list | tuple) else [column])]
         values = np.asarray(source.X[0 : len(source)])[:, [model.emission.n_covariates + d for d in places]]
         states, _ = model.decode(source)
         p = model.predict_proba(source, kind=kind)
         at = times_of(X, times, len(source))
-        new = cls(np.arange(len(source)) if at is None else at, values, states, p, [names[d] for d in places], kind)
+        at = np.arange(own.stop - own.start) if at is None else at[own]
+        new = cls(at, values[own], np.asarray(states)[own], np.asarray(p)[own], [names[d] for d in places], kind)
         return new.plot(ax, **options)
 
     def plot(self, ax: Any = None, labels: tuple[str, str] | None = None, title: str = "") -> Self:

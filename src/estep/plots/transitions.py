@@ -11,6 +11,7 @@ from estep.latents.topology import stationary
 from estep.plots.display import Display
 from estep.plots.figure import as_model, component_colours, new_axes
 from estep.statistics import Array
+from estep.util.figures import share
 
 KINDS = ("graph", "matrix")
 LEAST = 0.001
@@ -56,7 +57,7 @@ class TransitionsDisplay(Display):
         ax.set(xlabel="to", ylabel="from", xticks=range(K), yticks=range(K))
         for i, j in np.ndindex(K, K) if K <= MOST_NUMBERS else ():
             p = float(self.transmat[i, j])
-            ax.text(j, i, _share(p), ha="center", va="center", color="white" if p > 0.55 else "black", fontsize="small")
+            ax.text(j, i, share(p), ha="center", va="center", color="white" if p > 0.55 else "black", fontsize="small")
 
     def _graph(self, ax: Any) -> None:
         from matplotlib.patches import FancyArrowPatch
@@ -77,7 +78,7 @@ class TransitionsDisplay(Display):
             style = {"arrowstyle": "-|>", "mutation_scale": 9 + 8 * p, "lw": 0.7 + 3.5 * p, "color": "0.35"}
             ax.add_patch(FancyArrowPatch(begin, end, connectionstyle="arc3,rad=0.18", **style))
             middle = begin + 0.36 * (end - begin) + np.array([apart[1], -apart[0]]) * 0.15 * np.linalg.norm(end - begin)
-            ax.text(*middle, _share(p), ha="center", va="center", fontsize="small",
+            ax.text(*middle, share(p), ha="center", va="center", fontsize="small",
                     bbox={"fc": "white", "ec": "none", "pad": 0.6, "alpha": 0.85})  # fmt: skip
         for k in range(K):
             from matplotlib.patches import Circle
@@ -93,10 +94,4 @@ class TransitionsDisplay(Display):
         out = at / max(np.linalg.norm(at), 1e-9) if np.any(at) else np.array([0.0, 1.0])
         centre = at + out * (radius + 0.1)
         ax.add_patch(Arc((float(centre[0]), float(centre[1])), 0.3, 0.3, lw=0.7 + 3.5 * p, color="0.35", zorder=1))
-        ax.text(*(centre + out * 0.29), _share(p), ha="center", va="center", fontsize="small")
-
-
-def _share(p: float) -> str:
-    if p in (0.0, 1.0):
-        return f"{p:.0f}"
-    return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 0.01 or p > 0.99 else f"{p:.2f}".lstrip("0")
+        ax.text(*(centre + out * 0.29), share(p), ha="center", va="center", fontsize="small")

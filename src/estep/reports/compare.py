@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from estep.reports.charts.specs import Spec, chart, name, quantity, tooltip
 from estep.reports.page import rendered, what
 from estep.statistics import Array
-from estep.util.figures import figures
+from estep.util.figures import figures, finite
 
 MOST = 12
 """Rows that are told on which the two differ."""
@@ -28,12 +26,8 @@ def comparison(one: Spec, other: Spec, states: tuple[Array, Array], scores: tupl
     if len(scores[0]) == len(scores[1]):
         gain = np.asarray(scores[1]) - np.asarray(scores[0])
         order = np.argsort(-np.abs(np.nan_to_num(gain, posinf=1e300, neginf=-1e300)), kind="stable")[:MOST]
-        out["apart"] = [[int(i), _finite(scores[0][i]), _finite(scores[1][i]), _finite(gain[i])] for i in order]
+        out["apart"] = [[int(i), finite(scores[0][i]), finite(scores[1][i]), finite(gain[i])] for i in order]
     return out
-
-
-def _finite(x: Any) -> float | None:
-    return float(x) if np.isfinite(x) else None
 
 
 def comparison_page(found: Spec, names: tuple[str, str]) -> str:

@@ -24,6 +24,7 @@ from estep.reports.alerts import alerts
 from estep.reports.checks import checks
 from estep.reports.rows import About, as_cells, shown_rows
 from estep.statistics import Array, weighted
+from estep.util.figures import finite
 
 FORMAT, VERSION = "estep-report", 1
 KEYS = (
@@ -74,14 +75,9 @@ def document(model: Model, raw: Source, about: About, execute: Execute | None, r
     return out
 
 
-def number(x: Any) -> float | None:
-    """A number as JSON has it: None for what is none."""
-    return float(x) if np.isfinite(x) else None
-
-
 def numbers(values: Any) -> list[float | None]:
     """Numbers as JSON has them."""
-    return [number(x) for x in np.ravel(values)]
+    return [finite(x) for x in np.ravel(values)]
 
 
 def _of_model(model: Model, names: tuple[str, ...]) -> dict[str, Any]:
@@ -120,12 +116,12 @@ def _of_data(model: Model, raw: Source, about: About) -> dict[str, Any]:
 
 def _scores(model: Model, raw: Source, units: Array) -> dict[str, Any]:
     total, n = weighted(np.asarray(units), raw.weights), raw.weight_of_values
-    finite = bool(np.isfinite(total)) and n > 0
+    sound = bool(np.isfinite(total)) and n > 0
     return {
-        "log_likelihood": number(total),
-        "per_row": number(total / n) if finite else None,
-        "aic": model.aic(total) if finite else None,
-        "bic": model.bic(total, n) if finite else None,
+        "log_likelihood": finite(total),
+        "per_row": finite(total / n) if sound else None,
+        "aic": model.aic(total) if sound else None,
+        "bic": model.bic(total, n) if sound else None,
         "impossible": int(np.isneginf(np.asarray(units)).sum()),
     }
 
@@ -153,11 +149,11 @@ def _components(model: Model, p: Array, states: Array, raw: Source) -> list[dict
         out.append({
             "component": k,
             "visits": visits[k],
-            "share": number(shares[k]),
-            "found": number(mass[k] / mass.sum()),
+            "share": finite(shares[k]),
+            "found": finite(mass[k] / mass.sum()),
             "rows": int(n[k]),
             "expected_rows": float(expected[k]),
-            "sure": number(mean[k]) if n[k] else None,
+            "sure": finite(mean[k]) if n[k] else None,
             "like": int(np.delete(np.arange(K), k)[others.argmax()]) if K > 1 and n[k] else None,
         })  # fmt: skip
     return out
@@ -199,7 +195,7 @@ def _parameters(model: Model) -> dict[str, Any]:
         {
             "what": line.what,
             "of": line.of,
-            "values": [v if isinstance(v, str) else number(v) for v in line.values],
+            "values": [v if isinstance(v, str) else finite(v) for v in line.values],
             "probability": line.probability,
         }
         for line in found.lines

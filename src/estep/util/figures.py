@@ -22,6 +22,18 @@ def figures(x: Any, digits: int = DIGITS, probability: bool = False) -> str:
     return f"{x:.0f}" if 10**digits <= abs(x) < 1e7 else f"{x:.{digits}g}"
 
 
+def share(p: float) -> str:
+    """A probability of a matrix: next to none and next to all are told apart from none and all."""
+    if p in (0.0, 1.0):
+        return f"{p:.0f}"
+    return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 0.01 or p > 0.99 else f"{p:.2f}".lstrip("0")
+
+
+def finite(x: Any) -> float | None:
+    """A number as JSON has it, which knows no infinity: None for what is none."""
+    return float(x) if np.isfinite(x) else None
+
+
 def dates(times: Array) -> list[str | None]:
     """Dates as texts, None where there is none: the day alone where none has a time of the day."""
     there = times[~np.isnat(times)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estep.reports.charts.specs import PICKED, Spec, chart, colour, lit, name, quantity, tooltip
+from estep.util.figures import share
 
 MOST_NUMBERS = 12
 """States of a matrix that is still written in numbers."""
@@ -14,7 +15,7 @@ def transitions(report: Spec) -> Spec | None:
     if chain is None or "transmat" not in chain:
         return None
     rows = [
-        {"component": i, "to": j, "p": p, "dark": (p or 0) > 0.55, "text": _share(p or 0.0)}
+        {"component": i, "to": j, "p": p, "dark": (p or 0) > 0.55, "text": share(p or 0.0)}
         for i, row in enumerate(chain["transmat"])
         for j, p in enumerate(row)
     ]
@@ -32,13 +33,6 @@ def transitions(report: Spec) -> Spec | None:
     }
     text = "How probable it is to go from one state to another at the next row."
     return chart("transitions", "chain", "Transitions", text, spec, transitions=rows)
-
-
-def _share(p: float) -> str:
-    """A probability of a matrix: next to none and next to all are told apart from none and all."""
-    if p in (0.0, 1.0):
-        return f"{p:.0f}"
-    return "< .001" if p < 0.001 else f"{p:.3f}" if p < 0.01 or p > 0.99 else f"{p:.2f}"
 
 
 def stays(report: Spec) -> Spec | None:
