@@ -40,6 +40,15 @@ def checks(
     return {"columns": [one for one in found if one is not None], "reason": ""}
 
 
+def averaged(found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, of whose residuals means of several are told."""
+    columns = []
+    for column in found["columns"]:
+        normal, residual = _means(np.array(column["normal"]), np.array(column["residual"]))
+        columns.append({**column, "normal": normal.tolist(), "residual": residual.tolist()})
+    return {**found, "columns": columns}
+
+
 def _of_column(model: Model, raw: Source, name: str, residuals: Array, rows: bool) -> dict[str, Any] | None:
     from scipy.stats import kstest
 

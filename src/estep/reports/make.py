@@ -20,6 +20,7 @@ from estep.fitting.results import Fit
 from estep.inference.reading import known_columns, read
 from estep.model import Model
 from estep.plots.figure import as_model
+from estep.reports.checks import averaged
 from estep.reports.document import FORMAT, KEYS, VERSION, document
 from estep.reports.page import page
 from estep.reports.rows import About
@@ -61,8 +62,8 @@ class Report:
         return page(self.numbers)
 
     def without_rows(self) -> Report:
-        """The same report without rows of the data."""
-        return Report({**self.numbers, "rows": None, "spells": None})
+        """The same report without rows of the data, and without residuals of single ones."""
+        return Report({**self.numbers, "rows": None, "spells": None, "checks": averaged(self.numbers["checks"])})
 
     def save_numbers(self, path: str | os.PathLike[str]) -> None:
         """Writes the numbers as JSON. Raises OSError or ValueError naming the file."""
