@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ import typer
 
 from estep.cli.errors import fail
 from estep.cli.parameters import parameter_table
-from estep.cli.show import console, selection_table, summary_table
+from estep.cli.show import console, result_dict, selection_dict, selection_table, summary_table
+from estep.cli.tables import Table
 from estep.cli.text import say
+from estep.data.source import Source
+from estep.estimators.candidates import Selection
+from estep.fitting.alignment import ordered
 from estep.fitting.provenance import provenance_of
 from estep.fitting.results import Fit
-from estep.io.model_file import save
+from estep.io.model_file import save, to_document
 from estep.model import Model
 
 
@@ -45,7 +50,35 @@ def _save(model: Model, out: Path, provenance: dict[str, Any]) -> str | None:
     return f"{out}: {reason}; the model is in {instead}"
 
 
-def finish(
+def conclude(
+    selection: Selection,
+    table: Table,
+    source: Source,
+    data: str,
+    seconds: float,
+    order_by: str | None,
+    several: bool,
+    out: Path | None,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Saves and shows the best of a selection, ``several``: beside the other candidates; an interrupted fit ends with
+    130."""
+    best, numbers = selection.best.fit, {c.n_components for c in selection.candidates}
+    model = replace(best.model, columns=source.columns, symbols=table.symbols)
+    if order_by is not None:
+        model = ordered(model, order_by)
+        best = replace(best, model=model)
+    origin = provenance(data, len(source), best)
+    result = result_dict(best, seconds, to_document(model, origin))
+    if several:
+        result |= selection_dict(selection)
+    if len(numbers) > 1 and selection.best.n_components == max(numbers):
+        say(f"{selection.best.n_components} is the largest -k that was tried: more may be better still")
+    _finish(model, best, result, out, origin, full, as_json)
+
+
+def _finish(
     model: Model,
     fit: Fit,
     result: dict[str, Any],

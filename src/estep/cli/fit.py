@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from estep.algorithms import ALGORITHMS, make_algorithm
 from estep.cli.choose import Ask
 from estep.cli.errors import guarded
 from estep.cli.families import components_of, families_by_column, family_of, proposed_of
-from estep.cli.finish import finish, provenance
+from estep.cli.finish import conclude
 from estep.cli.options import (
     Columns,
     Data,
@@ -32,22 +31,15 @@ from estep.cli.options import (
     Weight,
     app,
 )  # fmt: skip
-from estep.cli.show import (
-    Progress,
-    console,
-    result_dict,
-    selection_dict,
-)
+from estep.cli.show import Progress, console
 from estep.cli.tables import dialect_of, read_table
-from estep.cli.text import say
 from estep.emissions import FAMILIES, MixtureOf
 from estep.estimators.selection import select
 from estep.execution.dask import Dask
 from estep.execution.threads import threads
-from estep.fitting.alignment import check_order, ordered
+from estep.fitting.alignment import check_order
 from estep.fitting.starts.portfolio import PORTFOLIO
 from estep.fitting.stopping import Stop
-from estep.io.model_file import to_document
 from estep.latents import TOPOLOGIES, Chain, Independent
 from estep.util.files import check_target
 
@@ -177,17 +169,5 @@ def fit_command(
             every=every,
         )
     seconds = time.perf_counter() - begun
-    best = selection.best.fit
-    model = replace(best.model, columns=source.columns, symbols=table.symbols)
-    if order_by is not None:
-        model = ordered(model, order_by)
-        best = replace(best, model=model)
-    origin = provenance(data, len(source), best)
-    result = result_dict(best, seconds, to_document(model, origin))
-    if len(selection.candidates) > 1:
-        result |= selection_dict(selection)
-    if len(selection.candidates) > 1 and selection.best.n_components == max(
-        c.n_components for c in selection.candidates
-    ):
-        say(f"{selection.best.n_components} is the largest of -k {components}: more may be better still")
-    finish(model, best, result, out, origin, full, as_json)
+    several = len(selection.candidates) > 1
+    conclude(selection, table, source, data, seconds, order_by, several, out, full, as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from estep.algorithms import make_algorithm
 from estep.cli.choose import Ask, split_names
 from estep.cli.errors import guarded
 from estep.cli.families import components_of, family_of, proposed_of
-from estep.cli.finish import finish, provenance
+from estep.cli.finish import conclude
 from estep.cli.options import (
     Columns,
     Data,
@@ -33,16 +32,15 @@ from estep.cli.options import (
     app,
 )
 from estep.cli.plot import check_picture
-from estep.cli.show import Progress, console, result_dict, selection_dict
+from estep.cli.show import Progress, console
 from estep.cli.tables import dialect_of, read_table
 from estep.cli.text import say
 from estep.emissions import FAMILIES
 from estep.estimators.candidates import CRITERIA
 from estep.estimators.selection import select
 from estep.execution.threads import threads
-from estep.fitting.alignment import check_order, ordered
+from estep.fitting.alignment import check_order
 from estep.fitting.stopping import Stop
-from estep.io.model_file import to_document
 from estep.latents import Chain, Independent
 from estep.parameters.covariance import TYPES
 from estep.util.files import check_target
@@ -134,18 +132,10 @@ def select_command(
             callbacks=[progress],
             **how,
         )
-    best = selection.best.fit
-    model = replace(best.model, columns=source.columns, symbols=table.symbols)
-    if order_by is not None:
-        model = ordered(model, order_by)
-        best = replace(best, model=model)
-    origin = provenance(data, len(source), best)
-    result = result_dict(best, time.perf_counter() - begun, to_document(model, origin)) | selection_dict(selection)
+    seconds = time.perf_counter() - begun
+    conclude(selection, table, source, data, seconds, order_by, True, out, full, as_json)
     if picture is not None:
         from estep.plots import SelectionDisplay
 
         SelectionDisplay.from_estimator(selection).figure_.savefig(picture, dpi=150)
         say(f"picture written to {picture}")
-    if selection.best.n_components == max(c.n_components for c in selection.candidates) > 1:
-        say(f"{selection.best.n_components} is the largest of -k {components}: more may be better still")
-    finish(model, best, result, out, origin, full, as_json)
